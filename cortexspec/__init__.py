@@ -1,0 +1,1 @@
+"""CortexSpec: a small language and a compiler for cortical circuits that train."""

@@ -1,0 +1,30 @@
+"""Every code with its slug and its meaning. A code keeps its meaning for ever.
+
+CS1 syntax, 2 schema, 3 names, 4 units, 5 shapes and connections, 6 IR, 7 passes and lowering, 8 backends,
+9 plugins, data and experiments. `docs/errors/CODE.md` explains each one.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    code: str
+    slug: str
+    meaning: str
+
+
+_ALL = (
+    Code("CS101", "unexpected-text", "the text does not fit the grammar at this place"),
+    Code("CS201", "schema-mismatch", "a field of the spec object, YAML or JSON is missing, unknown or malformed"),
+    Code("CS301", "unknown-name", "a name that nothing in reach declares"),
+    Code("CS302", "duplicate-name", "a name that is declared twice in one scope, or that hides a built-in"),
+    Code("CS401", "unit-mismatch", "two quantities of different dimension meet"),
+    Code("CS501", "axis-mismatch", "two arrays meet whose axes do not fit"),
+    Code("CS601", "invalid-ir", "a module that breaks a rule of the IR"),
+    Code("CS700", "not-supported-yet", "the construct is part of the language, but does not lower yet"),
+    Code("CS801", "missing-lowering", "the backend has no lowering for an operation"),
+    Code("CS802", "missing-backend", "no installed distribution provides this backend"),
+    Code("CS901", "missing-data", "a data file that the spec names is not there"),
+)
+CODES = {entry.code: entry for entry in _ALL}

@@ -1,0 +1,1 @@
+"""The one expression grammar, used by text, schema and plugins alike."""
