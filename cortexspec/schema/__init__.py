@@ -1,0 +1,1 @@
+"""The pydantic Spec: what was written."""
