@@ -1,0 +1,1 @@
+"""What outsiders sign: a plugin, a backend, a simulator."""
