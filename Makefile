@@ -28,7 +28,7 @@ test: lint
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 $(STAMP): pyproject.toml $(addsuffix /pyproject.toml,$(PARTS)) constraints/dev.txt
