@@ -26,5 +26,9 @@ _ALL = (
     Code("CS801", "missing-lowering", "the backend has no lowering for an operation"),
     Code("CS802", "missing-backend", "no installed distribution provides this backend"),
     Code("CS901", "missing-data", "a data file that the spec names is not there"),
+    Code("CS911", "malformed-data", "a data file is not of the format that it should have, or is cut short"),
+    Code("CS912", "unknown-data-set", "no data set has this name"),
+    Code("CS921", "undefined-claim", "a claim reads a value that its cells do not have"),
+    Code("CS922", "broken-cell", "a stored result of an experiment cannot be read"),
 )
 CODES = {entry.code: entry for entry in _ALL}

@@ -1,0 +1,68 @@
+"""What a data set signs: named fields over trials, a training and a held-out split, and a fingerprint of what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`axes` names the leading axes: "trial", then "time" where the field has one frame a step; own axes follow unnamed.
+
+    Floats are in the coherent unit that the input of the same name has; integers are class labels.
+    """
+
+    array: Array
+    axes: tuple[str, ...] = ("trial",)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Fields of one length along the trial axis."""
+
+    fields: Mapping[str, Field]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.fields.values())).array)
+
+    def take(self, places: Array) -> dict[str, Array]:
+        """The named trials of every field."""
+        return {name: field.array[places] for name, field in self.fields.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """`length`: the number of frames where the fields have a time axis. `fingerprint`: SHA-256 over the arrays."""
+
+    name: str
+    train: Split
+    test: Split
+    fingerprint: str
+    note: str = ""
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where data may be read from: the folder of the spec and the data folder that the user named. Nothing outside them."""
+
+    folder: Path | None = None
+    data: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetEntry:
+    """`load(positional, settings, places)` raises SpecError CS901 where a file is not there, CS911 where it is malformed."""
+
+    name: str
+    load: Callable[[tuple[Any, ...], Mapping[str, Any], Places], Dataset]
+    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    doc: str = ""

@@ -1,0 +1,1 @@
+"""What a paper did with a circuit: data, training, measures, claims."""

@@ -1,0 +1,83 @@
+"""When a claim holds: paired statistics over seeds. Nothing here knows a paper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Word = Literal["holds", "fails", "undecided", "printed"]
+CONFIDENCE = 0.95
+DECISIVE = 2.0  # standard errors, docs/language.md "Claims"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Mean, standard deviation over seeds, standard error, and the Student interval's half width at 95 %."""
+
+    mean: float
+    deviation: float
+    error: float
+    half_width: float
+    count: int
+
+    @staticmethod
+    def of(values: Sequence[float]) -> Spread:
+        """Values one a seed [n]; with one seed the spread is unknown (NaN)."""
+        data = np.asarray(values, float)
+        count = len(data)
+        mean = float(data.mean())
+        if count < 2:
+            return Spread(mean, math.nan, math.nan, math.nan, count)
+        from scipy.stats import t
+
+        deviation = float(data.std(ddof=1))
+        error = deviation / math.sqrt(count)
+        return Spread(mean, deviation, error, error * float(t.ppf((1 + CONFIDENCE) / 2, count - 1)), count)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    word: Word
+    reason: str
+
+
+def judge_order(differences: Sequence[float], seeded: bool) -> Verdict:
+    """`larger - smaller`, paired by seed [n]: holds where the mean exceeds 2 standard errors, fails below -2, else undecided.
+
+    A value that depends on no seed (`seeded` False) is judged exactly.
+    """
+    spread = Spread.of(differences)
+    if not seeded:
+        return Verdict("holds" if spread.mean > 0 else "fails", f"difference {spread.mean:+.4g}, exact")
+    if spread.count < 2:
+        return Verdict("undecided", f"difference {spread.mean:+.4g} with one seed")
+    if spread.error == 0:
+        word: Word = "holds" if spread.mean > 0 else "fails" if spread.mean < 0 else "undecided"
+        return Verdict(word, f"difference {spread.mean:+.4g} in each of {spread.count} seeds")
+    ratio = spread.mean / spread.error
+    word = "holds" if ratio > DECISIVE else "fails" if ratio < -DECISIVE else "undecided"
+    return Verdict(word, f"difference {spread.mean:+.4g} = {ratio:+.1f} standard errors, {spread.count} seeds")
+
+
+def judge_figure(values: Sequence[float], wanted: float, tolerance: float, seeded: bool) -> Verdict:
+    """Whether the mean over seeds lies within `tolerance` of `wanted`, paired like an inequality on the room that is left.
+
+    Holds where the distance is below the tolerance by more than 2 standard errors, fails where it is above by as much.
+    """
+    spread = Spread.of(values)
+    distance = abs(spread.mean - wanted)
+    room = tolerance - distance
+    if not seeded:
+        return Verdict("holds" if room >= 0 else "fails", f"{distance:.3g} from {wanted:.6g}, {tolerance:.3g} allowed, exact")
+    where = f"{distance:.3g} from {wanted:.6g}, {tolerance:.3g} allowed"
+    if spread.count < 2:
+        return Verdict("undecided", f"{where}, one seed")
+    if room > DECISIVE * spread.error:
+        return Verdict("holds", f"{where}, standard error {spread.error:.2g}")
+    if room < -DECISIVE * spread.error:
+        return Verdict("fails", f"{where}, standard error {spread.error:.2g}")
+    return Verdict("undecided", f"{where}, standard error {spread.error:.2g}")
