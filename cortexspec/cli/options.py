@@ -1,0 +1,77 @@
+"""The arguments and options that several commands share, so that they read and behave alike."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+MODEL_FILE = "model.cortex"
+
+
+def spec_file(path: Path) -> Path:
+    """A folder stands for the `model.cortex` in it."""
+    if path.is_dir():
+        path = path / MODEL_FILE
+    if not path.is_file():
+        raise typer.BadParameter(f"there is no file {path}")
+    return path
+
+
+def spec_files(paths: list[Path]) -> list[Path]:
+    return [spec_file(path) for path in paths]
+
+
+def assignments(pairs: list[str]) -> dict[str, str]:
+    """`["regions=3", "size = 4"]` to `{"regions": "3", "size": "4"}`."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise typer.BadParameter(f"`{pair}` is not of the form NAME=VALUE")
+        found[name.strip()] = value.strip()
+    return found
+
+
+SpecFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE", callback=spec_file, help="A spec (.cortex, .yaml, .json), or a folder with a model.cortex.",
+        show_default=False,
+    ),
+]
+SpecFiles = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE...", callback=spec_files, help="Specs (.cortex, .yaml, .json), or folders with a model.cortex.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+Circuit = Annotated[
+    str, typer.Option("--circuit", "-c", metavar="NAME", help="Which circuit of the file.", show_default="the only one")
+]
+Experiment = Annotated[
+    str,
+    typer.Option(
+        "--experiment", "-e", metavar="NAME", help="Which experiment of the file.", show_default="the only one"
+    ),
+]
+Arguments = Annotated[
+    list[str],
+    typer.Option(
+        "--set", "-s", metavar="NAME=VALUE", help="A template argument of the circuit; may be given several times.",
+        show_default=False,
+    ),
+]
+Backend = Annotated[
+    str, typer.Option("--backend", "-b", metavar="NAME", help="interpreter, torch, jax, or a plugin's.")
+]
+Dtype = Annotated[str, typer.Option("--dtype", metavar="TYPE", help="float32 or float64.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of every random draw.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="FOLDER", exists=True, file_okay=False, help="Where the data sets lie.",
+        show_default="what comes with CortexSpec",
+    ),
+]

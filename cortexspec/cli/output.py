@@ -1,0 +1,61 @@
+"""What every command does alike: results to stdout, diagnostics to stderr, one JSON document with `--json`, exit codes.
+
+Exit codes: 0 fine, 1 the spec is wrong or a run broke, 2 wrong use of the command line.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from cortexspec.diagnostics import Diagnostic, SpecError
+
+BROKEN = 1
+WRONG_USE = 2
+
+
+def say(text: str = "") -> None:
+    """A result, to stdout."""
+    typer.echo(text)
+
+
+def say_json(**fields: Any) -> None:
+    """The command's one JSON document, to stdout. `ok` says what the exit code says."""
+    typer.echo(json.dumps(fields, indent=2, ensure_ascii=False, default=_plain))
+
+
+def show_diagnostics(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str]) -> None:
+    """To stderr, with the count at the end."""
+    from cortexspec.diagnostics.render_text import count, print_diagnostics
+
+    found = list(diagnostics)
+    if found:
+        print_diagnostics(found, sources, sys.stderr)
+        typer.echo(f"\n{count(found)}", err=True)
+
+
+@contextmanager
+def reporting(as_json: bool) -> Iterator[None]:
+    """Turns a SpecError into its diagnostics and exit code 1."""
+    try:
+        yield
+    except SpecError as error:
+        if as_json:
+            from cortexspec.diagnostics.render_json import render_json
+
+            say_json(ok=False, diagnostics=render_json(error.diagnostics))
+        else:
+            show_diagnostics(error.diagnostics, error.sources)
+        raise typer.Exit(BROKEN) from error
+
+
+def _plain(value: Any) -> Any:
+    """What `json` does not know: numpy numbers and arrays, paths, tuples in mappings."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return str(value)
