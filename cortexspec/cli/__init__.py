@@ -1,5 +1,5 @@
 """The command line: a file a command; it prints and decides nothing."""
 
-from cortexspec.cli.app import app, main
+from cortexspec.cli.commands import app, main
 
 __all__ = ["app", "main"]

@@ -5,7 +5,7 @@ Exit codes: 0 fine, 1 the spec is wrong or a run broke, 2 wrong use of the comma
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,7 +38,7 @@ def show_diagnostics(diagnostics: Iterable[Diagnostic], sources: Mapping[str, st
 
 
 @contextmanager
-def reporting(as_json: bool) -> Iterator[None]:
+def reporting(as_json: bool) -> Generator[None, None, None]:
     """Turns a SpecError into its diagnostics and exit code 1."""
     try:
         yield

@@ -52,7 +52,7 @@ def test_a_bug_of_ours_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     def broken() -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("cortexspec.cli.app.app", broken)
+    monkeypatch.setattr("cortexspec.cli.commands.app", broken)
     monkeypatch.setattr(sys, "argv", ["cortexspec"])
     monkeypatch.delenv("CORTEXSPEC_DEBUG", raising=False)
     with pytest.raises(SystemExit) as stop:
