@@ -11,6 +11,7 @@ from cortexspec.diagnostics import Span
 
 BinaryOperator = Literal["or", "and", "==", "!=", "<=", ">=", "<", ">", "..", "+", "-", "*", "/", "@", "^"]
 UnaryOperator = Literal["-", "not"]
+ModifierKind = Literal["trainable", "in", "~", "every", "per"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class Modifier(Node):
     `value` is the constraint, distribution or interval; `extent` the NAME of `per`.
     """
 
-    kind: Literal["trainable", "in", "~", "every", "per"]
+    kind: ModifierKind
     value: "Expression | None" = None
     extent: str = ""
 

@@ -11,13 +11,12 @@ from cortexspec.units.coherent import (
     unit_of,
 )
 from cortexspec.units.dimension import COHERENT, DIMENSIONLESS, Unit
-from cortexspec.units.table import SYMBOLS, UNIT_PATTERN
+from cortexspec.units.table import SYMBOLS
 
 __all__ = [
     "COHERENT",
     "DIMENSIONLESS",
     "SYMBOLS",
-    "UNIT_PATTERN",
     "Quantity",
     "Unit",
     "UnitError",

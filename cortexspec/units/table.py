@@ -1,7 +1,6 @@
 """The closed table of unit symbols that a spec may write. No gram, coulomb, kelvin: g, C, K are names in papers."""
 
 import math
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -44,8 +43,3 @@ def _table() -> dict[str, Symbol]:
 
 
 SYMBOLS: dict[str, Symbol] = _table()
-
-# One symbol, not followed by a letter or digit, longest first; then a literal's whole unit, joined by / and ^.
-_SYMBOL = "(?:" + "|".join(re.escape(s) for s in sorted(SYMBOLS, key=lambda s: (-len(s), s))) + r")(?!\w)"
-_POWER = r"(?:\^-?\d+)?"
-UNIT_PATTERN = rf"{_SYMBOL}{_POWER}(?:/{_SYMBOL}{_POWER})*"
