@@ -1,0 +1,341 @@
+"""Claims: which cells one reads, what it makes of their measures, and whether it holds.
+
+A claim is evaluated on arrays over seeds. The same walk, with a lookup that only notes what it is asked for, tells which
+cells `reproduce` has to run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from cortexspec.analysis.model import ClaimModel
+from cortexspec.diagnostics import Diagnostic, SpecError
+from cortexspec.experiments.statistics import Spread, Verdict, judge_figure, judge_order
+from cortexspec.expressions import tree
+from cortexspec.expressions.print import print_expression
+from cortexspec.units import to_coherent
+
+Array = np.ndarray[Any, Any]
+Point = tuple[tuple[str, Any], ...]  # (name, value) of every vary axis but the seed, in the order of the grid
+BASE = "base"
+
+
+@dataclass(frozen=True, slots=True)
+class GridAxis:
+    """One line of `vary`: names that are zipped together, and their rows of values."""
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The grid of one experiment: its axes without the seed, its seeds, its variants without `base`.
+
+    `seeded`: whether anything in it is drawn or trained; if not, values are judged exactly.
+    """
+
+    experiment: str
+    axes: tuple[GridAxis, ...]
+    seeds: tuple[int, ...]
+    variants: tuple[str, ...]
+    measures: tuple[str, ...]
+    seeded: bool = True
+
+    def points(self) -> Iterator[Point]:
+        for rows in itertools.product(*(axis.rows for axis in self.axes)):
+            yield tuple(pair for axis, row in zip(self.axes, rows, strict=True) for pair in zip(axis.names, row, strict=True))
+
+    def axis_of(self, name: str) -> GridAxis | None:
+        return next((axis for axis in self.axes if name in axis.names), None)
+
+
+@dataclass(frozen=True, slots=True)
+class CellKey:
+    """One combination of experiment, variant and vary point; its seeds run together."""
+
+    experiment: str
+    variant: str
+    point: Point
+
+
+# What a cell's measure is over the seeds: an array [seed, own...].
+Lookup = Callable[[CellKey, str], Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One judged line of the claims table."""
+
+    claim: ClaimModel
+    where: Mapping[str, Any]
+    verdict: Verdict
+    ours: Spread
+    published: float | None = None
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What names mean while one row is evaluated."""
+
+    grids: Mapping[str, Grid]
+    home: str
+    lookup: Lookup
+    bound: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # loop names, and vary names of the row
+    lets: Mapping[str, tree.Expression] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def grid(self) -> Grid:
+        return self.grids[self.home]
+
+    def binding(self, **names: Any) -> _Scope:
+        return self.having(names)
+
+    def having(self, names: Mapping[str, Any]) -> _Scope:
+        return _Scope(self.grids, self.home, self.lookup, {**self.bound, **names}, self.lets)
+
+
+def rows_of(claim: ClaimModel, grid: Grid) -> list[Mapping[str, Any]]:
+    """The rows a claim gives: one for each value of every vary axis that it neither selects nor reduces."""
+    parts = [part for part in (claim.value, claim.published, claim.within, claim.of) if part is not None]
+    fixed = [_selected(part, grid, frozenset()) for part in parts]
+    readers = [names for found in fixed for names in found]
+    free = [axis for axis in grid.axes if any(not names.intersection(axis.names) for names in readers)]
+    rows: list[Mapping[str, Any]] = []
+    for values in itertools.product(*(axis.rows for axis in free)):
+        row = {name: value for axis, entry in zip(free, values, strict=True) for name, value in zip(axis.names, entry, strict=True)}
+        rows.append({**claim.row, **row})
+    return rows
+
+
+def needed_cells(claim: ClaimModel, grids: Mapping[str, Grid], home: str) -> list[CellKey]:
+    """Every cell that the claim reads, in the order of first use."""
+    seen: dict[CellKey, None] = {}
+
+    def note(key: CellKey, measure: str) -> Array:
+        seen.setdefault(key)
+        return np.ones(len(grids[key.experiment].seeds))
+
+    for row in rows_of(claim, grids[home]):
+        scope = _Scope(grids, home, note, row)
+        for part in (claim.value, claim.published, claim.within, claim.of):
+            if part is not None:
+                _sides(part, scope) if part is claim.value else _value(part, scope)
+    return list(seen)
+
+
+def judge(claim: ClaimModel, grids: Mapping[str, Grid], home: str, lookup: Lookup) -> list[Row]:
+    """The rows of a claim with their verdicts.
+
+    Raises: SpecError CS921 where the claim reads something that its cells do not have.
+    """
+    return [_judge_row(claim, _Scope(grids, home, lookup, row), row) for row in rows_of(claim, grids[home])]
+
+
+def _judge_row(claim: ClaimModel, scope: _Scope, row: Mapping[str, Any]) -> Row:
+    comparison = claim.value if isinstance(claim.value, tree.Binary) and claim.value.operator in _ORDERS else None
+    if comparison is not None:
+        left, right = _value(comparison.left, scope), _value(comparison.right, scope)
+        difference = np.atleast_1d(np.subtract(left, right) if comparison.operator in (">", ">=") else np.subtract(right, left))
+        if comparison.operator == "==":
+            same = bool(np.all(np.mean(left, axis=0) == np.mean(right, axis=0)))
+            return Row(claim, row, Verdict("holds" if same else "fails", "judged on means over seeds"), Spread.of([float(same)]))
+        seeded = _seeded(scope, left, right)
+        return Row(claim, row, judge_order(difference.tolist(), seeded), Spread.of(difference.tolist()))
+    raw = _value(claim.value, scope)
+    value = np.atleast_1d(raw)
+    if value.dtype == bool:
+        truth = bool(value.all())
+        return Row(claim, row, Verdict("holds" if truth else "fails", "judged on means over seeds"), Spread.of([float(truth)]))
+    spread = Spread.of(value.tolist())
+    published = None if claim.published is None else float(np.mean(_value(claim.published, scope)))
+    if claim.within is None:
+        return Row(claim, row, Verdict("printed", "no tolerance is claimed"), spread, published)
+    reference = published if claim.of is None else float(np.mean(_value(claim.of, scope)))
+    if reference is None:
+        raise _undefined(claim, "`within` has no reference: write `published x` or `of y`")
+    tolerance = float(np.mean(_value(claim.within, scope))) * (abs(reference) if claim.relative else 1.0)
+    verdict = judge_figure(value.tolist(), reference, tolerance, _seeded(scope, raw))
+    return Row(claim, row, verdict, spread, published, tolerance)
+
+
+def _seeded(scope: _Scope, *values: Array) -> bool:
+    """Whether values depend on the seed: not where nothing is drawn, nor a mean over seeds, nor one that several seeds share."""
+    return scope.grid.seeded and any(np.ndim(a) > 0 and not (len(a) > 1 and bool(np.all(a == a[0]))) for a in values)
+
+
+_ORDERS = ("<", "<=", ">", ">=", "==")
+_SWEEPS: Mapping[str, Callable[[Array, Sequence[Any]], Any]] = {
+    "interior_maximum": lambda y, x: bool(0 < int(np.argmax(y)) < len(y) - 1),
+    "increasing": lambda y, x: bool(np.all(np.diff(y) > 0)),
+    "decreasing": lambda y, x: bool(np.all(np.diff(y) < 0)),
+    "argmax": lambda y, x: float(x[int(np.argmax(y))]),
+    "argmin": lambda y, x: float(x[int(np.argmin(y))]),
+}
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "abs": np.abs, "sqrt": np.sqrt, "log": np.log, "exp": np.exp, "real": np.real, "imag": np.imag, "round": np.round,
+}  # fmt: skip
+_REDUCTIONS: Mapping[str, Callable[..., Any]] = {"max": np.max, "min": np.min, "mean": np.mean, "median": np.median, "sum": np.sum}
+
+
+def _sides(expression: tree.Expression, scope: _Scope) -> None:
+    """Evaluates both sides of a comparison, or the whole, for what they read."""
+    if isinstance(expression, tree.Binary) and expression.operator in _ORDERS:
+        _value(expression.left, scope)
+        _value(expression.right, scope)
+    else:
+        _value(expression, scope)
+
+
+def _value(expression: tree.Expression, scope: _Scope) -> Any:
+    match expression:
+        case tree.Number():
+            return to_coherent(expression.value, expression.unit) if expression.unit else expression.value
+        case tree.Name(name=name):
+            return _named(name, expression, scope)
+        case tree.Member():
+            return _member(expression, scope)
+        case tree.Index():
+            return _selection(expression, scope)
+        case tree.Unary(operator="-"):
+            return -_value(expression.operand, scope)
+        case tree.Unary(operator="not"):
+            return np.logical_not(_value(expression.operand, scope))
+        case tree.Binary():
+            return _BINARY[expression.operator](_value(expression.left, scope), _value(expression.right, scope))
+        case tree.ListOf():
+            factor = to_coherent(1.0, expression.unit) if expression.unit else 1.0
+            return np.array([_value(item, scope) for item in expression.items]) * factor
+        case tree.Call():
+            return _call(expression, scope)
+        case _:
+            raise _unreadable(expression)
+
+
+_BINARY: Mapping[str, Callable[[Any, Any], Any]] = {
+    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "^": np.power, "<": np.less, ">": np.greater,
+    "<=": np.less_equal, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal, "and": np.logical_and, "or": np.logical_or,
+}  # fmt: skip
+
+
+def _named(name: str, expression: tree.Expression, scope: _Scope) -> Any:
+    if name in scope.bound:
+        return scope.bound[name]
+    if name in scope.grid.measures:
+        return _measure(scope.home, name, {}, scope)
+    if name == "π":
+        return math.pi
+    raise _unreadable(expression)
+
+
+def _member(expression: tree.Member, scope: _Scope) -> Any:
+    text = print_expression(expression)
+    if text in scope.bound:
+        return scope.bound[text]
+    if isinstance(expression.owner, tree.Name) and expression.owner.name in scope.grids:
+        return _measure(expression.owner.name, expression.name, {}, scope)
+    raise _unreadable(expression)
+
+
+def _selection(expression: tree.Index, scope: _Scope) -> Any:
+    operand = expression.operand
+    if isinstance(operand, tree.Member) and isinstance(operand.owner, tree.Name) and operand.owner.name in scope.grids:
+        experiment, name = operand.owner.name, operand.name
+    elif isinstance(operand, tree.Name) and operand.name in scope.grid.measures:
+        experiment, name = scope.home, operand.name
+    else:
+        raise _unreadable(expression)
+    chosen: dict[str, Any] = {}
+    for argument in expression.arguments:
+        if not argument.name or argument.value is None:
+            raise _unreadable(expression)
+        chosen[argument.name] = _choice(argument.name, argument.value, scope)
+    return _measure(experiment, name, chosen, scope)
+
+
+def _choice(name: str, value: tree.Expression, scope: _Scope) -> Any:
+    if isinstance(value, tree.Name):
+        return scope.bound.get(value.name, value.name)
+    return float(_value(value, scope)) if name != "variant" else print_expression(value)
+
+
+def _measure(experiment: str, name: str, chosen: Mapping[str, Any], scope: _Scope) -> Any:
+    grid = scope.grids[experiment]
+    variant = str(chosen.get("variant", BASE))
+    if variant != BASE and variant not in grid.variants:
+        raise SpecError([Diagnostic("CS921", f"`{experiment}` has no variant `{variant}`")])
+    wanted = {**{k: v for k, v in scope.bound.items() if grid.axis_of(k)}, **{k: v for k, v in chosen.items() if k != "variant"}}
+    for point in grid.points():
+        values = dict(point)
+        if all(name in values and _same(values[name], value) for name, value in wanted.items()):
+            return scope.lookup(CellKey(experiment, variant, point), name)
+    described = ", ".join(f"{k} = {v}" for k, v in wanted.items())
+    raise SpecError([Diagnostic("CS921", f"`{experiment}` does not vary to {described}")])
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, str) or isinstance(b, str):
+        return str(a) == str(b)
+    return math.isclose(float(a), float(b), rel_tol=1e-12)
+
+
+def _call(expression: tree.Call, scope: _Scope) -> Any:
+    name = expression.function.name if isinstance(expression.function, tree.Name) else ""
+    over = next((a.value for a in expression.arguments if a.name == "over"), None)
+    values = [a.value for a in expression.arguments if not a.name and a.value is not None]
+    if name in _SWEEPS and over is not None:
+        axis_name = print_expression(over)
+        axis = scope.grid.axis_of(axis_name)
+        if axis is None:
+            raise _unreadable(over)
+        places = [row[axis.names.index(axis_name)] for row in axis.rows]
+        means = [
+            float(np.mean(_value(values[0], scope.having(dict(zip(axis.names, row, strict=True)))))) for row in axis.rows
+        ]
+        return _SWEEPS[name](np.array(means), places)
+    if name == "diverged":
+        return np.isnan(_value(values[0], scope))
+    if name in _FUNCTIONS:
+        return _FUNCTIONS[name](*(_value(value, scope) for value in values))
+    if name in _REDUCTIONS:
+        if len(values) > 1:
+            return _REDUCTIONS[name](np.stack(np.broadcast_arrays(*(_value(value, scope) for value in values))), axis=0)
+        value = np.asarray(_value(values[0], scope))
+        return value if value.ndim < 2 else _REDUCTIONS[name](value, axis=tuple(range(1, value.ndim)))
+    raise _unreadable(expression)
+
+
+def _selected(expression: tree.Expression, grid: Grid, consumed: frozenset[str]) -> list[frozenset[str]]:
+    """For each measure that the expression reads: the names of the vary axes that are selected or reduced there."""
+    match expression:
+        case tree.Name(name=name) if name in grid.measures:
+            return [consumed]
+        case tree.Index(operand=operand, arguments=arguments):
+            return [names | {a.name for a in arguments} for names in _selected(operand, grid, consumed)]
+        case tree.Call(function=tree.Name(name=name), arguments=arguments):
+            over = [print_expression(a.value) for a in arguments if a.name == "over" and a.value is not None]
+            inside = consumed | frozenset(over) if name in _SWEEPS else consumed
+            return [names for a in arguments if a.value is not None and not a.name for names in _selected(a.value, grid, inside)]
+        case tree.Unary(operand=operand):
+            return _selected(operand, grid, consumed)
+        case tree.Binary(left=left, right=right):
+            return _selected(left, grid, consumed) + _selected(right, grid, consumed)
+        case _:
+            return []
+
+
+def _unreadable(expression: tree.Expression) -> SpecError:
+    text = print_expression(expression)
+    return SpecError([Diagnostic("CS921", f"a claim cannot read `{text}`", expression.span, label="no measure, vary axis or loop name")])
+
+
+def _undefined(claim: ClaimModel, why: str) -> SpecError:
+    return SpecError([Diagnostic("CS921", f"claim \"{claim.text}\": {why}", claim.span)])

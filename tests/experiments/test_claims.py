@@ -1,0 +1,128 @@
+"""Claims: which cells they read, paired statistics, verdicts; and results on disk."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cortexspec.analysis.model import ClaimModel
+from cortexspec.diagnostics import SpecError
+from cortexspec.experiments.cells import CellStore, Result, address, write_whole
+from cortexspec.experiments.claim import CellKey, Grid, GridAxis, judge, needed_cells
+from cortexspec.experiments.statistics import Spread, judge_figure, judge_order
+from cortexspec.expressions.parse import parse_expression
+
+GRID = Grid(
+    "mnist",
+    (GridAxis(("regions",), ((1,), (2,), (3,))),),
+    seeds=(1, 2, 3),
+    variants=("flat",),
+    measures=("accuracy", "size"),
+)
+
+
+def claim(value: str, **parts: str | bool) -> ClaimModel:
+    trees = {name: parse_expression(text) if isinstance(text, str) else None for name, text in parts.items()}
+    return ClaimModel(
+        "text", "where", parse_expression(value), trees.get("published"), trees.get("within"), bool(parts.get("relative")),
+        trees.get("of"), "",
+    )  # fmt: skip
+
+
+def table(key: CellKey, measure: str) -> np.ndarray:
+    regions = dict(key.point)["regions"]
+    if measure == "size":
+        return np.full(3, 1000.0 * regions)
+    noise = np.array([-0.001, 0.0, 0.001])
+    return 0.9 + 0.02 * regions - (0.05 if key.variant == "flat" else 0) + noise
+
+
+def judged(value: str, **parts: str | bool):
+    return judge(claim(value, **parts), {"mnist": GRID}, "mnist", table)
+
+
+def test_an_inequality_holds_fails_or_is_undecided_on_paired_differences():
+    (row,) = judged("accuracy[regions = 3] > accuracy[regions = 1]")
+    assert row.verdict.word == "holds" and row.ours.mean == pytest.approx(0.04)
+    (row,) = judged("accuracy[regions = 3] < accuracy[regions = 1]")
+    assert row.verdict.word == "fails"
+    assert judge_order([0.1, -0.1, 0.02], seeded=True).word == "undecided"
+    assert judge_order([0.1], seeded=True).word == "undecided"
+    assert judge_order([-0.1], seeded=False).word == "fails"
+
+
+def test_an_axis_that_is_not_selected_gives_one_row_a_value():
+    rows = judged("accuracy > accuracy[variant = flat]")
+    assert [row.where for row in rows] == [{"regions": 1}, {"regions": 2}, {"regions": 3}]
+    assert all(row.verdict.word == "holds" for row in rows)
+
+
+def test_a_figure_is_judged_within_its_tolerance_relative_or_not():
+    (row,) = judged("accuracy[regions = 1]", published="0.92", within="0.01")
+    assert row.verdict.word == "holds" and row.published == 0.92
+    (row,) = judged("accuracy[regions = 1]", published="0.8", within="0.01")
+    assert row.verdict.word == "fails"
+    (row,) = judged("size[regions = 2]", published="2050", within="0.05", relative=True)
+    assert row.verdict.word == "holds" and row.tolerance == pytest.approx(102.5)
+    (row,) = judged("accuracy[regions = 1]", published="0.8")
+    assert row.verdict.word == "printed"
+
+
+def test_sweeps_are_judged_on_means():
+    (row,) = judged("increasing(accuracy, over = regions)")
+    assert row.verdict.word == "holds"
+    (row,) = judged("interior_maximum(accuracy, over = regions)")
+    assert row.verdict.word == "fails"
+    (row,) = judged("argmax(accuracy, over = regions)", published="3", within="0.5")
+    assert row.verdict.word == "holds"
+
+
+def test_a_claim_names_the_cells_it_needs():
+    cells = needed_cells(claim("accuracy[regions = 3] > accuracy[regions = 1, variant = flat]"), {"mnist": GRID}, "mnist")
+    assert [(cell.variant, cell.point) for cell in cells] == [("base", (("regions", 3),)), ("flat", (("regions", 1),))]
+
+
+@pytest.mark.parametrize("value", ["nothing > 1", "accuracy[variant = other] > 0", "accuracy[regions = 9] > 0", "open(1) > 0"])
+def test_a_claim_that_cannot_be_read_says_so(value: str):
+    with pytest.raises(SpecError) as caught:
+        judged(value)
+    assert caught.value.diagnostics[0].code == "CS921"
+
+
+def test_the_interval_is_students():
+    spread = Spread.of([1.0, 2.0, 3.0])
+    assert spread.error == pytest.approx(1 / math.sqrt(3))
+    assert spread.half_width == pytest.approx(4.302652729911275 / math.sqrt(3))
+    assert judge_figure([1.0, 1.1, 0.9], 1.0, 0.5, seeded=True).word == "holds"
+    assert judge_figure([1.0, 1.1, 0.9], 1.0, 0.05, seeded=True).word == "undecided"
+
+
+def test_a_result_is_found_by_what_it_is_made_from(tmp_path: Path):
+    store = CellStore(tmp_path)
+    key = address({"spec": "abc", "seed": 1})
+    assert key == address({"seed": 1, "spec": "abc"}) != address({"seed": 2, "spec": "abc"})
+    assert store.find(key) is None
+    result = Result({"accuracy": 0.9, "bad": math.nan, "spectrum": np.array([-1 + 2j, 3])}, 1.5, history=({"loss": 2.0},))
+    store.keep(key, {"seed": 1}, result)
+    found = store.find(key)
+    assert found is not None and found.measures["accuracy"] == 0.9 and math.isnan(found.measures["bad"])
+    assert found.measures["spectrum"] == [-1 + 2j, 3 + 0j] and found.history == ({"loss": 2.0},)
+    store.path(key).write_text(json.dumps({"version": 0}))
+    with pytest.raises(SpecError) as caught:
+        store.find(key)
+    assert caught.value.diagnostics[0].code == "CS922"
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "a" / "result.json"
+    write_whole(path, b"old")
+
+    def crash(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.fsync", crash)
+    with pytest.raises(OSError, match="disk full"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old" and list(path.parent.iterdir()) == [path]
