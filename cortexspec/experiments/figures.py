@@ -1,0 +1,138 @@
+"""Figures of an experiment, from plain arrays. Each function draws one file and gives its path; matplotlib is imported on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+# Colour-blind safe (Okabe & Ito 2008), used in this order everywhere.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442", "#7F7F7F", "#8B4513")
+
+
+def _new(columns: int = 1, rows: int = 1, width: float = 4.2, height: float = 3.2, **options: Any) -> tuple[Any, Any]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False, **options)
+    for axis in axes.flat:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _write(figure: Any, path: Path) -> Path:
+    import matplotlib.pyplot as plt
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+    return path
+
+
+def learning_curves(path: Path, histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> Path:
+    """Training loss and held-out accuracy by epoch: `histories[label]` has one history a seed; the band is the range over seeds."""
+    figure, axes = _new(2)
+    for (label, runs), colour in zip(histories.items(), _cycle(), strict=False):
+        for axis, measure in zip(axes[0], ("loss", "held_out"), strict=True):
+            values = [[entry[measure] for entry in run if measure in entry] for run in runs]
+            length = min((len(v) for v in values), default=0)
+            if length == 0:
+                continue
+            curves = np.array([v[:length] for v in values])
+            epochs = np.arange(1, length + 1)
+            axis.plot(epochs, curves.mean(0), color=colour, label=label)
+            axis.fill_between(epochs, curves.min(0), curves.max(0), color=colour, alpha=0.2, lw=0)
+    for axis, name in zip(axes[0], ("training loss", "held-out accuracy"), strict=True):
+        axis.set(xlabel="epoch", ylabel=name)
+    axes[0, 1].legend(frameon=False, fontsize=8)
+    return _write(figure, path)
+
+
+def measure_by(path: Path, x_name: str, y_name: str, series: Mapping[str, Mapping[float, Sequence[float]]]) -> Path:
+    """A measure against a number (regions, parameters), one line a variant; points are seeds, lines join the means."""
+    figure, axes = _new()
+    axis = axes[0, 0]
+    for (label, values), colour in zip(series.items(), _cycle(), strict=False):
+        places = sorted(values)
+        axis.plot(places, [float(np.mean(values[x])) for x in places], color=colour, label=label)
+        for x in places:
+            axis.plot([x] * len(values[x]), list(values[x]), ".", color=colour, ms=4)
+    axis.set(xlabel=x_name, ylabel=y_name)
+    axis.legend(frameon=False, fontsize=8)
+    return _write(figure, path)
+
+
+def phase_portrait(path: Path, v: Array, w: Array, labels: Array, units: tuple[str, str], name: str, shown: Sequence[int]) -> Path:
+    """Trajectories (v, v') of one population, a colour a class. v, w [trial, time]; labels [trial]; the dot is the last state."""
+    figure, axes = _new()
+    axis = axes[0, 0]
+    for label, colour in zip(shown, COLOURS, strict=False):
+        chosen = np.flatnonzero(labels == label)
+        for place, trial in enumerate(chosen):
+            axis.plot(v[trial], w[trial], color=colour, lw=0.6, alpha=0.6, label=f"{label}" if place == 0 else None)
+            axis.plot(v[trial, -1], w[trial, -1], "o", color=colour, ms=2.5)
+    axis.set(xlabel=f"{name} v ({units[0]})", ylabel=f"{name} v' ({units[1]})")
+    axis.legend(frameon=False, fontsize=8, title="class")
+    return _write(figure, path)
+
+
+def traces(path: Path, time: Array, voltages: Mapping[str, Array], labels: Array, unit: str, shown: Sequence[int]) -> Path:
+    """Voltages over time, a panel a population, mean and standard deviation over the trials of a class. voltages[...] [trial, time]."""
+    figure, axes = _new(len(voltages), width=3.2)
+    for axis, (name, v) in zip(axes[0], voltages.items(), strict=True):
+        for label, colour in zip(shown, COLOURS, strict=False):
+            chosen = v[labels == label]
+            mean, spread = chosen.mean(0), chosen.std(0)
+            axis.plot(time, mean, color=colour, label=f"{label}")
+            axis.fill_between(time, mean - spread, mean + spread, color=colour, alpha=0.2, lw=0)
+        axis.set(xlabel="time (ms)", ylabel=f"{name} ({unit})")
+    axes[0, -1].legend(frameon=False, fontsize=8, title="class")
+    return _write(figure, path)
+
+
+def landscape(path: Path, alphas: Array, betas: Array, loss: Array, note: str) -> Path:
+    """Loss over a plane of two directions, not normalised. loss [alpha, beta]; the cross is the trained point."""
+    figure, axes = _new(height=3.6)
+    axis = axes[0, 0]
+    image = axis.contourf(alphas, betas, loss.T, levels=24, cmap="viridis")
+    figure.colorbar(image, label="loss")
+    axis.plot(0, 0, "x", color="white")
+    axis.set(xlabel="direction 1", ylabel="direction 2")
+    axis.set_title(note, fontsize=8)
+    return _write(figure, path)
+
+
+def distributions(path: Path, values: Mapping[str, Array], unit: str) -> Path:
+    """One column of points a name (parameters by region, measures by variant): every value, and the mean as a bar."""
+    figure, axes = _new(width=max(4.2, 0.5 * len(values)))
+    axis = axes[0, 0]
+    for place, (array, colour) in enumerate(zip(values.values(), _cycle(), strict=False)):
+        flat = np.asarray(array, float).reshape(-1)
+        axis.plot(np.full(flat.size, place), flat, ".", color=colour, ms=5)
+        axis.plot([place - 0.25, place + 0.25], [flat.mean()] * 2, color=colour)
+    axis.set_xticks(range(len(values)), list(values), rotation=45, ha="right", fontsize=8)
+    axis.set_ylabel(unit)
+    return _write(figure, path)
+
+
+def spectrum(path: Path, eigenvalues: Mapping[str, Array]) -> Path:
+    """Eigenvalues in the complex plane, a colour a reading; left of the dashed line is stable. Values in 1/s."""
+    figure, axes = _new()
+    axis = axes[0, 0]
+    for (label, values), colour in zip(eigenvalues.items(), _cycle(), strict=False):
+        axis.plot(np.real(values), np.imag(values), "o", color=colour, ms=4, label=label)
+    axis.axvline(0, color="grey", ls="--", lw=0.8)
+    axis.set(xlabel="real part (1/s)", ylabel="imaginary part (1/s)")
+    axis.legend(frameon=False, fontsize=8)
+    return _write(figure, path)
+
+
+def _cycle() -> tuple[str, ...]:
+    return COLOURS * 4
