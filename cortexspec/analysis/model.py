@@ -26,6 +26,8 @@ class Variable:
     """One quantity. `type` is natural (before a constraint's transformation), with axes [instance, neuron, own] as named axes.
 
     `axes_written` keeps the public order of the axis names (instance, neuron, own...), which results are shown in.
+    The first ones of them that its own place does not write (instance, neuron) are `around`: no reduction of its
+    expression takes them.
     `value` is the start of a trainable parameter or a state, and the definition of anything else; `draw` its distribution.
     A state of order n is n variables: `v`, `v'`, ... `constant` is a template argument's or loop's number that an expression reads.
     """
@@ -39,6 +41,7 @@ class Variable:
     trainable: bool = False
     constraint: Expression | None = None
     unit_shown: str = ""
+    around: tuple[str, ...] = ()
     span: Span | None = field(default=None, compare=False)
 
 
@@ -123,7 +126,7 @@ class Projection:
 
     `weight` is the path of its variable or None for 1. `source_axes` and `target_axes` are the axes that are flattened on each side, by the
     names they have in the source and in the target; the weight's own axis names are in its Variable ("…_target"/"…_source" where both
-    sides share an axis).
+    sides share an axis). `around`: the instance axes of the circuit that the `connect` stands in.
     """
 
     path: str
@@ -137,6 +140,7 @@ class Projection:
     synapse: Synapse | None = None
     read_new: bool = False
     dropout: Expression | None = None
+    around: tuple[str, ...] = ()
     span: Span | None = field(default=None, compare=False)
 
 
@@ -174,6 +178,7 @@ class Start:
 
     target: str
     value: Expression
+    around: tuple[str, ...] = ()
     span: Span | None = field(default=None, compare=False)
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from cortexspec.contracts.operand import Operand
 from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Value
-from cortexspec.ir.types import Type
+from cortexspec.ir.types import Axis, Type
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,22 +18,27 @@ class FunctionEntry:
     """A function of the expression language (`sigmoid`, `mean`, `cat`).
 
     `write(build, arguments, settings)` writes its lines; types follow from the rules of the ops it uses, so a unit or axis
-    mistake is a RuleError of an op. `arguments` are values; `settings` are the keyword arguments that must be known at compile time.
+    mistake is a RuleError of an op. `arguments` are operands: values with the written order of their axes. The answer may be a
+    bare Value, whose axes then keep the order that the arguments give them. Keyword arguments in `settings` and positional
+    ones after the last of `arity`, by the names in `static`, must be known at compile time: numbers, text, truth values,
+    tuples of them, or a `Shape`. A reduction lists "over" and "by" in `settings` and is given "over" as axis names.
     """
 
     name: str
-    write: Callable[[Builder, Sequence[Value], Mapping[str, Any]], Value]
+    write: Callable[[Builder, Sequence[Operand], Mapping[str, Any]], Operand | Value]
     arity: tuple[int, int | None] = (1, 1)
     settings: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
     doc: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PartParameter:
-    """A parameter or running buffer that a built-in part declares once it knows its input's type."""
+    """A parameter or running buffer that a built-in part declares once it knows its input. `axes`: their written order."""
 
     name: str
     type: Type
+    axes: tuple[str, ...] = ()
     start: float | str = 0.0  # a number, or the name of a distribution ("fan_in")
     fan_in: int = 0
     trainable: bool = True
@@ -40,27 +46,52 @@ class PartParameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """What a draw is keyed by. Wiring and parameters know no trial, states no step."""
+
+    seed: Value | None = None
+    trial: Value | None = None
+    step: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartContext:
+    """The part's dotted path, its settings, whether this program trains, and what its draws are keyed by."""
+
+    path: str
+    settings: Mapping[str, Any]
+    training: bool = False
+    keys: Keys = Keys()
+
+
+@dataclass(frozen=True, slots=True)
 class PartEntry:
     """A built-in function with parameters (`dense`, `conv2d`, `batch_norm`, `dropout`).
 
-    `declare(path, input type, settings)` gives its parameters; `write(build, x, parameters, settings, training)` gives the output and the
-    new values of running buffers by name. Only `batch_norm` and `dropout` read `training`.
+    `declare(path, x, settings)` gives its parameters; `write(build, x, parameters, context)` gives the output and the
+    new values of running buffers by name. Only `batch_norm` and `dropout` read `context.training`. `settings` are the names
+    of its arguments, in order, with their defaults (None: must be given).
     """
 
     name: str
-    declare: Callable[[str, Type, Mapping[str, Any]], tuple[PartParameter, ...]]
-    write: Callable[..., tuple[Value, Mapping[str, Value]]]
+    declare: Callable[[str, Operand, Mapping[str, Any]], tuple[PartParameter, ...]]
+    write: Callable[[Builder, Operand, Mapping[str, Value], PartContext], tuple[Operand, Mapping[str, Value]]]
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     doc: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DistributionEntry:
-    """`write(build, site, axes, arguments, keys)` draws one value an element; `keys` are seed, trial, step values."""
+    """`write(build, site, axes, arguments, settings, keys)` draws one value an element along `axes`.
+
+    `arguments` are operands whose axes are among `axes`, or `Drawn` distributions; `settings` the keyword ones. The site
+    is the dotted name of what is drawn with its ordinal.
+    """
 
     name: str
-    write: Callable[..., Value]
+    write: Callable[[Builder, str, Sequence[Axis], Sequence[Any], Mapping[str, Operand], Keys], Value]
     arity: tuple[int, int | None] = (0, None)
+    settings: tuple[str, ...] = ()
     doc: str = ""
 
 
