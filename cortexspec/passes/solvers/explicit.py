@@ -49,7 +49,7 @@ def step_of(module: Module, tableau: Tableau) -> Module:
         after |= inline(build, update, arguments)
     held = {state.value.name: state.value for state in module.states if state.value.name not in after}
     missing = tuple(value for value in held.values() if value.name not in arguments)
-    outputs = {name: _as(build, value, module) if name in state_types(module) else value for name, value in (held | after).items()}
+    outputs = {name: _as(build, value, module, name) for name, value in (held | after).items()}
     function = build.function("step", (*inputs, *missing), outputs.values(), outputs.keys())
     return module.with_functions(step=function)
 
@@ -86,9 +86,9 @@ def _moved(build: Builder, start: Value | None, slopes: Sequence[Value], weights
     return build.one(Add(), start, build.one(Mul(), step, total))
 
 
-def _as(build: Builder, value: Value, module: Module, name: str = "") -> Value:
-    """The value with all axes of its state: a slope that depends on less is spread."""
-    wanted = state_types(module)[name or value.name] if (name or value.name) in state_types(module) else value.type
+def _as(build: Builder, value: Value, module: Module, name: str) -> Value:
+    """The value with all axes of the state `name`: a slope that depends on less is spread. Other values stay."""
+    wanted = state_types(module).get(name, value.type)
     missing = tuple(axis for axis in wanted.axes if not value.type.has(axis.name))
     return build.one(Expand(missing), value) if missing else value
 
