@@ -28,6 +28,9 @@ _ALL = (
     Code("CS901", "missing-data", "a data file that the spec names is not there"),
     Code("CS911", "malformed-data", "a data file is not of the format that it should have, or is cut short"),
     Code("CS912", "unknown-data-set", "no data set has this name"),
+    Code("CS913", "unknown-schedule", "no learning-rate schedule has this name"),
+    Code("CS914", "wrong-checkpoint", "a checkpoint is cut short, or of another circuit, experiment or plan"),
+    Code("CS915", "diverged", "training or simulation left the finite numbers"),
     Code("CS921", "undefined-claim", "a claim reads a value that its cells do not have"),
     Code("CS922", "broken-cell", "a stored result of an experiment cannot be read"),
 )

@@ -1,0 +1,184 @@
+"""The training loop: the same batches, the same updates and the same result after an interrupt, whatever the backend.
+
+A backend's `Trainer` makes the updates; this loop owns what surrounds them: the order of the data, the schedule, the record of
+what happened (one JSON line an epoch, written as it happens) and the checkpoint after each epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from cortexspec.contracts.backend import Recipe, Trainer
+from cortexspec.diagnostics import Diagnostic, SpecError
+from cortexspec.experiments.cells import write_whole
+
+Array = np.ndarray[Any, Any]
+_CHECKPOINT = "checkpoint.safetensors"
+_METRICS = "metrics.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the `train` section of an experiment asks for, as numbers.
+
+    `steps` is the number of updates where the section gives steps instead of epochs.
+    """
+
+    optimizer: str = "adam"
+    options: Mapping[str, float] = field(default_factory=dict[str, float])
+    schedule: str = "constant"
+    warm_up: int = 0
+    batch: int = 128
+    epochs: int = 10
+    steps: int | None = None
+    clip: float | None = None
+    shuffle: bool = True
+
+    def updates(self, trials: int) -> int:
+        """The number of updates over `trials` training examples; the last, smaller batch of an epoch counts too."""
+        return self.steps if self.steps is not None else self.epochs * math.ceil(trials / self.batch)
+
+    def recipe(self, trials: int, trainable: Sequence[str]) -> Recipe:
+        return Recipe(
+            optimizer=self.optimizer,
+            options=dict(self.options),
+            learning_rates=tuple(schedule_factors(self.schedule, self.updates(trials), self.warm_up)),
+            clip=self.clip,
+            trainable=tuple(trainable),
+        )
+
+
+def schedule_factors(name: str, updates: int, warm_up: int = 0) -> list[float]:
+    """The factor on the learning rate at each update: `constant`, or `cosine` from 1 towards 0 after a linear warm-up.
+
+    Source: Loshchilov & Hutter 2017 (SGDR), eq. 5, one period.
+    Raises: SpecError CS913 for another name.
+    """
+    if name not in ("constant", "cosine"):
+        raise SpecError([Diagnostic("CS913", f"no schedule is called `{name}`", help="known are: constant, cosine")])
+    factors: list[float] = []
+    for update in range(updates):
+        if update < warm_up:
+            factors.append((update + 1) / warm_up)
+        elif name == "cosine":
+            factors.append(0.5 * (1 + math.cos(math.pi * (update - warm_up) / max(1, updates - warm_up))))
+        else:
+            factors.append(1.0)
+    return factors
+
+
+def order_of(trials: int, seed: int, epoch: int, shuffle: bool = True) -> Array:
+    """The order in which an epoch visits the training examples [trials]: a function of seed and epoch alone."""
+    if not shuffle:
+        return np.arange(trials)
+    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(trials)
+
+
+class Trained(Protocol):
+    """What the loop needs of a session (experiments.session): a loaded program with its data."""
+
+    seed: int
+
+    @property
+    def trials(self) -> int: ...
+
+    def trainer(self, recipe: Recipe) -> Trainer: ...
+    def trainable(self) -> Sequence[str]: ...
+    def batch(self, places: Array, first_trial: int) -> Mapping[str, Array]: ...
+    def held_out(self) -> Mapping[str, float]: ...
+    def arrays(self) -> dict[str, Array]: ...
+    def set_arrays(self, arrays: Mapping[str, Array]) -> None: ...
+
+
+Report = Callable[[int, int, Mapping[str, float]], None]  # updates done, updates in all, the latest numbers
+
+
+def train(session: Trained, plan: Plan, folder: Path | None = None, report: Report | None = None, identity: str = "") -> list[dict[str, float]]:
+    """Trains; gives one record an epoch: loss (mean over its updates), held-out measures, seconds.
+
+    With a `folder`, metrics.jsonl grows as epochs end and a checkpoint is kept, so that a call with the same folder goes on where the
+    last one stopped, to the same result. `identity` guards the checkpoint: another circuit's or another plan's is refused (CS914).
+    Raises: SpecError CS915 where the loss is no number, naming epoch and update.
+    """
+    recipe = plan.recipe(session.trials, session.trainable())
+    trainer = session.trainer(recipe)
+    per_epoch = math.ceil(session.trials / plan.batch)
+    total = plan.updates(session.trials)
+    done, history = _resume(session, trainer, folder, identity)
+    while done < total:
+        epoch = done // per_epoch
+        order = order_of(session.trials, session.seed, epoch, plan.shuffle)
+        losses: list[float] = []
+        started = time.perf_counter()
+        for place in range(0, session.trials, plan.batch):
+            if done >= total:
+                break
+            numbers = trainer.step(session.batch(order[place : place + plan.batch], epoch * session.trials + place))
+            done += 1
+            losses.append(numbers["loss"])
+            if not math.isfinite(numbers["loss"]):
+                raise diverged(f"the loss is {numbers['loss']} at update {done} (epoch {epoch + 1})")
+            if report is not None:
+                report(done, total, numbers)
+        record = {"epoch": epoch + 1, "loss": float(np.mean(losses)), **session.held_out(), "seconds": time.perf_counter() - started}
+        history.append(record)
+        if folder is not None:
+            _keep(session, trainer, folder, identity, done, history)
+    return history
+
+
+def diverged(why: str) -> SpecError:
+    """The error for numbers that left the finite range. In `reproduce` it is a result, not a crash."""
+    return SpecError([Diagnostic("CS915", f"training diverged: {why}", help="a smaller lr or dt, or `clip = 1`")])
+
+
+def _keep(session: Trained, trainer: Trainer, folder: Path, identity: str, done: int, history: list[dict[str, float]]) -> None:
+    from safetensors.numpy import save
+
+    arrays = {f"model/{name}": array for name, array in session.arrays().items()}
+    arrays |= {f"optimizer/{name}": array for name, array in trainer.state().items()}
+    metadata = {"identity": identity, "done": str(done), "history": json.dumps(history)}
+    content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)
+    write_whole(folder / _METRICS, "".join(json.dumps(record) + "\n" for record in history).encode())
+    write_whole(folder / _CHECKPOINT, content)
+
+
+def _resume(session: Trained, trainer: Trainer, folder: Path | None, identity: str) -> tuple[int, list[dict[str, float]]]:
+    path = None if folder is None else folder / _CHECKPOINT
+    if path is None or not path.is_file():
+        return 0, []
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as file:  # pyright: ignore[reportUnknownVariableType]
+            metadata: dict[str, str] = file.metadata()
+            arrays: dict[str, Array] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise SpecError(
+            [Diagnostic("CS914", f"the checkpoint `{path}` cannot be read: {error}", help="remove it to start again")]
+        ) from None
+    if metadata.get("identity") != identity:
+        raise SpecError(
+            [
+                Diagnostic(
+                    "CS914",
+                    f"the checkpoint `{path}` is of another circuit, experiment or plan",
+                    help="name another folder, or remove this one to start again",
+                )
+            ]
+        )
+    session.set_arrays(_under(arrays, "model/"))
+    trainer.restore(_under(arrays, "optimizer/"))
+    return int(metadata["done"]), json.loads(metadata["history"])
+
+
+def _under(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
