@@ -1,4 +1,4 @@
-"""Text to expression tree, for the expressions in Python, YAML and JSON. Text of a .cortex file is parsed by `language`."""
+"""Text to expression tree, for the expressions in Python, YAML and JSON. A .cortex file is `language`'s."""
 
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ LONGEST = 100_000
 
 @cache
 def _parser() -> Lark:
-    return Lark.open(
+    return Lark.open(  # pyright: ignore[reportUnknownMemberType]
         str(Path(__file__).with_name("expression.lark")),
         parser="lalr",
         lexer="contextual",

@@ -94,9 +94,9 @@ def _form(expression: tree.Expression) -> tuple[str, int]:
             return f"{_print(operand, _POSTFIX)}[{print_arguments(arguments)}]", _POSTFIX
         case tree.Call(function=function, arguments=arguments):
             return f"{_print(function, _POSTFIX)}({print_arguments(arguments)})", _POSTFIX
-        case tree.Unary(operator="-", operand=operand):
-            return f"-{_print(operand, _SIGNED)}", _SIGNED
-        case tree.Unary(operator="not", operand=operand):
+        case tree.Unary(operator=operator, operand=operand):
+            if operator == "-":
+                return f"-{_print(operand, _SIGNED)}", _SIGNED
             return f"not {_print(operand, _NOT)}", _NOT
         case tree.Binary():
             return _binary(expression), _BINARY[expression.operator][0]

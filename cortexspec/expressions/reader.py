@@ -4,6 +4,8 @@ It relies on lark's LALR tables and its interactive parser, which are not public
 `tests/language/test_recovery.py` notices a change.
 """
 
+# pyright: reportUnknownMemberType=false
+
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,7 +35,7 @@ class Reader:
     def __init__(self, lark: Lark, text: str):
         self.text = text
         self.before: Token | None = None
-        self._interactive = lark.parse_interactive(text)
+        self._interactive: Any = lark.parse_interactive(text)
         self._table: dict[Any, dict[str, tuple[Any, Any]]] = (
             self._interactive.parser_state.parse_conf.parse_table.states
         )

@@ -11,8 +11,7 @@ from cortexspec.expressions.names import RESERVED, plain_power, raised_character
 from cortexspec.units import UnitError, parse_unit
 
 _START = frozenset({"NAME", "NUMBER", "QUANTITY", "STRING", "LPAR", "LSQB", "MINUS"})
-_OPERATORS = frozenset({"PLUS", "MINUS", "STAR", "SLASH", "AT", "CIRCUMFLEX", "COMPARE", "AND", "OR", "DOT", "PRIME"})
-_DOTS = "__ANON_"  # lark's name for `..`, `->` and `<-`
+_OPERATORS = frozenset({"PLUS", "MINUS", "STAR", "SLASH", "AT", "CIRCUMFLEX", "COMPARE", "AND", "OR", "DOT", "DOTS", "PRIME"})
 
 _WORDS = {
     "NAME": "a name",
@@ -50,7 +49,7 @@ _INSTEAD = {
     "≠": "!=", "≈": "within", "→": "->", "←": "<-", "…": "..", "“": '"', "”": '"', "„": '"', "‘": '"', "’": "'",
     "′": "'", "″": "''", "∈": "in", "∧": "and", "∨": "or", "¬": "not", "∼": "~", "～": "~", "＝": "=", "（": "(",
     "）": ")", "，": ",", "：": ":", "；": ";", "√": "sqrt(...)", "∑": "sum(...)", "Σ": "sum(...)", "∞": "infinity",
-    "&": "and", "|": "or", "!": "not", "?": "where(condition, a, b)", "\\": "nothing: a line goes on inside ( ) and [ ]",
+    "&": "and", "|": "or", "!": "not", "?": "where(condition, a, b)", "\\": "nothing: lines go on inside ( ) and [ ]",
     "{": "lists in brackets: [a, b]", "\u00a0": "an ordinary blank", "$": "nothing: names have no sigil",
 }  # fmt: skip
 
@@ -81,7 +80,7 @@ class Mistake(Exception):
 
 def expected(accepts: frozenset[str]) -> str:
     """What could have stood there, shortest telling: "expected an expression", "expected an operator or `)`"."""
-    left = {kind for kind in accepts if not (kind.startswith(_DOTS) or kind == "DOTS")} or set(accepts)
+    left = set(accepts)
     words: list[str] = []
     if {"NAME", "NUMBER", "LPAR"} <= left:
         words.append("an expression")

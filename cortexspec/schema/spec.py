@@ -2,28 +2,42 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from cortexspec.schema.base import Expression, SchemaNode
+from cortexspec.schema.base import (
+    DocText,
+    Expression,
+    FormalType,
+    Identifier,
+    OptionalIdentifier,
+    PlainText,
+    SchemaNode,
+)
 from cortexspec.schema.statement import Argument, Statement
 
 FORMAT_VERSION = 1
 
 
 class Use(SchemaNode):
-    """`use vision` or `use "file.cortex"`."""
+    """`use vision, text` or `use "file.cortex"`."""
 
     kind: Literal["use"] = "use"
-    names: tuple[str, ...] = ()
-    file: str = ""
-    doc: str = ""
+    names: tuple[Identifier, ...] = ()
+    file: PlainText = ""
+    doc: DocText = ""
+
+    @model_validator(mode="after")
+    def _uses_one_thing(self) -> "Use":
+        if bool(self.names) == bool(self.file):
+            raise ValueError("`use` has either `names` of plugins or a `file`")
+        return self
 
 
 class Formal(SchemaNode):
     """A template argument: `size: int = 4`, `τ: ms = 5 ms`. `type` is int, real, bool, text or a unit."""
 
-    name: str
-    type: str
+    name: Identifier
+    type: FormalType
     default: Expression | None = None
 
 
@@ -31,22 +45,28 @@ class Template(SchemaNode):
     """A neuron, synapse, function or circuit."""
 
     kind: Literal["neuron", "synapse", "function", "circuit"]
-    name: str
+    name: Identifier
     formals: tuple[Formal, ...] = ()
     body: tuple[Statement, ...] = ()
-    doc: str = ""
+    doc: DocText = ""
 
 
 class Experiment(SchemaNode):
     """`experiment NAME [of CIRCUIT(arguments)] [like OTHER] { }`."""
 
     kind: Literal["experiment"] = "experiment"
-    name: str
-    of: str = ""
+    name: Identifier
+    of: OptionalIdentifier = ""
     arguments: tuple[Argument, ...] = ()
-    like: str = ""
+    like: OptionalIdentifier = ""
     body: tuple[Statement, ...] = ()
-    doc: str = ""
+    doc: DocText = ""
+
+    @model_validator(mode="after")
+    def _gives_arguments_to_something(self) -> "Experiment":
+        if self.arguments and not self.of:
+            raise ValueError("`arguments` belong to the circuit of `of`")
+        return self
 
 
 Item = Annotated[Use | Template | Experiment, Field(discriminator="kind")]
@@ -56,5 +76,5 @@ class Spec(SchemaNode):
     """A whole file. `Spec -> text -> Spec`, `Spec -> JSON -> Spec` and `Spec -> YAML -> Spec` are identities."""
 
     format_version: Literal[1] = FORMAT_VERSION
-    doc: str = ""
+    doc: DocText = ""
     items: tuple[Item, ...] = ()
