@@ -82,7 +82,7 @@ BufferRole = Literal["constant", "index", "running"]
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """An array that is not trained: data, drawn wiring (index), running statistics (running: a program returns its new value).
+    """An array that is not trained: data, drawn wiring (index), running statistics (a program returns their new value).
 
     `source` says how bind gets it: "start" (the function `start` computes it), or "data:FILE:KEY".
     """
@@ -95,7 +95,7 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state variable. `population` and `neuron` tell batching which states are of one kind; `variable` is its own name (v, v')."""
+    """A state variable. `population` and `neuron` tell batching which states are of one kind; `variable` is v or v'."""
 
     value: Value
     population: str
@@ -115,7 +115,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One order of axis names for the whole module; every value's array has its axes in this order. The sample axis last is "batch last"."""
+    """One order of axis names for the whole module, which every array follows. The sample axis last is "batch last"."""
 
     order: tuple[str, ...] = ()
 
@@ -129,9 +129,9 @@ class Layout:
 class Module:
     """A program in the IR. `sizes` are what the size symbols are bound to at load; they take no part in the passes.
 
-    Functions (those a circuit has): `start` () -> natural parameters and buffers; `unconstrain` natural -> raw, `constrain` raw -> natural,
-    `project` raw -> raw after an optimiser's step; `init` -> state; `derivative`; `step`; `output`; `penalty`; then what `drive`
-    makes: `rollout`, and `loss` or measures where they are asked for.
+    Functions (those a circuit has): `start` () -> natural parameters and buffers; `unconstrain` natural -> raw,
+    `constrain` raw -> natural, `project` raw -> raw after an optimiser's step; `init` -> state; `derivative`; `step`;
+    `output`; `penalty`; then what `drive` makes: `rollout`, and `loss` or measures where they are asked for.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What an operation is: a frozen dataclass with a rule, a meaning, a pullback and a docstring. Its fields are its attributes."""
+"""What an operation is: a frozen dataclass with a rule, a meaning, a pullback, a docstring; its fields are its attributes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cortexspec.ir.builder import Builder
 
 Array = np.ndarray[Any, Any]
+_DTYPES = {"int": np.dtype("int64"), "bool": np.dtype("bool"), "bits": np.dtype("uint32")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Context:
         return self.layout.sort(type_.names)
 
     def numpy_dtype(self, type_: Type) -> np.dtype[Any]:
-        return {"float": self.dtype, "int": np.dtype("int64"), "bool": np.dtype("bool"), "bits": np.dtype("uint32")}[type_.dtype]
+        return self.dtype if type_.dtype == "float" else _DTYPES[type_.dtype]
 
 
 class Op:
@@ -74,6 +75,18 @@ def align(tensor: Tensor, axes: Sequence[str]) -> Array:
         return tensor.array
     index = tuple(slice(None) if axis in tensor.axes else np.newaxis for axis in axes)
     return tensor.array[index]
+
+
+def transpose(array: Array, axes: Sequence[str], wanted: Sequence[str]) -> Array:
+    """A view of the array with its axes in the order `wanted`."""
+    axes = list(axes)
+    return array.transpose([axes.index(name) for name in wanted])
+
+
+def in_layout(array: Array, axes: Sequence[str], result: Type, context: Context) -> Tensor:
+    """The array with its axes brought to the layout's order."""
+    wanted = context.axes(result)
+    return Tensor(transpose(array, axes, wanted), wanted)
 
 
 OPS: dict[str, type[Op]] = {}

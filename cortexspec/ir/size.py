@@ -1,4 +1,4 @@
-"""Axis sizes: integers, or polynomials in symbols that are bound at load, so that compile time knows no population size."""
+"""Axis sizes: integers, or polynomials in symbols bound at load, so that compile time knows no population size."""
 
 from __future__ import annotations
 

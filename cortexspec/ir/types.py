@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -118,4 +118,54 @@ def require_pure(type_: Type, what: str, operand: int = 0) -> None:
             f"{what} wants a pure number, but is given {type_.unit.name()}",
             label=f"expected a pure number, found {type_.unit.name()}",
             operand=operand,
+        )
+
+
+_KINDS = {"float": "a number", "int": "an integer", "bool": "a truth value", "bits": "random bits"}
+
+
+def require_dtype(type_: Type, what: str, *allowed: Dtype, operand: int = 0) -> None:
+    """Raises RuleError CS602 unless the type is of one of the dtypes."""
+    if type_.dtype not in allowed:
+        wanted = " or ".join(_KINDS[dtype] for dtype in allowed)
+        found = _KINDS[type_.dtype]
+        raise RuleError(
+            "CS602",
+            f"{what} wants {wanted}, but is given {found}",
+            label=f"expected {wanted}, found {found}",
+            operand=operand,
+        )
+
+
+def require_alike(what: str, types: Sequence[Type], *allowed: Dtype) -> Dtype:
+    """The common dtype. Raises RuleError CS602."""
+    for place, type_ in enumerate(types):
+        require_dtype(type_, what, *allowed, operand=place)
+        if type_.dtype != types[0].dtype:
+            require_dtype(type_, what, types[0].dtype, operand=place)
+    return types[0].dtype
+
+
+def require_axis(type_: Type, name: str, what: str, operand: int = 0) -> Axis:
+    """The axis of that name. Raises RuleError CS501 where the type has none."""
+    if not type_.has(name):
+        has = ", ".join(axis.name for axis in type_.axes) or "no axes"
+        raise RuleError("CS501", f"{what} wants an axis `{name}`, but finds {has}", label=f"has {has}", operand=operand)
+    return type_.axis(name)
+
+
+def require_free(axes: Sequence[Axis], added: Sequence[Axis], what: str) -> tuple[Axis, ...]:
+    """All the axes. Raises RuleError CS501 where a name of `added` is in use."""
+    names = [axis.name for axis in (*axes, *added)]
+    for name in names:
+        if names.count(name) > 1:
+            raise RuleError("CS501", f"{what} would give two axes of the name `{name}`")
+    return (*axes, *added)
+
+
+def require_size(found: Size, wanted: Size, what: str) -> None:
+    """Raises RuleError CS501 unless the two sizes are the same polynomial."""
+    if found != wanted:
+        raise RuleError(
+            "CS501", f"{what} has {found} elements where {wanted} are wanted", label=f"expected {wanted}, found {found}"
         )

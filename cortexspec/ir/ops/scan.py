@@ -4,11 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
+
+import numpy as np
 
 from cortexspec.ir.module import Function
-from cortexspec.ir.op import Op, op
+from cortexspec.ir.op import Array, Context, Op, Tensor, op
 from cortexspec.ir.types import Axis, RuleError, Type
+
+T = TypeVar("T")
+
+
+def evaluate_function(function: Function, operands: Sequence[Tensor], context: Context) -> tuple[Tensor, ...]:
+    """The outputs of a function: each line's meaning in turn."""
+    environment: dict[str, Tensor] = {v.name: t for v, t in zip(function.inputs, operands, strict=True)}
+    evaluate_lines(function, environment, context)
+    return tuple(environment[value.name] for value in function.outputs)
+
+
+def evaluate_lines(function: Function, environment: dict[str, Tensor], context: Context) -> None:
+    """Enters the results of every line into the environment."""
+    for line in function.body:
+        operands = [environment[value.name] for value in line.operands]
+        types = [value.type for value in line.results]
+        for value, tensor in zip(line.results, line.op.evaluate(operands, types, context), strict=True):
+            environment[value.name] = tensor
 
 
 @op
@@ -18,7 +38,7 @@ class Scan(Op):
 
     Operands: consts | carry | xs; results: carry | stack | sum. The body has the same operands without the axis `over`
     on xs, and gives the next carry, the elements of the stacks, and the terms of the sums.
-    `save` says what the forward scan keeps for the reverse one: "carry" (recompute the step), "residuals", or named values.
+    `save` says what the forward scan keeps for the reverse one: "carry" (recompute the step), "residuals", or names.
     """
 
     name: ClassVar[str] = "scan"
@@ -45,7 +65,41 @@ class Scan(Op):
         stacked = [t.with_axes((*t.axes, self.over)) for t in outputs[self.carry : self.carry + self.stack]]
         return (*carried, *stacked, *outputs[self.carry + self.stack :])
 
-    def split(self, operands: Sequence[object]) -> tuple[Sequence[object], Sequence[object], Sequence[object]]:
+    def evaluate(self, operands: Sequence[Tensor], results: Sequence[Type], context: Context) -> tuple[Tensor, ...]:
+        consts, carry, xs = (list(part) for part in self.split(operands))
+        first, second = self.carry, self.carry + self.stack
+        stacks = [_empty(type_, context) for type_ in results[first:second]]
+        sums = [Tensor(np.zeros_like(t.array), t.axes) for t in (_empty(type_, context) for type_ in results[second:])]
+        length = self.over.size.evaluate(context.sizes)
+        for n in reversed(range(length)) if self.reverse else range(length):
+            now = [self._take(x, n) for x in xs]
+            outputs = evaluate_function(self.body, [*consts, *carry, *now], context)
+            carry = list(outputs[:first])
+            for stack, element in zip(stacks, outputs[first:second], strict=True):
+                stack.array[self._place(stack.axes, n)] = element.array
+            sums = [
+                Tensor(total.array + term.array, total.axes) for total, term in zip(sums, outputs[second:], strict=True)
+            ]
+        return (*carry, *stacks, *sums)
+
+    def _place(self, axes: tuple[str, ...], n: int) -> tuple[int | slice, ...]:
+        return tuple(n if name == self.over.name else slice(None) for name in axes)
+
+    def _take(self, x: Tensor, n: int) -> Tensor:
+        kept = tuple(name for name in x.axes if name != self.over.name)
+        return Tensor(np.asarray(x.array[self._place(x.axes, n)]), kept)
+
+    def split(self, operands: Sequence[T]) -> tuple[Sequence[T], Sequence[T], Sequence[T]]:
         """Operands as (consts, carry, xs)."""
         a, b = self.consts, self.consts + self.carry
         return operands[:a], operands[a:b], operands[b:]
+
+    def divide(self, results: Sequence[T]) -> tuple[Sequence[T], Sequence[T], Sequence[T]]:
+        """Results, or outputs of the body, as (carry, stack, sum)."""
+        a, b = self.carry, self.carry + self.stack
+        return results[:a], results[a:b], results[b:]
+
+
+def _empty(type_: Type, context: Context) -> Tensor:
+    array: Array = np.empty(context.shape(type_), context.numpy_dtype(type_))
+    return Tensor(array, context.axes(type_))

@@ -1,0 +1,1 @@
+"""The intermediate representation: a typed, flat, immutable program; its text form and its verifier."""
