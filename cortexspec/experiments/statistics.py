@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-Word = Literal["holds", "fails", "undecided", "printed"]
+Word = Literal["holds", "fails", "undecided", "printed", "not run"]
 CONFIDENCE = 0.95
 DECISIVE = 2.0  # standard errors, docs/language.md "Claims"
 

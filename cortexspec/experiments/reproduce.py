@@ -1,0 +1,164 @@
+"""`reproduce`: run the cells that claims name (only those that no earlier run finished), judge the claims, keep the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from cortexspec.diagnostics import SpecError
+from cortexspec.experiments.cells import CellStore, Result
+from cortexspec.experiments.claim import BASE, CellKey, Grid, Row, judge, needed_cells
+from cortexspec.experiments.pool import run_all
+from cortexspec.experiments.session import Choice, ExperimentRead, Session, read_experiments
+from cortexspec.experiments.statistics import Spread, Verdict
+from cortexspec.ir.op import Array
+
+Status = Literal["kept", "ran", "not run"]
+OnCell = Callable[["Task", Result, Status, int, int], None]  # the cell, its result, what happened, how many are done, of how many
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One cell with one seed: everything a worker needs to run it."""
+
+    choice: Choice
+    cell: CellKey
+    seed: int
+    key: str
+    store: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What `reproduce` gives: the rows by experiment, each cell's results by seed, and why a cell did not run."""
+
+    rows: Mapping[str, tuple[Row, ...]]
+    results: Mapping[CellKey, Mapping[int, Result]]
+    not_run: Mapping[CellKey, str] = field(default_factory=dict[CellKey, str])
+    grids: Mapping[str, Grid] = field(default_factory=dict[str, Grid])
+
+    def measure(self, cell: CellKey, name: str) -> Array:
+        """A measure over the seeds [seed, own...]; NaN where a seed diverged."""
+        return _over_seeds(self.results[cell], name)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a claim fails (`--strict`)."""
+        return any(row.verdict.word == "fails" for rows in self.rows.values() for row in rows)
+
+
+def reproduce(
+    choice: Choice,
+    experiments: Sequence[str] = (),
+    *,
+    profile: str = "",
+    store: Path,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    on_cell: OnCell | None = None,
+) -> Table:
+    """Runs what the claims of the named experiments need (default: every one but those of a profile) and judges them.
+
+    An experiment whose name is `PROFILE` or ends in `_PROFILE` belongs to a profile (`smoke`, `parity`, `demo`) and runs when it is asked for.
+    Results are kept in `store` as each cell ends; a later call finds them. A cell whose data is absent is `not run`; a diverged
+    one is a result. Raises: SpecError for a spec that does not check.
+    """
+    read = read_experiments(choice)
+    chosen = [name for name in read if _belongs(name, experiments, profile)]
+    grids = {name: experiment.grid for name, experiment in read.items()}
+    cells = list(dict.fromkeys(cell for name in chosen for cell in _cells_of(read[name], grids)))
+    results: dict[CellKey, dict[int, Result]] = {cell: {} for cell in cells}
+    not_run: dict[CellKey, str] = {}
+    kept = CellStore(store)
+    tasks: list[Task] = []
+    finished: list[tuple[Task, Result]] = []
+    total = sum(len(grids[cell.experiment].seeds) for cell in cells)
+    done = 0
+    for cell in cells:
+        for seed in grids[cell.experiment].seeds:
+            try:
+                key = Session.address(choice, cell, seed, read[cell.experiment])
+            except SpecError as error:
+                if any(diagnostic.code != "CS901" for diagnostic in error.diagnostics):
+                    raise
+                not_run[cell] = error.diagnostics[0].message
+                done += 1
+                continue
+            task = Task(choice, cell, seed, key, store)
+            result = kept.find(key)
+            if result is None:
+                tasks.append(task)
+            else:
+                finished.append((task, result))
+    for task, result in finished:
+        done += 1
+        _enter(results, task, result)
+        if on_cell is not None:
+            on_cell(task, result, "kept", done, total)
+    for task, result in run_all(run_task, tasks, workers, executor):
+        done += 1
+        _enter(results, task, result)
+        if on_cell is not None:
+            on_cell(task, result, "ran", done, total)
+    rows = {name: tuple(_judged(read[name], grids, results, not_run)) for name in chosen}
+    return Table(rows, results, not_run, {name: grids[name] for name in chosen})
+
+
+def run_task(task: Task) -> Result:
+    """Runs one cell in a worker and keeps its result before giving it."""
+    session = Session.open(task.choice, task.cell, task.seed)
+    result = session.result()
+    CellStore(task.store).keep(task.key, session.description, result)
+    return result
+
+
+def _belongs(name: str, experiments: Sequence[str], profile: str) -> bool:
+    if experiments:
+        return name in experiments
+    profiles = ("smoke", "parity", "demo")
+    own = next((p for p in profiles if name == p or name.endswith(f"_{p}")), "")
+    return own == profile
+
+
+def _cells_of(experiment: ExperimentRead, grids: Mapping[str, Grid]) -> Iterable[CellKey]:
+    """The cells its claims read, and base at every point."""
+    grid = experiment.grid
+    if not experiment.claims:
+        return
+    for point in grid.points():
+        yield CellKey(grid.experiment, BASE, point)
+    for claim in experiment.claims:
+        yield from needed_cells(claim, grids, grid.experiment)
+
+
+def _judged(
+    experiment: ExperimentRead,
+    grids: Mapping[str, Grid],
+    results: Mapping[CellKey, Mapping[int, Result]],
+    not_run: Mapping[CellKey, str],
+) -> Iterable[Row]:
+    def lookup(cell: CellKey, measure: str) -> Array:
+        return _over_seeds(results[cell], measure)
+
+    for claim in experiment.claims:
+        missing = [cell for cell in needed_cells(claim, grids, experiment.grid.experiment) if cell in not_run]
+        if missing:
+            yield Row(claim, claim.row, Verdict("not run", not_run[missing[0]]), Spread(np.nan, np.nan, np.nan, np.nan, 0))
+        else:
+            yield from judge(claim, grids, experiment.grid.experiment, lookup)
+
+
+def _enter(results: Mapping[CellKey, dict[int, Result]], task: Task, result: Result) -> None:
+    results[task.cell][task.seed] = result
+
+
+def _over_seeds(by_seed: Mapping[int, Result], measure: str) -> Array:
+    values: list[Any] = [
+        np.nan if result.diverged else result.measures.get(measure, np.nan) for _, result in sorted(by_seed.items())
+    ]
+    return np.array(values)
