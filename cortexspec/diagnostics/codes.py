@@ -16,6 +16,15 @@ class Code:
 
 _ALL = (
     Code("CS101", "unexpected-text", "the text does not fit the grammar at this place"),
+    Code("CS102", "never-closed", "a brace, bracket, text or doc string that is opened and not closed"),
+    Code("CS103", "raised-character", "a superscript or subscript in a name or formula: powers are written with `^`"),
+    Code("CS104", "unknown-unit", "a unit outside the language's table, or one that is not joined to its number"),
+    Code("CS105", "misplaced-statement", "a statement stands in a block where it means nothing"),
+    Code("CS106", "reserved-word", "a word of the language is used as a name"),
+    Code("CS107", "equation-at-a-spike", "a change at a spike is written with `=` instead of `<-`"),
+    Code("CS108", "too-large", "the text is longer or nested deeper than any circuit needs"),
+    Code("CS109", "malformed-number", "a number is not written as the language writes numbers, or does not fit a float"),
+    Code("CS110", "unknown-character", "a character that the language does not use outside texts and comments"),
     Code("CS201", "schema-mismatch", "a field of the spec object, YAML or JSON is missing, unknown or malformed"),
     Code("CS301", "unknown-name", "a name that nothing in reach declares"),
     Code("CS302", "duplicate-name", "a name that is declared twice in one scope, or that hides a built-in"),

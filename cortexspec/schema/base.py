@@ -2,7 +2,7 @@
 
 import math
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, LiteralString
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
@@ -65,8 +65,12 @@ def _parse(text: str, source: str = "<expression>", line: int = 1, column: int =
         return parse_expression(text, source, line, column)
     except SpecError as error:
         # A field's own error, so that pydantic goes on and reports all fields; loaders take the diagnostics out again.
-        message = "; ".join(_sentence(one.message, one.help) for one in error.diagnostics).replace("{", "{{")
-        raise PydanticCustomError("expression", message, {"diagnostics": error.diagnostics}) from None  # pyright: ignore[reportArgumentType]
+        message = "; ".join(_sentence(one.message, one.help) for one in error.diagnostics)
+        raise _problem("expression", message, diagnostics=error.diagnostics) from None
+
+
+def _problem(kind: LiteralString, message: str, **context: Any) -> PydanticCustomError:
+    return PydanticCustomError(kind, "{message}", {"message": message, **context})
 
 
 def _sentence(message: str, help: str) -> str:
@@ -84,7 +88,7 @@ Expression = Annotated[
 
 def _name(value: str) -> str:
     if problem := name_problem(value):
-        raise PydanticCustomError("name", problem.replace("{", "{{"))
+        raise _problem("name", problem)
     return value
 
 
@@ -103,7 +107,7 @@ def _unit(value: str) -> str:
     try:
         parse_unit(value or "1")
     except UnitError as error:
-        raise PydanticCustomError("unit", _sentence(str(error), error.help).replace("{", "{{")) from None
+        raise _problem("unit", _sentence(str(error), error.help)) from None
     return value
 
 
