@@ -8,6 +8,7 @@ import typer
 
 from cortexspec.cli.explain import explain
 from cortexspec.cli.output import BROKEN, say
+from cortexspec.cli.plugins import plugins
 
 app = typer.Typer(
     name="cortexspec",
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 
 app.command()(explain)
+app.command()(plugins)
 
 
 def _show_version(wanted: bool) -> None:

@@ -59,3 +59,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     return str(value)
+
+
+def finish(fine: bool) -> None:
+    """Exit code 0, or 1."""
+    if not fine:
+        raise typer.Exit(BROKEN)

@@ -16,7 +16,7 @@ _EXPRESSIONS = get_args(Expression)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference. `what` names the thing (`param V.γ1`), `field` what of it; both sides as an author would write them."""
+    """One difference: `what` names the thing (`param V.γ1`), `field` what of it; the sides as an author writes them."""
 
     kind: Literal["added", "removed", "changed"]
     what: str
