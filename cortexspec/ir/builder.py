@@ -15,8 +15,8 @@ from cortexspec.ir.types import Axis, Role
 class Builder:
     """Collects the lines of one function. `names` is shared by a function and the scan bodies inside it.
 
-    What writes single ops (`add`, `mul`, `contract`, ...) is in `ir.ops.write`, as free functions `add(build, a, b)`, so that
-    an operation added by a plugin reads like a built-in one.
+    What writes single ops (`add`, `mul`, `contract`, ...) is in `ir.ops.write`, as free functions `add(build, a, b)`,
+    so that an operation added by a plugin reads like a built-in one.
     """
 
     def __init__(self, names: Names | None = None):

@@ -1,4 +1,4 @@
-"""What an operation is: a frozen dataclass with a rule, a meaning, a pullback, a docstring; its fields are its attributes."""
+"""What an operation is: a frozen dataclass with a rule, a meaning and a pullback. Its fields are its attributes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Op:
     # Whether a save policy may keep the result for the reverse pass (gathers, renames, comparisons are always redone).
     saved: ClassVar[bool] = True
 
-    def rule(self, *operands: Type) -> tuple[Type, ...]:
+    def rule(self, *operands: Any, **_: Any) -> tuple[Type, ...]:  # each op names its own operands
         raise NotImplementedError
 
     def evaluate(self, operands: Sequence[Tensor], results: Sequence[Type], context: Context) -> tuple[Tensor, ...]:

@@ -52,10 +52,10 @@ class Elementwise(Op):
             for partial, operand in zip(partials, operands, strict=True)
         ]
 
-    def result(self, *operands: Any) -> tuple[Dtype, Unit]:
+    def result(self, *operands: Any, **_: Any) -> tuple[Dtype, Unit]:
         raise NotImplementedError
 
-    def compute(self, *arrays: Any) -> Array:
+    def compute(self, *arrays: Any, **_: Any) -> Array:
         raise NotImplementedError
 
     def partials(

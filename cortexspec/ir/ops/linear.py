@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from string import ascii_letters
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -378,6 +379,11 @@ class AdaptiveAveragePool2d(Op):
         return (cotangent,)
 
 
+def _scipy_linalg() -> Any:
+    """A slow import that few programs need."""
+    return import_module("scipy.linalg")
+
+
 def _square(a: Type, row: str, column: str, what: str) -> None:
     rows, columns = require_axis(a, row, what), require_axis(a, column, what)
     require_size(columns.size, rows.size, f"axis `{column}` of a square matrix")
@@ -399,12 +405,10 @@ class Expm(Op):
         return (a,)
 
     def evaluate(self, operands: Sequence[Tensor], results: Sequence[Type], context: Context) -> tuple[Tensor, ...]:
-        from scipy.linalg import expm  # a slow import that few programs need
-
         (a,) = operands
         rest = [name for name in a.axes if name not in (self.row, self.column)]
         order = [*rest, self.row, self.column]
-        array = np.asarray(expm(np.ascontiguousarray(transpose(a.array, a.axes, order))), a.array.dtype)
+        array = np.asarray(_scipy_linalg().expm(np.ascontiguousarray(transpose(a.array, a.axes, order))), a.array.dtype)
         return (in_layout(array, order, results[0], context),)
 
     def pullback(

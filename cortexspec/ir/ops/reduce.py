@@ -172,7 +172,7 @@ class Any(_Quantifier):
     over: tuple[str, ...]
 
     def compute(self, x: Array, places: tuple[int, ...]) -> Array:
-        return x.any(axis=places)
+        return np.asarray(x.any(axis=places))
 
 
 @op
@@ -184,7 +184,7 @@ class All(_Quantifier):
     over: tuple[str, ...]
 
     def compute(self, x: Array, places: tuple[int, ...]) -> Array:
-        return x.all(axis=places)
+        return np.asarray(x.all(axis=places))
 
 
 @op

@@ -1,0 +1,5 @@
+"""Walks the IR in NumPy and so defines what a program means."""
+
+from cortexspec.interpreter.interpreter import run
+
+__all__ = ["run"]
