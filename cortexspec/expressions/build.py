@@ -9,8 +9,8 @@ from lark import Tree as LarkTree
 
 from cortexspec.diagnostics import Diagnostic, Span
 from cortexspec.expressions import tree
-from cortexspec.expressions.names import RESERVED, normalize_name, plain_power, raised_characters
-from cortexspec.units import UnitError, parse_unit
+from cortexspec.expressions.names import RESERVED, name_problem, normalize_name, plain_power, raised_characters
+from cortexspec.units import UnitError
 
 ParseTree = LarkTree[Token]
 ParseNode = ParseTree | Token
@@ -73,27 +73,26 @@ class ExpressionBuilder:
             self.report(
                 "CS103", token, f"`{word}` has a raised or lowered character, which names cannot have", "", help
             )
+            return "_"
         name = normalize_name(word)
         if name in RESERVED:
             self.report("CS106", token, f"`{name}` is a reserved word and cannot be a name", "", "choose another name")
+            return "_"
+        if problem := name_problem(name):
+            self.report("CS110", token, problem)
+            return "_"
         return name
 
-    def unit(self, token: Token) -> str:
-        """The unit text of a unit token, checked against the closed table."""
-        text = str(token)
-        try:
-            parse_unit(text)
-        except UnitError as error:
-            self.report("CS104", token, str(error), "", error.help or UNIT_HELP)
-            return ""
-        return text
+    def report_unit(self, node: ParseNode, error: UnitError) -> None:
+        """A word that stands where a unit should."""
+        self.report("CS104", node, str(error), "", error.help or UNIT_HELP)
 
     def _expression(self, node: ParseNode) -> tree.Expression:
         span = self.place.of(node)
         if isinstance(node, Token):
             return self._token(node, span)
         parts = node.children
-        match node.data:
+        match rule_of(node):
             case "binary":
                 operator = cast(tree.BinaryOperator, str(parts[1]))
                 return tree.Binary(operator, self._expression(parts[0]), self._expression(parts[2]), span=span)
@@ -116,7 +115,7 @@ class ExpressionBuilder:
             case "comprehension":
                 return tree.Comprehension(self._expression(parts[1]), self.ranges(subtree(parts[2])), span=span)
             case _:
-                raise AssertionError(f"no expression: {node.data}")
+                raise AssertionError(f"no expression: {rule_of(node)}")
 
     def _token(self, token: Token, span: Span) -> tree.Expression:
         match token.type:
@@ -158,7 +157,7 @@ class ExpressionBuilder:
     def _argument(self, node: ParseTree) -> tree.Argument:
         span = self.place.of(node)
         parts = node.children
-        match node.data:
+        match rule_of(node):
             case "named_argument":
                 modifiers = self.modifiers(parts[3:])
                 return tree.Argument(self._expression(parts[2]), self.name(cast(Token, parts[0])), modifiers, span=span)
@@ -171,7 +170,7 @@ class ExpressionBuilder:
         return tuple(self._modifier(subtree(part)) for part in parts)
 
     def _modifier(self, node: ParseTree) -> tree.Modifier:
-        kind = _MODIFIERS[str(node.data)]
+        kind = _MODIFIERS[rule_of(node)]
         span = self.place.of(node)
         match kind:
             case "trainable":
@@ -195,6 +194,11 @@ class ExpressionBuilder:
 
 
 UNIT_HELP = "units are m s V A S F Ohm Hz M with a prefix (f p n u m k M G), cm, and rad deg bit %"
+
+
+def rule_of(node: ParseTree) -> str:
+    """The grammar rule or alias of a tree; lark puts the name of the file before aliases of an imported grammar."""
+    return str(node.data).removeprefix("expression__")
 
 
 def subtree(node: ParseNode) -> ParseTree:

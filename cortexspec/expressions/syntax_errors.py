@@ -1,6 +1,7 @@
 """What the parser could not read, in the author's words: expected, found, and the repair of common slips."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lark import Token
@@ -11,7 +12,9 @@ from cortexspec.expressions.names import RESERVED, plain_power, raised_character
 from cortexspec.units import UnitError, parse_unit
 
 _START = frozenset({"NAME", "NUMBER", "QUANTITY", "STRING", "LPAR", "LSQB", "MINUS"})
-_OPERATORS = frozenset({"PLUS", "MINUS", "STAR", "SLASH", "AT", "CIRCUMFLEX", "COMPARE", "AND", "OR", "DOT", "DOTS", "PRIME"})
+_OPERATORS = frozenset(
+    {"PLUS", "MINUS", "STAR", "SLASH", "AT", "CIRCUMFLEX", "COMPARE", "AND", "OR", "DOT", "DOTS", "PRIME"}
+)
 
 _WORDS = {
     "NAME": "a name",
@@ -78,10 +81,27 @@ class Mistake(Exception):
         return Mistake(line, column, offset, "", "character", before, frozenset(accepts))
 
 
-def expected(accepts: frozenset[str]) -> str:
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Kinds of token that go by one phrase where all of `sign` are among those that fit."""
+
+    sign: frozenset[str]
+    kinds: frozenset[str]
+    phrase: str
+
+
+Slip = tuple[str, str, str, int]  # code, message (or "" for the plain one), help, how many characters to underline
+SlipFinder = Callable[["Mistake", str], "Slip | None"]
+
+
+def expected(accepts: frozenset[str], groups: tuple[Group, ...] = ()) -> str:
     """What could have stood there, shortest telling: "expected an expression", "expected an operator or `)`"."""
     left = set(accepts)
     words: list[str] = []
+    for group in groups:
+        if group.sign <= left:
+            words.append(group.phrase)
+            left -= group.kinds
     if {"NAME", "NUMBER", "LPAR"} <= left:
         words.append("an expression")
         left -= _START | {"NOT"}
@@ -102,15 +122,22 @@ def _either(words: list[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
 
 
-def explain(mistake: Mistake, text: str, place: Place) -> Diagnostic:
+def _no_slip(mistake: Mistake, text: str) -> Slip | None:
+    return None
+
+
+def explain(
+    mistake: Mistake, text: str, place: Place, find_slip: SlipFinder = _no_slip, groups: tuple[Group, ...] = ()
+) -> Diagnostic:
     """The diagnostic for a place where reading stopped. `text` is all of the text that was read."""
-    code, message, help, length = _slip(mistake, text) or ("CS101", "", "", 0)
+    slip = _slip(mistake, text) or find_slip(mistake, text)
+    code, message, help, length = slip or ("CS101", "", "", 0)
     found = mistake.found or text[mistake.offset : mistake.offset + 1]
     if not message:
         message = _plain_message(mistake, found)
     shown = length or (1 if mistake.kind in ("SEP", "$END") else max(1, len(found.split("\n")[0])))
     span = place.span(mistake.line, mistake.column, mistake.line, mistake.column + shown)
-    return Diagnostic(code, message, span, expected(mistake.accepts), help)
+    return Diagnostic(code, message, span, expected(mistake.accepts, groups), help)
 
 
 def _plain_message(mistake: Mistake, found: str) -> str:
@@ -119,9 +146,6 @@ def _plain_message(mistake: Mistake, found: str) -> str:
     if mistake.kind == "SEP":
         return "the statement ends too early"
     return f"`{found.strip() or found}` does not fit here"
-
-
-Slip = tuple[str, str, str, int]  # code, message, help, how many characters to underline
 
 
 def _slip(mistake: Mistake, text: str) -> Slip | None:

@@ -1,0 +1,1 @@
+"""`.cortex` text to tree to Spec and back."""

@@ -1,0 +1,226 @@
+"""Text to syntax tree and to Spec, with every mistake of the file in one run.
+
+At a mistake the parser goes back to the beginning of the statement, the text goes on behind it, and reading continues
+as if the statement had not been there. The tree of a file with mistakes is never used.
+"""
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from lark import Lark, Token
+
+import cortexspec.expressions
+from cortexspec.diagnostics import Diagnostic, Note
+from cortexspec.expressions.build import ParseTree, Place, subtree
+from cortexspec.expressions.reader import Mark, Reader
+from cortexspec.expressions.syntax_errors import Mistake
+from cortexspec.language.layout import Layout, LineBreaksAnywhere
+from cortexspec.language.syntax_errors import explain_statement
+from cortexspec.language.to_spec import build_spec
+from cortexspec.language.tree import SyntaxTree, comments_of
+from cortexspec.schema.placement import misplaced
+from cortexspec.schema.spec import Spec
+from cortexspec.schema.words import ITEM_WORDS, STATEMENT_WORDS
+
+# More than the longest spec; reading stays within a few seconds.
+LONGEST = 1_000_000
+# After so many mistakes the rest says nothing new.
+MOST_MISTAKES = 100
+# Blocks within blocks: an experiment, a variant, a loop, a connection and room.
+DEEPEST_BLOCK = 20
+
+_ITEM = re.compile(rf'(?:"""[\s\S]*?"""\s*)?(?:{"|".join(sorted(ITEM_WORDS))})[ \t]+["\w]')
+_SCAN = re.compile(r'#[^\n]*|"""[\s\S]*?"""|"[^"\n]*"|[^\S\n]+|\w+|.|\n', re.DOTALL)
+_STATEMENT_START = re.compile(rf"[ \t]*(?:(?:{'|'.join(sorted(STATEMENT_WORDS | ITEM_WORDS))})\b(?!\s*[=,)\]])|[}}])")
+
+
+@cache
+def _parser() -> Lark:
+    expressions = Path(cortexspec.expressions.__path__[0])
+    return Lark.open(  # pyright: ignore[reportUnknownMemberType]
+        str(Path(__file__).with_name("grammar.lark")),
+        parser="lalr",
+        lexer="contextual",
+        postlex=LineBreaksAnywhere(),
+        import_paths=[str(expressions)],
+        propagate_positions=True,
+        keep_all_tokens=True,
+        maybe_placeholders=False,
+    )
+
+
+def parse_spec(text: str, source: str = "<text>") -> tuple[Spec | None, tuple[Diagnostic, ...]]:
+    """The Spec of a .cortex text, and everything wrong with the text. Never raises for what a text says.
+
+    The Spec is None where the text does not parse; misplaced statements (CS105, CS107) leave a Spec, so that a
+    caller can go on and find more.
+    """
+    tree, diagnostics = parse_tree(text, source)
+    if tree is None:
+        return None, diagnostics
+    spec, diagnostics = build_spec(tree)
+    if spec is None:
+        return None, diagnostics
+    return spec, tuple(misplaced(spec))
+
+
+def parse_tree(text: str, source: str = "<text>") -> tuple[SyntaxTree | None, tuple[Diagnostic, ...]]:
+    """The syntax tree of a .cortex text, or every place where it could not be read."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    place = Place(source)
+    if len(text) > LONGEST:
+        message = f"a text of {len(text)} characters is too long (at most {LONGEST})"
+        return None, (Diagnostic("CS108", message, place.span(1, 1, 1, 2), "", "split it into files joined by `use`"),)
+    reading = _Reading(Reader(_parser(), text), place)
+    root = reading.read()
+    if root is None or reading.diagnostics:
+        return None, tuple(reading.diagnostics)
+    return SyntaxTree(source, text, root, comments_of(text)), ()
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One reading of one text. `starts` has the parser's state before the current statement of each open block."""
+
+    reader: Reader
+    place: Place
+    layout: Layout = field(default_factory=Layout)
+    starts: list[Mark] = field(default_factory=list[Mark])
+    braces: list[Token] = field(default_factory=list[Token])
+    diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
+
+    def read(self) -> ParseTree | None:
+        self.starts.append(self.reader.mark())
+        while len(self.diagnostics) < MOST_MISTAKES:
+            try:
+                for token in self.reader.tokens():
+                    self._take(token)
+                return subtree(self.reader.finish())
+            except Mistake as mistake:
+                self.diagnostics.append(self._explain(mistake))
+                if mistake.kind == "$END" or not self._go_on(mistake):
+                    return None
+        return None
+
+    def _take(self, token: Token) -> None:
+        if self.layout.skips(token):
+            return
+        if self.layout.at_statement:
+            self.starts[-1] = self.reader.mark()
+            if self.braces and token.type in ("NAME", "DOC") and self._begins_item(token):
+                raise Mistake.at_token(token, self.reader.before, {"RBRACE"})
+        if len(self.braces) == DEEPEST_BLOCK and token.type == "LBRACE":
+            raise Mistake.at_token(Token.new_borrow_pos("TOO_DEEP", str(token), token), self.reader.before, set())
+        self.reader.feed(token)
+        self.layout.passed(token)
+        if token.type == "LBRACE":
+            self.braces.append(token)
+            self.starts.append(self.reader.mark())
+        elif token.type == "RBRACE":
+            self.braces.pop()
+            self.starts.pop()
+
+    def _begins_item(self, token: Token) -> bool:
+        """An item inside a block: a `}` is missing before it."""
+        start = token.start_pos or 0
+        line = self.reader.text[self.reader.text.rfind("\n", 0, start) + 1 : start]
+        return not line.strip() and _ITEM.match(self.reader.text, start) is not None
+
+    def _explain(self, mistake: Mistake) -> Diagnostic:
+        text = self.reader.text
+        at = self.place.span(mistake.line, mistake.column, mistake.line, mistake.column + max(1, len(mistake.found)))
+        if mistake.kind == "TOO_DEEP":
+            return Diagnostic("CS108", f"blocks are nested more than {DEEPEST_BLOCK} deep", at)
+        if mistake.kind in ("NAME", "DOC") and mistake.accepts == {"RBRACE"}:
+            opened = self.place.of(self.braces[-1])
+            word = mistake.found.split()[0] if mistake.kind == "NAME" else "this item"
+            return Diagnostic(
+                "CS102", f"a `}}` is missing before `{word}`", at, "", "close the block", (Note("opened here", opened),)
+            )
+        if self.layout.opened and self._leaves_brackets(mistake):
+            opened = self.layout.opened[-1]
+            close = ")" if opened.type == "LPAR" else "]"
+            stopped = () if mistake.kind == "$END" else (Note("the statement goes wrong here", at),)
+            help = f"write `{close}` where it ends"
+            return Diagnostic("CS102", f"this `{opened}` is never closed", self.place.of(opened), "", help, stopped)
+        if mistake.kind == "$END" and self.braces:
+            brace = self.place.of(self.braces[-1])
+            return Diagnostic("CS102", "this `{` is never closed", brace, "", "write `}` where the block ends")
+        return explain_statement(mistake, text, self.place, in_block=bool(self.braces))
+
+    def _leaves_brackets(self, mistake: Mistake) -> bool:
+        """The statement is over, or another begins, while a bracket is open."""
+        if mistake.kind in ("$END", "SEP", "LBRACE", "RBRACE"):
+            return True
+        start = self.reader.text.rfind("\n", 0, mistake.offset) + 1
+        first = not self.reader.text[start : mistake.offset].strip()
+        return first and _STATEMENT_START.match(self.reader.text, mistake.offset) is not None
+
+    def _go_on(self, mistake: Mistake) -> bool:
+        """Return to the beginning of the statement and to the text behind it; False where nothing is left to read."""
+        text = self.reader.text
+        if text.startswith('"""', mistake.offset) and mistake.kind == "character":
+            return False  # an open doc string swallows the rest
+        if mistake.accepts == {"RBRACE"} and self.braces and mistake.kind in ("NAME", "DOC"):
+            self.braces.clear()
+            del self.starts[1:]
+            self._restart(mistake.offset)
+            return True
+        offset = _end_of_statement(text, mistake.offset, len(self.layout.opened))
+        if text.startswith("}", offset) and not self.braces:
+            offset += 1
+        self._restart(offset)
+        if text.startswith("{", offset):
+            self._read_block_anyway(offset, skip=mistake.kind == "TOO_DEEP")
+        return offset < len(text)
+
+    def _restart(self, offset: int) -> None:
+        self.reader.return_to(self.starts[-1], offset)
+        self.layout.restart()
+
+    def _read_block_anyway(self, offset: int, skip: bool) -> None:
+        """A header that does not parse: feed one that does, so that the mistakes inside the block are found as well."""
+        if skip:
+            self._restart(_end_of_block(self.reader.text, offset))
+            return
+        header = ("ON", "on") if self.braces else ("CIRCUIT", "circuit")
+        for kind, word in (header, ("NAME", "_")):
+            self.reader.feed(Token(kind, word, offset, 1, 1, 1, 1, offset))
+        self.layout.last = "NAME"
+
+
+def _end_of_statement(text: str, offset: int, depth: int) -> int:
+    """Where reading can go on: behind the line or `;`, at the brace that closes the block, or at one that opens one."""
+    comma = False
+    while offset < len(text):
+        match = _SCAN.match(text, offset)
+        assert match is not None
+        piece = match.group()
+        if piece in "([":
+            depth += 1
+        elif piece in ")]":
+            depth -= 1
+        elif piece == ";" or (piece == "\n" and _line_ends(text, match.end(), depth, comma)):
+            return match.end()
+        elif piece in "{}":
+            return offset
+        if not piece.isspace() and not piece.startswith("#"):
+            comma = piece == ","
+        offset = match.end()
+    return offset
+
+
+def _line_ends(text: str, next_line: int, depth: int, comma: bool) -> bool:
+    return (depth <= 0 and not comma) or _STATEMENT_START.match(text, next_line) is not None
+
+
+def _end_of_block(text: str, offset: int) -> int:
+    """Behind the brace that closes the one at `offset`."""
+    depth = 0
+    for match in _SCAN.finditer(text, offset):
+        depth += (match.group() == "{") - (match.group() == "}")
+        if depth == 0:
+            return match.end()
+    return len(text)
