@@ -1,0 +1,138 @@
+"""Functions that a program may call. Their source is printed into it, so they read nothing but JAX, the program's
+FLOAT, and each other."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+
+def power(a, b):
+    """a to the power b; the slope in b is 0 where a is not positive."""
+    positive = a > 0
+    above = jnp.power(jnp.where(positive, a, 1.0), b)
+    return jnp.where(positive, above, jnp.power(a, lax.stop_gradient(b)))
+
+
+def pool_matrix(size, out, dtype):
+    """[out, size]: row i averages window i of adaptive pooling."""
+    matrix = np.zeros((out, size))
+    for i in range(out):
+        start, stop = i * size // out, -((i + 1) * size // -out)
+        matrix[i, start:stop] = 1 / (stop - start)
+    return jnp.asarray(matrix, dtype)
+
+
+def adaptive_average_pool2d(image, out):
+    """Means over windows of the last two axes; they overlap where the sizes do not divide."""
+    (rows, columns), (height, width) = out, image.shape[-2:]
+    if height % rows == 0 and width % columns == 0:
+        blocks = image.reshape(*image.shape[:-2], rows, height // rows, columns, width // columns)
+        return blocks.mean(axis=(-3, -1))
+    image = jnp.einsum("...hw,rh->...rw", image, pool_matrix(height, rows, image.dtype))
+    return jnp.einsum("...rw,cw->...rc", image, pool_matrix(width, columns, image.dtype))
+
+
+def conv2d_kernel(image, cotangent, shape, groups=1):
+    """The cotangent of a kernel of the shape [out, channel, height, width]. Image and cotangent: [batch, channel, height, width]."""
+    padding = [(size // 2, size // 2) for size in shape[2:]]
+
+    def convolve(kernel):
+        return lax.conv_general_dilated(image, kernel, (1, 1), padding, feature_group_count=groups)
+
+    return jax.linear_transpose(convolve, jax.ShapeDtypeStruct(shape, image.dtype))(cotangent)[0]
+
+
+def split_words(number):
+    """The high and the low 32 bits of integers, which have 64 bits only under x64."""
+    number = jnp.asarray(number)
+    if number.dtype == jnp.int64:
+        return (number >> 32).astype(jnp.uint32), number.astype(jnp.uint32)
+    return jnp.where(number < 0, jnp.uint32(0xFFFFFFFF), jnp.uint32(0)), number.astype(jnp.uint32)
+
+
+def threefry(key, counter):
+    """Threefry-2x32 with 20 rounds."""
+    k0, k1 = key
+    schedule = (k0, k1, k0 ^ k1 ^ jnp.uint32(0x1BD11BDA))
+    x0, x1 = counter[0] + k0, counter[1] + k1
+    for block in range(5):
+        for rotation in ((13, 15, 26, 6), (17, 29, 16, 24))[block % 2]:
+            x0 = x0 + x1
+            x1 = ((x1 << rotation) | (x1 >> (32 - rotation))) ^ x0
+        x0 = x0 + schedule[(block + 1) % 3]
+        x1 = x1 + schedule[(block + 2) % 3] + jnp.uint32(block + 1)
+    return x0, x1
+
+
+def draw_words(site, shape, seed, *keys):
+    """Both random words of each element, elements behind the axes of the keys."""
+    key = threefry(split_words(seed), (jnp.uint32(site[0]), jnp.uint32(site[1])))
+    for number in keys:
+        key = threefry(key, split_words(number))
+    count = jnp.arange(int(np.prod(shape)), dtype=jnp.uint32)
+    words = threefry((key[0][..., None], key[1][..., None]), (jnp.uint32(0), count))
+    return [word.reshape(*word.shape[:-1], *shape) for word in words]
+
+
+def unit_interval(words, dtype):
+    """Uniform in [0, 1): 53 leading bits in double precision, 24 in single."""
+    w0, w1 = words
+    if dtype == jnp.float32:
+        return (w0 >> 8).astype(dtype) * dtype(2**-24)
+    return ((w0 >> 5).astype(dtype) * dtype(2**26) + (w1 >> 6).astype(dtype)) * dtype(2**-53)
+
+
+def draw_bits(site, shape, *keys):
+    w0, w1 = draw_words(site, shape, *keys)
+    return w0 ^ w1
+
+
+def draw_uniform(site, shape, *keys, dtype):
+    return unit_interval(draw_words(site, shape, *keys), dtype)
+
+
+def draw_normal(site, shape, *keys, dtype):
+    """Box and Muller."""
+    w0, w1 = (word.astype(dtype) for word in draw_words(site, shape, *keys))
+    radius = jnp.sqrt(dtype(-2) * jnp.log((w0 + dtype(0.5)) * dtype(2**-32)))
+    return radius * jnp.cos(w1 * dtype(2 * np.pi * 2**-32))
+
+
+def draw_bernoulli(site, shape, *keys, p):
+    """True where the 64-bit number is below p * 2^64; each step is exact."""
+    p = lax.stop_gradient(p)
+    scaled = p * p.dtype.type(2**32)
+    first = jnp.floor(scaled)
+    second = jnp.floor((scaled - first) * p.dtype.type(2**32))
+    inside = (p > 0) & (p < 1)
+    t0, t1 = jnp.where(inside, first, 0).astype(jnp.uint32), jnp.where(inside, second, 0).astype(jnp.uint32)
+    w0, w1 = draw_words(site, shape, *keys)
+    return (p >= 1) | (inside & ((w0 < t0) | ((w0 == t0) & (w1 < t1))))
+
+
+def draw_poisson(site, shape, *keys, mean, dtype):
+    """Counts by inversion of one uniform number."""
+    u = unit_interval(draw_words(site, shape, *keys), dtype)
+    mean = jnp.broadcast_to(lax.stop_gradient(mean), u.shape)
+    first = jnp.exp(-mean)
+
+    def more(state):
+        return state[3].any()
+
+    def next_count(state):
+        count, term, total, going = state
+        count = count + going
+        term = jnp.where(going, term * (mean / jnp.maximum(count, 1).astype(dtype)), term)
+        total = jnp.where(going, total + term, total)
+        return count, term, total, going & (u >= total) & (term > 0)
+
+    start = (jnp.zeros(u.shape, int), first, first, (u >= first) & (first > 0))
+    return lax.while_loop(more, next_count, start)[0]
+
+
+def draw_permutation(site, shape, *keys):
+    """The order of the elements' 64-bit numbers."""
+    w0, w1 = draw_words(site, shape, *keys)
+    order = jnp.lexsort((w1, w0), axis=-1)
+    return order.astype(int)

@@ -1,0 +1,44 @@
+"""Adaptive solvers from torchdiffeq over the program's `derivative`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from cortexspec_torch.simulator import Circuit
+
+# Our name -> torchdiffeq's.
+SOLVERS = {"dopri5": "dopri5", "dopri8": "dopri8", "bosh3": "bosh3", "tsit5": "tsit5", "heun_adaptive": "adaptive_heun"}
+
+
+def solve(
+    circuit: Circuit,
+    inputs: dict[str, torch.Tensor],
+    states: Sequence[str],
+    times: np.ndarray,
+    solver: str,
+    rtol: float,
+    atol: float,
+) -> dict[str, torch.Tensor]:
+    """States at `times` (in ms), each with the times in front. `inputs` has the states at times[0] too.
+
+    `derivative` gives the time derivative of each state, in the order of the module's states.
+    """
+    from torchdiffeq import odeint
+
+    held = {name: value for name, value in inputs.items() if name not in states}
+    names = list(states)
+
+    def slope(t: torch.Tensor, state: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        given = {**held, **dict(zip(names, state, strict=True)), "t": t}
+        outputs = circuit.run("derivative", given)
+        return tuple(outputs[name] for name in names)
+
+    start = tuple(inputs[name] for name in names)
+    at = torch.as_tensor(np.asarray(times), dtype=start[0].dtype, device=start[0].device)
+    found = odeint(slope, start, at, rtol=rtol, atol=atol, method=SOLVERS[solver])
+    return dict(zip(names, found, strict=True))

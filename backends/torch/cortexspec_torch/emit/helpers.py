@@ -1,0 +1,125 @@
+"""Functions that a program may call. Their source is printed into it, so they read nothing but torch, NumPy, the
+program's FLOAT and DEVICE, and each other."""
+
+# ruff: noqa: F821
+import numpy as np
+import torch
+
+
+def power(a, b):
+    """a to the power b; the slope in b is 0 where a is not positive."""
+    positive = a > 0
+    above = torch.pow(torch.where(positive, a, 1.0), b)
+    return torch.where(positive, above, torch.pow(a, b.detach()))
+
+
+def pool_matrix(size, out):
+    """[out, size]: row i averages window i of adaptive pooling."""
+    matrix = torch.zeros((out, size), dtype=FLOAT, device=DEVICE)
+    for i in range(out):
+        start, stop = i * size // out, -((i + 1) * size // -out)
+        matrix[i, start:stop] = 1 / (stop - start)
+    return matrix
+
+
+def host(x):
+    """A tensor, or a number, as a NumPy array."""
+    return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+
+
+def split_words(number):
+    """The high and the low 32 bits of 64-bit integers."""
+    bits = np.asarray(number, np.int64).astype(np.uint64)
+    return (bits >> np.uint64(32)).astype(np.uint32), (bits & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+
+
+def threefry(key, counter):
+    """Threefry-2x32 with 20 rounds. In NumPy also on a GPU: torch has no arithmetic of unsigned words."""
+    k0, k1 = (np.asarray(word, np.uint32) for word in key)
+    schedule = (k0, k1, k0 ^ k1 ^ np.uint32(0x1BD11BDA))
+    with np.errstate(over="ignore"):
+        x0, x1 = np.asarray(counter[0], np.uint32) + k0, np.asarray(counter[1], np.uint32) + k1
+        for block in range(5):
+            for rotation in ((13, 15, 26, 6), (17, 29, 16, 24))[block % 2]:
+                x0 = x0 + x1
+                x1 = ((x1 << np.uint32(rotation)) | (x1 >> np.uint32(32 - rotation))) ^ x0
+            x0 = x0 + schedule[(block + 1) % 3]
+            x1 = x1 + schedule[(block + 2) % 3] + np.uint32(block + 1)
+    return x0, x1
+
+
+def draw_words(site, shape, seed, *keys):
+    """Both random words of each element, elements behind the axes of the keys."""
+    key = threefry(split_words(host(seed)), site)
+    for number in keys:
+        key = threefry(key, split_words(host(number)))
+    count = split_words(np.arange(int(np.prod(shape))))
+    words = threefry((key[0][..., None], key[1][..., None]), count)
+    return [word.reshape(*word.shape[:-1], *shape) for word in words]
+
+
+def unit_interval(words):
+    """Uniform in [0, 1): 53 leading bits in double precision, 24 in single."""
+    w0, w1 = words
+    if FLOAT == torch.float32:
+        return (w0 >> np.uint32(8)).astype(np.float32) * np.float32(2**-24)
+    leading = (w0 >> np.uint32(5)).astype(np.float64) * 2.0**26
+    return (leading + (w1 >> np.uint32(6)).astype(np.float64)) * 2.0**-53
+
+
+@torch.compiler.disable
+def draw_bits(site, shape, *keys):
+    w0, w1 = draw_words(site, shape, *keys)
+    return torch.as_tensor((w0 ^ w1).astype(np.int64), device=DEVICE)
+
+
+@torch.compiler.disable
+def draw_uniform(site, shape, *keys):
+    return torch.as_tensor(unit_interval(draw_words(site, shape, *keys)), device=DEVICE)
+
+
+@torch.compiler.disable
+def draw_normal(site, shape, *keys):
+    """Box and Muller."""
+    number = np.float32 if FLOAT == torch.float32 else np.float64
+    w0, w1 = (word.astype(number) for word in draw_words(site, shape, *keys))
+    radius = np.sqrt(number(-2) * np.log((w0 + number(0.5)) * number(2**-32)))
+    return torch.as_tensor(np.asarray(radius * np.cos(w1 * number(2 * np.pi * 2**-32))), device=DEVICE)
+
+
+@torch.compiler.disable
+def draw_bernoulli(site, shape, *keys, p):
+    """True where the 64-bit number is below p * 2^64; each step is exact."""
+    p = host(p)
+    scaled = p * p.dtype.type(2**32)
+    first = np.floor(scaled)
+    second = np.floor((scaled - first) * p.dtype.type(2**32))
+    inside = (p > 0) & (p < 1)
+    t0, t1 = np.where(inside, first, 0).astype(np.uint64), np.where(inside, second, 0).astype(np.uint64)
+    w0, w1 = (word.astype(np.uint64) for word in draw_words(site, shape, *keys))
+    return torch.as_tensor((p >= 1) | (inside & ((w0 < t0) | ((w0 == t0) & (w1 < t1)))), device=DEVICE)
+
+
+@torch.compiler.disable
+def draw_poisson(site, shape, *keys, mean):
+    """Counts by inversion of one uniform number."""
+    u = unit_interval(draw_words(site, shape, *keys))
+    mean = np.broadcast_to(host(mean), u.shape)
+    count = np.zeros(u.shape, np.int64)
+    term = np.exp(-mean)
+    total = term
+    going = (u >= total) & (term > 0)
+    while going.any():
+        count = count + going
+        term = np.where(going, term * (mean / np.maximum(count, 1).astype(u.dtype)), term)
+        total = np.where(going, total + term, total)
+        going = going & (u >= total) & (term > 0)
+    return torch.as_tensor(count, device=DEVICE)
+
+
+@torch.compiler.disable
+def draw_permutation(site, shape, *keys):
+    """The order of the elements' 64-bit numbers."""
+    w0, w1 = draw_words(site, shape, *keys)
+    number = (w0.astype(np.uint64) << np.uint64(32)) | w1
+    return torch.as_tensor(np.argsort(number, axis=-1, kind="stable").astype(np.int64), device=DEVICE)

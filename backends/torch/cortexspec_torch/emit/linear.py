@@ -1,0 +1,143 @@
+"""Contractions, convolutions, pooling and dense linear algebra in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cortexspec.contracts.program import Term, Writer, einsum_text
+from cortexspec.ir.ops import linear
+from cortexspec.ir.types import Axis
+from cortexspec_torch.emit.base import emit, in_layout, in_order, spread
+
+
+@emit.register
+def contract(op: linear.Contract, write: Writer, a: Term, b: Term) -> str:
+    if not op.over:
+        left, right = write.aligned(a, b)
+        return f"{left} * {right}"
+    (result,) = op.rule(a.type, b.type)
+    return product(a, b, set(op.over), write.axes(result))
+
+
+def product(a: Term, b: Term, over: set[str], result: Sequence[str]) -> str:
+    """`a @ b` where the axes allow it, else an einsum."""
+    for left, right in ((a, b), (b, a)):
+        lead = [name for name in result if name in left.axes and name in right.axes]
+        rows = [name for name in left.axes if name not in right.axes]
+        columns = [name for name in right.axes if name not in left.axes]
+        if len(over) == 1 and len(rows) == 1 and len(columns) <= 1 and list(result) == [*lead, *rows, *columns]:
+            first = in_order(left, left.axes, [*lead, *rows, *over])
+            second = in_order(right, right.axes, [*lead, *over, *columns])
+            if columns or not lead:
+                return f"{first} @ {second}"
+        if len(over) == 1 and not rows and not columns and not lead:
+            return f"{left} @ {right}"
+    return f'torch.einsum("{einsum_text([a.axes, b.axes], result)}", {a}, {b})'
+
+
+def _image(x: Term, *last: str) -> tuple[list[str], str]:
+    """The image with `last` as its last axes; what lies before them."""
+    rest = [name for name in x.axes if name not in last]
+    return rest, in_order(x, x.axes, [*rest, *last])
+
+
+def _flat(rest: list[str], text: str) -> tuple[str, str]:
+    """torch wants exactly one axis before channel, height and width: the text, and what to append to the result."""
+    match len(rest):
+        case 0:
+            return f"{text}.unsqueeze(0)", ".squeeze(0)"
+        case 1:
+            return text, ""
+        case count:
+            return f"{text}.flatten(0, {count - 1})", f".unflatten(0, {text}.shape[:{count}])"
+
+
+def _padding(write: Writer, *axes: Axis) -> str:
+    sizes = [write.fixed(axis.size) for axis in axes]
+    if any(size is None or size % 2 == 0 for size in sizes):
+        raise ValueError(f"the kernel {axes} has no odd size")
+    return "(" + ", ".join(str((size or 0) // 2) for size in sizes) + ")"
+
+
+@emit.register
+def conv2d(op: linear.Conv2d, write: Writer, x: Term, kernel: Term) -> str | Term:
+    rest, image = _image(x, op.channel, op.height, op.width)
+    image, after = _flat(rest, image)
+    weight = in_order(kernel, kernel.axes, [op.out, op.channel, op.kernel_height, op.kernel_width])
+    padding = _padding(write, kernel.type.axis(op.kernel_height), kernel.type.axis(op.kernel_width))
+    text = f"torch.nn.functional.conv2d({image}, {weight}, padding={padding}){after}"
+    return in_layout(write, text, [*rest, op.out, op.height, op.width])
+
+
+@emit.register
+def conv2d_kernel(op: linear.Conv2dKernel, write: Writer, x: Term, z: Term) -> str | Term:
+    rest, image = _image(x, op.channel, op.height, op.width)
+    image, _ = _flat(rest, image)
+    rest, cotangent = _image(z, op.out, op.height, op.width)
+    cotangent, _ = _flat(rest, cotangent)
+    axes = [z.type.axis(op.out), x.type.axis(op.channel), op.kernel_height, op.kernel_width]
+    shape = ", ".join(write.size(axis.size) for axis in axes)
+    padding = _padding(write, op.kernel_height, op.kernel_width)
+    text = f"torch.nn.grad.conv2d_weight({image}, ({shape}), {cotangent}, padding={padding})"
+    return in_layout(write, text, [axis.name for axis in axes])
+
+
+@emit.register
+def depthwise_conv2d(op: linear.DepthwiseConv2d, write: Writer, x: Term, kernel: Term) -> str | Term:
+    rest, image = _image(x, op.channel, op.height, op.width)
+    image, after = _flat(rest, image)
+    weight = in_order(kernel, kernel.axes, [op.channel, op.kernel_height, op.kernel_width])
+    padding = _padding(write, kernel.type.axis(op.kernel_height), kernel.type.axis(op.kernel_width))
+    groups = write.size(x.type.axis(op.channel).size)
+    text = f"torch.nn.functional.conv2d({image}, {weight}.unsqueeze(1), padding={padding}, groups={groups}){after}"
+    return in_layout(write, text, [*rest, op.channel, op.height, op.width])
+
+
+@emit.register
+def depthwise_conv2d_kernel(op: linear.DepthwiseConv2dKernel, write: Writer, x: Term, z: Term) -> str | Term:
+    rest, image = _image(x, op.channel, op.height, op.width)
+    image, _ = _flat(rest, image)
+    rest, cotangent = _image(z, op.channel, op.height, op.width)
+    cotangent, _ = _flat(rest, cotangent)
+    channels = write.size(x.type.axis(op.channel).size)
+    kernel = f"({channels}, 1, {write.size(op.kernel_height.size)}, {write.size(op.kernel_width.size)})"
+    padding = _padding(write, op.kernel_height, op.kernel_width)
+    text = f"torch.nn.grad.conv2d_weight({image}, {kernel}, {cotangent}, padding={padding}, groups={channels}).squeeze(1)"
+    return in_layout(write, text, [op.channel, op.kernel_height.name, op.kernel_width.name])
+
+
+@emit.register
+def pool_matrix(op: linear.PoolMatrix, write: Writer) -> str | Term:
+    text = f"{write.helper('pool_matrix')}({write.size(op.axis.size)}, {write.size(op.out.size)})"
+    return in_layout(write, text, [op.out.name, op.axis.name])
+
+
+@emit.register
+def adaptive_average_pool2d(op: linear.AdaptiveAveragePool2d, write: Writer, x: Term) -> str | Term:
+    rest, image = _image(x, op.height, op.width)
+    out = f"({write.size(op.out_height.size)}, {write.size(op.out_width.size)})"
+    match len(rest):
+        case 0:
+            image, after = f"{image}.unsqueeze(0)", ".squeeze(0)"
+        case 1 | 2:
+            after = ""
+        case count:
+            image, after = f"{image}.flatten(0, {count - 1})", f".unflatten(0, {image}.shape[:{count}])"
+    text = f"torch.nn.functional.adaptive_avg_pool2d({image}, {out}){after}"
+    return in_layout(write, text, [*rest, op.out_height.name, op.out_width.name])
+
+
+@emit.register
+def expm(op: linear.Expm, write: Writer, a: Term) -> str | Term:
+    rest, matrix = _image(a, op.row, op.column)
+    return in_layout(write, f"torch.linalg.matrix_exp({matrix})", [*rest, op.row, op.column])
+
+
+@emit.register
+def solve(op: linear.Solve, write: Writer, a: Term, b: Term) -> str | Term:
+    (result,) = op.rule(a.type, b.type)
+    rest = [name for name in write.axes(result) if name != op.column]
+    left, right = spread(a, [*rest, op.row, op.column]), spread(b, [*rest, op.row])
+    shape = write.shape(result, [*rest, op.column])
+    text = f"torch.linalg.solve({left}, {right}.unsqueeze(-1)).squeeze(-1).expand({shape})"
+    return in_layout(write, text, [*rest, op.column])
