@@ -10,6 +10,7 @@ from typing import Any
 from cortexspec.contracts.operand import Operand
 from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Value
+from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
 
 
@@ -40,7 +41,7 @@ class PartParameter:
     type: Type
     axes: tuple[str, ...] = ()
     start: float | str = 0.0  # a number, or the name of a distribution ("fan_in")
-    fan_in: int = 0
+    fan_in: Size = Size.of(0)  # how many inputs one output has, in size symbols
     trainable: bool = True
     running: bool = False
 

@@ -23,6 +23,7 @@ from cortexspec.expressions.print import print_expression
 from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Value
 from cortexspec.ir.ops import write
+from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, RuleError, Type
 from cortexspec.units import DIMENSIONLESS, Unit, UnitError, parse_unit, to_coherent
 
@@ -275,7 +276,7 @@ class _Walker:
         if node.name in CONSTANTS:
             return _literal(self.build, np.array(CONSTANTS[node.name]), DIMENSIONLESS)
         if node.name in ("true", "false"):
-            return Operand(write.const(self.build, node.name == "true", dtype="bool"), (), np.array(node.name == "true"))
+            return Operand(write.boolean(self.build, node.name == "true"), (), np.array(node.name == "true"))
         return self.read(node.name, node)
 
     def derivative(self, node: tree.Derivative) -> Operand:
@@ -349,7 +350,9 @@ class _Walker:
             value = argument.value
             if value is None:
                 raise self.stop("CS301", f"`{argument.name}` has no value", node)
-            inner = value.function.name if isinstance(value, tree.Call) and isinstance(value.function, tree.Name) else ""
+            inner = (
+                value.function.name if isinstance(value, tree.Call) and isinstance(value.function, tree.Name) else ""
+            )
             if argument.name:
                 named[argument.name] = self.walk(value)
             elif isinstance(value, tree.Call) and inner in self.scope.distributions:
@@ -379,7 +382,7 @@ class _Walker:
                 return self.stop("CS301", f"`{entry.name}` has no argument `{name}`", node, help=help)
             if argument.value is not None:
                 settings[name] = self.setting(name, argument.value, operands)
-        if "over" in entry.settings:
+        if "by" in entry.settings:
             settings["over"] = self.axes_over(operands, settings, node)
             settings.pop("by", None)
         return self.apply(lambda b, *xs: _call_entry(b, entry, xs, settings), operands, nodes)
@@ -390,7 +393,9 @@ class _Walker:
             wanted = f"{least}" if least == most else f"at least {least}" if most is None else f"{least} to {most}"
             self.stop("CS301", f"`{name}` takes {wanted} argument{'' if wanted == '1' else 's'}, not {found}", node)
 
-    def axes_over(self, operands: Sequence[Operand], settings: Mapping[str, Static], node: tree.Call) -> tuple[str, ...]:
+    def axes_over(
+        self, operands: Sequence[Operand], settings: Mapping[str, Static], node: tree.Call
+    ) -> tuple[str, ...]:
         """The axes that a reduction takes: `over`, or all but `by`, or all."""
         written = [name for operand in operands for name in operand.axes]
         written = list(dict.fromkeys(written))
@@ -458,7 +463,9 @@ class _Walker:
             case _:
                 operand = self.walk(node)
         if operand.literal is None:
-            return self.stop("CS303", "this must be known before anything runs", node, label="a constant is wanted here")
+            return self.stop(
+                "CS303", "this must be known before anything runs", node, label="a constant is wanted here"
+            )
         if operand.literal.ndim:
             return operand
         number = operand.literal.item()
@@ -479,7 +486,9 @@ class _Walker:
             if argument.name == "time" and isinstance(argument.value, tree.Name) and argument.value.name == "end":
                 ended = scope.at_end()
                 if ended is None:
-                    return self.stop("CS501", "there is no time axis here", node, help="`time = end` belongs to an experiment")
+                    return self.stop(
+                        "CS501", "there is no time axis here", node, help="`time = end` belongs to an experiment"
+                    )
                 scope = ended
             else:
                 rest.append(argument)
@@ -530,18 +539,12 @@ class _Walker:
 def _literal(build: Builder, numbers: Array, unit: Unit, axes: Sequence[Axis] | None = None) -> Operand:
     """A constant; without `axes`, a list's axes are anonymous."""
     if numbers.ndim == 0:
-        return Operand(write.const(build, numbers.item(), unit=unit), (), numbers)
+        return Operand(write.const(build, numbers.item(), unit), (), numbers)
     given = axes is not None
     if axes is None:
-        axes = [Axis(build.names.fresh("list"), _size(length)) for length in numbers.shape]
-    value = write.table(build, tuple(numbers.ravel().tolist()), tuple(axes), unit=unit)
+        axes = [build.axis("list", int(length)) for length in numbers.shape]
+    value = write.table(build, numbers.ravel().tolist(), axes, unit)
     return Operand(value, tuple(axis.name for axis in axes), numbers, anonymous=not given)
-
-
-def _size(length: int) -> Any:
-    from cortexspec.ir.size import Size
-
-    return Size.of(int(length))
 
 
 def _name_axes(build: Builder, operand: Operand, axes: Sequence[Axis]) -> Operand:
@@ -695,11 +698,11 @@ def _matrix_product(build: Builder, left: Operand, right: Operand) -> Operand:
         )
     if facing.name != inner.name:
         for taken in [axis for axis in right.type.axes if axis.name == inner.name]:
-            right = _rename(build, right, taken.name, replace(taken, name=build.names.fresh(taken.name)))
+            right = _rename(build, right, taken.name, build.axis(taken.name, taken.size, taken.role))
         right = _rename(build, right, facing.name, replace(facing, name=inner.name))
     for axis in left.written[:-1]:
         if axis.name in right.axes and axis.name != inner.name:
-            right = _rename(build, right, axis.name, replace(axis, name=build.names.fresh(axis.name)))
+            right = _rename(build, right, axis.name, build.axis(axis.name, axis.size, axis.role))
     value = write.contract(build, left.value, right.value, (inner.name,))
     axes = [name for name in (*left.axes[:-1], *right.axes) if name != inner.name]
     result = Operand(value, tuple(dict.fromkeys(axes)))
@@ -726,20 +729,20 @@ def _list(build: Builder, items: Sequence[Operand], scale: float, unit: Unit) ->
         numbers = np.stack([item.literal for item in items if item.literal is not None]) * scale
         return _literal(build, numbers, items[0].type.unit * unit)
     alike = [items[0], *(fit(build, item, items[0].type, items[0].axes) for item in items[1:])]
-    axis = Axis(build.names.fresh("list"), _size(1))
-    wide = [write.expand(build, item.value, (Axis(axis.name, _size(1)),)) for item in alike]
-    value = write.concat(build, wide, axis.name, axis.name)
-    if node_scale := (scale if unit != DIMENSIONLESS or scale != 1 else None):
-        value = write.mul(build, value, write.const(build, node_scale, unit=unit))
+    axis = build.axis("list", len(items))
+    value = write.stack(build, [item.value for item in alike], axis)
+    if unit != DIMENSIONLESS or scale != 1:
+        value = write.mul(build, value, write.const(build, scale, unit))
     return Operand(value, (axis.name, *alike[0].axes), None, anonymous=not alike[0].axes)
 
 
 def _slice(build: Builder, operand: Operand, axis: str, window: Window) -> Operand:
     if window.single:
-        value = write.select(build, operand.value, axis, window.start)
+        value = write.index(build, operand.value, axis, window.start)
         return replace(after(value, operand), literal=_taken(operand, axis, window.start))
     name = f"{axis}_{window.start}_{window.start + window.count - 1}"
-    value = write.slice_(build, operand.value, axis, window.start, window.count, name)
+    stop = window.start + window.count
+    value = write.slice_(build, operand.value, axis, window.start, stop, Axis(name, Size.of(window.count)))
     axes = tuple(name if written == axis else written for written in operand.axes)
     return Operand(value, axes, _taken(operand, axis, slice(window.start, window.start + window.count)))
 
@@ -758,7 +761,7 @@ def _gather(build: Builder, operand: Operand, axis: str, index: Operand) -> Oper
     places = index.value if index.type.dtype == "int" else write.cast(build, index.value, "int")
     inside = index.axes[0]
     if inside in operand.type.names:
-        fresh = build.names.fresh(inside)
+        fresh = build.axis(inside, index.type.axis(inside).size).name
         places = write.rename(build, places, {inside: fresh})
         inside, back = fresh, inside
     else:

@@ -28,6 +28,7 @@ _ALL = (
     Code("CS201", "schema-mismatch", "a field of the spec object, YAML or JSON is missing, unknown or malformed"),
     Code("CS301", "unknown-name", "a name that nothing in reach declares"),
     Code("CS302", "duplicate-name", "a name that is declared twice in one scope, or that hides a built-in"),
+    Code("CS303", "not-constant", "a value that must be known before anything runs depends on what is trained or simulated"),
     Code("CS401", "unit-mismatch", "two quantities of different dimension meet"),
     Code("CS501", "axis-mismatch", "two arrays meet whose axes do not fit"),
     Code("CS601", "invalid-ir", "a module that breaks a rule of the IR"),

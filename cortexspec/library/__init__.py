@@ -1,0 +1,20 @@
+"""Built-in entries, of the same kinds as a plugin's: functions, parts, distributions, constraints, connection rules."""
+
+from types import MappingProxyType
+
+from cortexspec.library.connection_rules import CONNECTION_RULES, ConnectionRule
+from cortexspec.library.constraints import CONSTRAINTS
+from cortexspec.library.distributions import DISTRIBUTIONS
+from cortexspec.library.functions import FUNCTIONS
+from cortexspec.library.parts import PARTS
+
+functions = MappingProxyType({entry.name: entry for entry in FUNCTIONS})
+parts = MappingProxyType({entry.name: entry for entry in PARTS})
+distributions = MappingProxyType({entry.name: entry for entry in DISTRIBUTIONS})
+constraints = MappingProxyType({entry.name: entry for entry in CONSTRAINTS})
+connection_rules = MappingProxyType({entry.name: entry for entry in CONNECTION_RULES})
+
+# What `use NAME` brings where NAME is no plugin: the names that need it.
+groups = MappingProxyType({"vision": ("conv2d", "depthwise", "dense", "batch_norm", "dropout", "adaptive_pool")})
+
+__all__ = ["ConnectionRule", "connection_rules", "constraints", "distributions", "functions", "groups", "parts"]

@@ -1,0 +1,28 @@
+"""Which pairs a projection connects. A dense rule needs no drawn wiring and becomes a contraction or an elementwise product."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRule:
+    """`arguments` are its positional ones, `options` the keyword ones; `dense` ones lower in this version."""
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    dense: bool = False
+    doc: str = ""
+
+
+_OPTIONS = ("autapses", "multapses", "where", "chance")
+CONNECTION_RULES: tuple[ConnectionRule, ...] = (
+    ConnectionRule("all_to_all", (), ("autapses",), True, "every source to every target"),
+    ConnectionRule("one_to_one", (), (), True, "each source to the target at its place"),
+    ConnectionRule("bernoulli", ("p",), _OPTIONS, doc="each pair with probability p, which may read pre.A and post.A"),
+    ConnectionRule("fixed_indegree", ("K",), _OPTIONS, doc="K sources for every target"),
+    ConnectionRule("fixed_outdegree", ("K",), _OPTIONS, doc="K targets for every source"),
+    ConnectionRule("fixed_total", ("n",), _OPTIONS, doc="n connections in all"),
+    ConnectionRule("from_matrix", ("M",), _OPTIONS, doc="the pairs at which a matrix [target, source] is not 0"),
+)

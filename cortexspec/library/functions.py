@@ -1,0 +1,408 @@
+"""Built-in functions of the expression language: each writes operations of the IR, whose rules are its type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from cortexspec.contracts.operand import Array, Operand, after
+from cortexspec.contracts.plugin import FunctionEntry
+from cortexspec.contracts.translate import elementwise, meet, same_unit
+from cortexspec.ir.builder import Builder
+from cortexspec.ir.module import Value
+from cortexspec.ir.ops import write
+from cortexspec.ir.size import Size
+from cortexspec.ir.types import Axis, RuleError
+
+Settings = Mapping[str, Any]
+Operands = Sequence[Operand]
+
+
+def _pure(name: str, line: Callable[..., Value], numbers: Callable[..., Any], doc: str) -> FunctionEntry:
+    """A function of one number."""
+
+    def lines(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+        return elementwise(build, line, _as_float(build, arguments[0]), numbers=numbers)
+
+    return FunctionEntry(name, lines, doc=doc)
+
+
+def _as_float(build: Builder, x: Operand) -> Operand:
+    if x.type.dtype in ("int", "bool"):
+        return replace(x, value=write.cast(build, x.value, "float"))
+    return x
+
+
+def _where(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    condition, a, b = arguments
+    try:
+        a, b = same_unit(build, a, b)
+        condition, a, b = meet(build, condition, a, b)
+    except RuleError as error:
+        error.operand = 1 if error.operand is None else error.operand + 1
+        raise
+    return after(write.where(build, condition.value, a.value, b.value), condition, a, b)
+
+
+# Reductions: `over` holds the names of the axes.
+
+
+def _extreme(
+    pair: Callable[..., Value], along: Callable[..., Value], numbers: Callable[..., Any], reduced: Callable[..., Any]
+) -> Callable[..., Operand]:
+    def lines(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+        if len(arguments) == 2:
+            return elementwise(build, pair, *arguments, numbers=numbers, alike=True)
+        (x,) = arguments
+        return _reduced(x, along(build, x.value, settings["over"]), settings, reduced)
+
+    return lines
+
+
+def _reduced(x: Operand, value: Value, settings: Settings, numbers: Callable[..., Any] | None = None) -> Operand:
+    """The operand without the axes `over`; a literal stays one."""
+    literal: Array | None = None
+    if numbers is not None and x.literal is not None:
+        literal = np.asarray(numbers(x.literal, axis=tuple(x.axes.index(name) for name in settings["over"])))
+    return replace(after(value, x), literal=literal)
+
+
+def _sum(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    x = arguments[0]
+    value = write.sum_(build, x.value, settings["over"])
+    return _reduced(x, write.cast(build, value, "float") if x.type.dtype == "bool" else value, settings, np.sum)
+
+
+def _mean(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    return _reduced(arguments[0], write.mean(build, arguments[0].value, settings["over"]), settings, np.mean)
+
+
+def _variance(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """The mean square distance from the mean (divided by n)."""
+    x = _as_float(build, arguments[0])
+    centred = write.sub(build, x.value, write.mean(build, x.value, settings["over"]))
+    return _reduced(x, write.mean(build, write.pow(build, centred, 2), settings["over"]), settings, np.var)
+
+
+def _deviation(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    variance = _variance(build, arguments, settings)
+    literal = None if variance.literal is None else np.sqrt(variance.literal)
+    return replace(variance, value=write.sqrt(build, variance.value), literal=literal)
+
+
+def _count(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """The number of elements; of truth values, of those that are true."""
+    x = arguments[0]
+    if x.type.dtype == "bool":
+        return _sum(build, arguments, settings)
+    total = write.const(build, 1.0)
+    for name in settings["over"]:
+        total = write.mul(build, total, write.size_of(build, x.type.axis(name)))
+    return Operand(total, (), None if x.literal is None else np.array(float(x.literal.size)))
+
+
+def _quantifier(line: Callable[..., Value]) -> Callable[..., Operand]:
+    def lines(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+        x = arguments[0]
+        return after(line(build, x.value, settings["over"]), x)
+
+    return lines
+
+
+def _extreme_place(sign: int) -> Callable[..., Operand]:
+    def lines(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+        x = arguments[0]
+        axis = _last_axis(x, settings)
+        value = x.value if sign > 0 else write.neg(build, x.value)
+        return after(write.argmax(build, value, axis), x)
+
+    return lines
+
+
+def _last_axis(x: Operand, settings: Settings) -> str:
+    """The axis named `over` or, without one, the last that is written: the classes of logits."""
+    if "over" in settings:
+        return settings["over"][0]
+    if not x.axes:
+        raise RuleError("CS501", "this goes along an axis, and the value has none", operand=0)
+    return x.axes[-1]
+
+
+# Shape
+
+
+def _join(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """End to end along the axis in which the arguments differ; along the first where they do not differ."""
+    operands = same_unit(build, *arguments)
+    for place, x in enumerate(operands):
+        if len(x.axes) != len(operands[0].axes) or not x.axes:
+            raise RuleError("CS501", "cat joins arrays with the same number of axes", operand=place)
+    first = operands[0]
+    if "axis" in settings:
+        place = first.axes.index(settings["axis"][0])
+    else:
+        differing = [i for i in range(len(first.axes)) if len({x.axes[i] for x in operands}) > 1]
+        place = differing[0] if len(differing) == 1 else 0
+    total = Size.of(0)
+    for x in operands:
+        total = total + x.written[place].size
+    axis = build.axis("cat", total)
+    parts = [x.axes[place] for x in operands]
+    renamed = [_rest_like(build, x, first, place) for x in operands]
+    value = write.concat(build, renamed, parts, axis)
+    return Operand(value, (*first.axes[:place], axis.name, *first.axes[place + 1 :]))
+
+
+def _rest_like(build: Builder, x: Operand, first: Operand, place: int) -> Value:
+    """The other axes named as those of the first argument, by position."""
+    pairs = [(a, b) for i, (a, b) in enumerate(zip(x.axes, first.axes, strict=True)) if i != place]
+    return write.rename(build, x.value, dict(pairs))
+
+
+def _flatten(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """All written axes as one, the last fastest."""
+    (x,) = arguments
+    if len(x.axes) <= 1:
+        return x
+    size = Size.of(1)
+    for axis in x.written:
+        size = size * axis.size
+    axis = build.axis("flat", size)
+    return Operand(write.merge(build, x.value, x.axes, axis), (axis.name,))
+
+
+def _reshape(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """The same elements in written order along new axes."""
+    flat = _flatten(build, arguments, settings)
+    sizes = settings["shape"] if isinstance(settings["shape"], tuple) else (settings["shape"],)
+    axes = [build.axis("axis", int(size)) for size in sizes]
+    value = write.split(build, flat.value, flat.axes[0], axes)
+    return Operand(value, tuple(axis.name for axis in axes))
+
+
+def _transpose(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """The written order of two axes turned round; a matrix [x_target, x_source] turns into its mirror image."""
+    (x,) = arguments
+    if len(x.axes) != 2:
+        raise RuleError("CS501", "transpose wants a matrix", operand=0)
+    a, b = x.written
+    if a.size == b.size:
+        return Operand(write.rename(build, x.value, {a.name: b.name, b.name: a.name}), x.axes)
+    return Operand(x.value, (b.name, a.name))
+
+
+def _dot(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """The sum of products over the axes of the shorter argument."""
+    a, b = meet(build, *arguments)
+    over = [name for name in (a.axes if len(a.axes) <= len(b.axes) else b.axes)]
+    if not over:
+        raise RuleError("CS501", "dot wants vectors", operand=0)
+    longer, shorter = (b, a) if len(a.axes) <= len(b.axes) else (a, b)
+    facing = longer.axes[len(longer.axes) - len(over) :]
+    value = write.rename(build, longer.value, dict(zip(facing, over, strict=True)))
+    product = write.contract(build, shorter.value, value, over)
+    return after(product, longer, shorter)
+
+
+def _square(x: Operand, what: str) -> tuple[Axis, Axis]:
+    """Row and column axis. Raises: RuleError unless x is a square matrix."""
+    if len(x.axes) != 2 or x.written[0].size != x.written[1].size:
+        raise RuleError("CS501", f"{what} wants a square matrix [target, source]", operand=0)
+    return x.written[0], x.written[1]
+
+
+def _off_diagonal(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """The matrix with zeros on its diagonal."""
+    (x,) = arguments
+    row, column = _square(x, "off_diagonal")
+    same = write.eq(build, write.iota(build, row), write.iota(build, column))
+    value = write.where(build, same, write.zero_like(build, x.value), x.value)
+    return Operand(value, x.axes)
+
+
+def _lower_triangle(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """Entries with source <= target, with `strict` only source < target; zeros elsewhere."""
+    (x,) = arguments
+    row, column = _square(x, "lower_triangle")
+    compare = write.lt if settings.get("strict", False) else write.le
+    kept = compare(build, write.iota(build, column), write.iota(build, row))
+    return Operand(write.where(build, kept, x.value, write.zero_like(build, x.value)), x.axes)
+
+
+def _diagonal(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """The matrix with zeros off its diagonal."""
+    (x,) = arguments
+    row, column = _square(x, "diagonal")
+    same = write.eq(build, write.iota(build, row), write.iota(build, column))
+    return Operand(write.where(build, same, x.value, write.zero_like(build, x.value)), x.axes)
+
+
+def _logspace(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """`count` values from low to high with equal ratios."""
+    low, high = arguments
+    count = int(settings["count"])
+    axis = build.axis("list", count)
+    share = write.scale(build, write.cast(build, write.iota(build, axis), "float"), 1 / max(1, count - 1))
+    ratio = write.log(build, write.div(build, high.value, low.value))
+    value = write.mul(build, low.value, write.exp(build, write.mul(build, share, ratio)))
+    literal: Array | None = None
+    if low.literal is not None and high.literal is not None:
+        literal = np.geomspace(low.literal, high.literal, count)
+    return Operand(value, (axis.name,), literal, anonymous=True)
+
+
+def _min_max(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """Scaled so that the smallest element over the axes is 0 and the largest 1: a pure number."""
+    (x,) = arguments
+    low = write.min_(build, x.value, settings["over"])
+    high = write.max_(build, x.value, settings["over"])
+    return after(write.div(build, write.sub(build, x.value, low), write.sub(build, high, low)), x)
+
+
+def _distance(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """Of two places [..., xyz]: how far they are apart. Of one array [n, xyz]: the matrix of all distances."""
+    if len(arguments) == 2:
+        a, b = meet(build, *arguments)
+        value = write.pow(build, write.sub(build, a.value, b.value), 2)
+        whole = after(value, a, b)
+        return after(write.sqrt(build, write.sum_(build, value, [whole.axes[-1]])), whole)
+    (x,) = arguments
+    if len(x.axes) != 2:
+        raise RuleError("CS501", "distance wants places [n, xyz]", operand=0)
+    row = Axis(f"{x.axes[0]}_target", x.written[0].size)
+    column = Axis(f"{x.axes[0]}_source", x.written[0].size)
+    here = write.rename(build, x.value, {x.axes[0]: row.name})
+    there = write.rename(build, x.value, {x.axes[0]: column.name})
+    square = write.pow(build, write.sub(build, here, there), 2)
+    value = write.sqrt(build, write.sum_(build, square, [x.axes[1]]))
+    return Operand(value, (row.name, column.name))
+
+
+def _pool(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """Means over windows that divide an image [..., height, width] into the given size."""
+    (x,) = arguments
+    size = settings["size"]
+    if len(x.axes) < 2 or not isinstance(size, tuple) or len(size) != 2:
+        raise RuleError("CS501", "adaptive_pool wants an image [..., height, width] and a size `[h, w]`", operand=0)
+    height, width = x.axes[-2:]
+    out = (build.axis(height, int(size[0])), build.axis(width, int(size[1])))
+    value = write.adaptive_average_pool2d(build, x.value, height, width, *out)
+    return Operand(value, (*x.axes[:-2], out[0].name, out[1].name))
+
+
+# Losses
+
+
+def _cross_entropy(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """-log softmax(logits) at the label, along the last axis of the logits; labels are class numbers or shares.
+
+    With `smoothing` s the target is (1 - s) on the label and s spread over all classes.
+    """
+    logits, label = arguments
+    if not logits.axes:
+        raise RuleError("CS501", "cross_entropy wants logits with an axis of classes", operand=0)
+    classes = logits.written[-1]
+    share = label.value
+    if not label.type.has(classes.name) and len(label.axes) == len(logits.axes):
+        share = write.rename(build, share, {label.axes[-1]: classes.name})
+    elif not label.type.has(classes.name):
+        number = share if label.type.dtype == "int" else write.cast(build, share, "int")
+        hit = write.eq(build, write.iota(build, classes), number)
+        share = write.cast(build, hit, "float")
+    total = write.logsumexp(build, logits.value, [classes.name])
+    loss = write.sub(build, total, write.contract(build, share, logits.value, [classes.name]))
+    smoothing = float(settings.get("smoothing", 0))
+    if smoothing:
+        flat = write.sub(build, total, write.mean(build, logits.value, [classes.name]))
+        loss = write.add(build, write.scale(build, loss, 1 - smoothing), write.scale(build, flat, smoothing))
+    return after(loss, logits, label)
+
+
+def _one_hot(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """1 at the class number, 0 elsewhere, along a new axis of `classes`."""
+    (x,) = arguments
+    axis = build.axis("class", int(settings["classes"]))
+    hit = write.eq(build, write.iota(build, axis), write.cast(build, x.value, "int"))
+    return Operand(write.cast(build, hit, "float"), (*x.axes, axis.name))
+
+
+def _softmax(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """exp(x)/sum(exp(x)) along an axis: the last, or the one given."""
+    (x,) = arguments
+    axis = _last_axis(x, settings)
+    return after(write.exp(build, write.sub(build, x.value, write.logsumexp(build, x.value, [axis]))), x)
+
+
+def _logsumexp(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    return after(write.logsumexp(build, arguments[0].value, settings["over"]), arguments[0])
+
+
+_REDUCE = ("over", "by")
+
+FUNCTIONS: tuple[FunctionEntry, ...] = (
+    _pure("exp", write.exp, np.exp, "e to the power x; x is a pure number"),
+    _pure("expm1", write.expm1, np.expm1, "exp(x) - 1 without loss near 0"),
+    _pure("log", write.log, np.log, "natural logarithm of a pure number"),
+    _pure("log1p", write.log1p, np.log1p, "log(1 + x) without loss near 0"),
+    _pure("tanh", write.tanh, np.tanh, "hyperbolic tangent of a pure number"),
+    _pure("sigmoid", write.sigmoid, lambda x: 1 / (1 + np.exp(-x)), "1/(1 + exp(-x)); x is a pure number"),
+    _pure("softplus", write.softplus, lambda x: np.logaddexp(0, x), "log(1 + exp(x))"),
+    _pure("relu", write.relu, lambda x: np.maximum(x, 0), "max(x, 0); keeps the unit"),
+    _pure("sqrt", write.sqrt, np.sqrt, "square root, of the unit too"),
+    _pure("sin", write.sin, np.sin, "sine"),
+    _pure("cos", write.cos, np.cos, "cosine"),
+    _pure("abs", write.abs, np.abs, "|x|; keeps the unit"),
+    _pure("sign", write.sign, np.sign, "-1, 0 or 1"),
+    _pure("floor", write.floor, np.floor, "the largest whole number not above x"),
+    _pure("ceil", write.ceil, np.ceil, "the smallest whole number not below x"),
+    _pure("round", write.round, np.round, "the nearest whole number, halves to the even one"),
+    FunctionEntry("where", _where, (3, 3), doc="a where the condition holds, else b"),
+    FunctionEntry(
+        "min",
+        _extreme(write.minimum, write.min_, np.minimum, np.min),
+        (1, 2),
+        _REDUCE,
+        doc="of two values the smaller; of one, its smallest element",
+    ),
+    FunctionEntry(
+        "max",
+        _extreme(write.maximum, write.max_, np.maximum, np.max),
+        (1, 2),
+        _REDUCE,
+        doc="of two values the larger; of one, its largest element",
+    ),
+    FunctionEntry("sum", _sum, (1, 1), _REDUCE, doc="the sum over all axes, over `over`, or over all but `by`"),
+    FunctionEntry("mean", _mean, (1, 1), _REDUCE, doc="the mean; of truth values the fraction that holds"),
+    FunctionEntry("var", _variance, (1, 1), _REDUCE, doc="the mean square distance from the mean"),
+    FunctionEntry("std", _deviation, (1, 1), _REDUCE, doc="the square root of `var`"),
+    FunctionEntry("count", _count, (1, 1), _REDUCE, doc="how many elements there are, or are true"),
+    FunctionEntry("any", _quantifier(write.any_), (1, 1), _REDUCE, doc="whether some element is true"),
+    FunctionEntry("all", _quantifier(write.all_), (1, 1), _REDUCE, doc="whether every element is true"),
+    FunctionEntry("logsumexp", _logsumexp, (1, 1), _REDUCE, doc="log(sum(exp(x))) without overflow"),
+    FunctionEntry(
+        "argmax", _extreme_place(1), (1, 1), ("over",), doc="the place of the largest element along the last axis"
+    ),
+    FunctionEntry(
+        "argmin", _extreme_place(-1), (1, 1), ("over",), doc="the place of the smallest element along the last axis"
+    ),
+    FunctionEntry("softmax", _softmax, (1, 1), ("over",), doc="exp(x)/sum(exp(x)) along the last axis"),
+    FunctionEntry(
+        "cat", _join, (1, None), ("axis",), doc="end to end along the axis in which the arguments differ, or the first"
+    ),
+    FunctionEntry("flatten", _flatten, doc="all axes as one, the last fastest"),
+    FunctionEntry("reshape", _reshape, static=("shape",), doc="the same elements along axes of the given sizes"),
+    FunctionEntry("transpose", _transpose, doc="a matrix turned over its diagonal"),
+    FunctionEntry("dot", _dot, (2, 2), doc="the sum of products along the last axis"),
+    FunctionEntry("distance", _distance, (1, 2), doc="Euclidean distance of two places, or of all pairs of one array"),
+    FunctionEntry("minmax", _min_max, (1, 1), _REDUCE, doc="scaled to 0 to 1"),
+    FunctionEntry("off_diagonal", _off_diagonal, doc="the matrix with zeros on its diagonal"),
+    FunctionEntry("lower_triangle", _lower_triangle, settings=("strict",), doc="entries with source <= target, else 0"),
+    FunctionEntry("diagonal", _diagonal, doc="the matrix with zeros off its diagonal"),
+    FunctionEntry("logspace", _logspace, (2, 2), static=("count",), doc="values with equal ratios from low to high"),
+    FunctionEntry("one_hot", _one_hot, static=("classes",), doc="1 at the class number, else 0"),
+    FunctionEntry("cross_entropy", _cross_entropy, (2, 2), ("smoothing",), doc="-log softmax(logits) at the label"),
+    FunctionEntry("adaptive_pool", _pool, static=("size",), doc="mean over windows that divide an image into [h, w]"),
+)
