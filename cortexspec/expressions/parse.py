@@ -9,6 +9,7 @@ from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.expressions import tree
 from cortexspec.expressions.build import ExpressionBuilder, ParseNode, Place
 from cortexspec.expressions.reader import Reader
+from cortexspec.expressions.slips import expression_slip
 from cortexspec.expressions.syntax_errors import Mistake, explain
 
 # Longer than any formula; reading stays well below a second.
@@ -41,7 +42,7 @@ def parse_expression(text: str, source: str = "<expression>", line: int = 1, col
     try:
         node = _parse(text)
     except Mistake as mistake:
-        raise SpecError([explain(mistake, text, place)], {source: text}) from None
+        raise SpecError([explain(mistake, text, place, expression_slip)], {source: text}) from None
     builder = ExpressionBuilder(place)
     expression = builder.expression(node)
     if builder.diagnostics:

@@ -9,7 +9,7 @@ It relies on lark's LALR tables and its interactive parser, which are not public
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
@@ -51,11 +51,11 @@ class Reader:
                 yield self._whole_word(token)
         except UnexpectedCharacters as error:
             self._mark = self.mark()
-            place = error.pos_in_stream or 0
+            place = cast(int, error.pos_in_stream or 0)
             raise Mistake.at_character(error.line, error.column, place, self.before, self.accepts()) from None
         except UnexpectedToken as error:  # a token of another place of the grammar
             self._mark = self.mark()
-            raise Mistake.at_token(error.token, self.before, self.accepts()) from None
+            raise Mistake.at_token(cast(Token, error.token), self.before, self.accepts()) from None
 
     def _whole_word(self, token: Token) -> Token:
         """Where no name may stand, lark would read `orange` as `or` and `ange`."""
@@ -76,7 +76,7 @@ class Reader:
         try:
             result = self._interactive.feed_token(token)
         except UnexpectedToken as error:
-            raise Mistake.at_token(error.token, self.before, self.accepts()) from None
+            raise Mistake.at_token(cast(Token, error.token), self.before, self.accepts()) from None
         self.before = token
         return result
 

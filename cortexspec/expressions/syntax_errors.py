@@ -1,15 +1,14 @@
-"""What the parser could not read, in the author's words: expected, found, and the repair of common slips."""
+"""What the parser could not read, in the author's words: what was found and what could have stood there."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from lark import Token
 
 from cortexspec.diagnostics import Diagnostic
-from cortexspec.expressions.build import UNIT_HELP, Place
-from cortexspec.expressions.names import RESERVED, plain_power, raised_characters
-from cortexspec.units import UnitError, parse_unit
+from cortexspec.expressions.build import Place
 
 _START = frozenset({"NAME", "NUMBER", "QUANTITY", "STRING", "LPAR", "LSQB", "MINUS"})
 _OPERATORS = frozenset(
@@ -46,16 +45,6 @@ _WORDS = {
     "$END": "the end",
 }
 
-# Look-alikes from papers, word processors and other languages.
-_INSTEAD = {
-    "−": "-", "–": "-", "—": "-", "×": "*", "·": "*", "⋅": "*", "∙": "*", "÷": "/", "∕": "/", "≤": "<=", "≥": ">=",
-    "≠": "!=", "≈": "within", "→": "->", "←": "<-", "…": "..", "“": '"', "”": '"', "„": '"', "‘": '"', "’": "'",
-    "′": "'", "″": "''", "∈": "in", "∧": "and", "∨": "or", "¬": "not", "∼": "~", "～": "~", "＝": "=", "（": "(",
-    "）": ")", "，": ",", "：": ":", "；": ";", "√": "sqrt(...)", "∑": "sum(...)", "Σ": "sum(...)", "∞": "infinity",
-    "&": "and", "|": "or", "!": "not", "?": "where(condition, a, b)", "\\": "nothing: lines go on inside ( ) and [ ]",
-    "{": "lists in brackets: [a, b]", "\u00a0": "an ordinary blank", "$": "nothing: names have no sigil",
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Mistake(Exception):
@@ -90,8 +79,38 @@ class Group:
     phrase: str
 
 
-Slip = tuple[str, str, str, int]  # code, message (or "" for the plain one), help, how many characters to underline
-SlipFinder = Callable[["Mistake", str], "Slip | None"]
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """A common mistake that deserves its own words. Without a message, only the help is added to the plain one.
+
+    `back` and `length` move the underlined place: so many characters before the mistake, so many long.
+    """
+
+    code: str
+    message: str = ""
+    help: str = ""
+    back: int = 0
+    length: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The text around a mistake, no more than a few lines, so that looking for slips costs the same in any file."""
+
+    ahead: str
+    rest: str
+    word: str
+    line: str
+
+    @staticmethod
+    def of(mistake: Mistake, text: str) -> "Surroundings":
+        ahead, rest = text[max(0, mistake.offset - 400) : mistake.offset], text[mistake.offset : mistake.offset + 400]
+        word = _WORD.match(rest)
+        return Surroundings(ahead, rest, word.group() if word else "", ahead.rpartition("\n")[2])
+
+
+_WORD = re.compile(r"[^\W\d][\w\u0300-\u036f]*")
+SlipFinder = Callable[[Mistake, Surroundings], Slip | None]
 
 
 def expected(accepts: frozenset[str], groups: tuple[Group, ...] = ()) -> str:
@@ -122,22 +141,26 @@ def _either(words: list[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
 
 
-def _no_slip(mistake: Mistake, text: str) -> Slip | None:
-    return None
-
-
 def explain(
-    mistake: Mistake, text: str, place: Place, find_slip: SlipFinder = _no_slip, groups: tuple[Group, ...] = ()
+    mistake: Mistake, text: str, place: Place, find_slip: SlipFinder, groups: tuple[Group, ...] = ()
 ) -> Diagnostic:
     """The diagnostic for a place where reading stopped. `text` is all of the text that was read."""
-    slip = _slip(mistake, text) or find_slip(mistake, text)
-    code, message, help, length = slip or ("CS101", "", "", 0)
-    found = mistake.found or text[mistake.offset : mistake.offset + 1]
-    if not message:
-        message = _plain_message(mistake, found)
-    shown = length or (1 if mistake.kind in ("SEP", "$END") else max(1, len(found.split("\n")[0])))
-    span = place.span(mistake.line, mistake.column, mistake.line, mistake.column + shown)
-    return Diagnostic(code, message, span, expected(mistake.accepts, groups), help)
+    around = Surroundings.of(mistake, text)
+    slip = find_slip(mistake, around) or _near_word(mistake, around) or Slip("CS101")
+    found = mistake.found or around.rest[:1]
+    shown = slip.length or (1 if mistake.kind in ("SEP", "$END") else max(1, len(found.split("\n")[0])))
+    column = mistake.column - slip.back
+    span = place.span(mistake.line, column, mistake.line, column + shown)
+    if slip.message:
+        return Diagnostic(slip.code, slip.message, span, "", slip.help)
+    return Diagnostic(slip.code, _plain_message(mistake, found), span, expected(mistake.accepts, groups), slip.help)
+
+
+def _near_word(mistake: Mistake, around: Surroundings) -> Slip | None:
+    """A word of the language, misspelt: `refractry`, `fom`."""
+    words = [kind.lower() for kind in mistake.accepts if kind.isalpha() and kind not in _WORDS and kind != "UPDATE"]
+    near = get_close_matches(around.word, words, 1, 0.7) if around.word else []
+    return Slip("CS101", "", f"did you mean `{near[0]}`?") if near else None
 
 
 def _plain_message(mistake: Mistake, found: str) -> str:
@@ -146,129 +169,3 @@ def _plain_message(mistake: Mistake, found: str) -> str:
     if mistake.kind == "SEP":
         return "the statement ends too early"
     return f"`{found.strip() or found}` does not fit here"
-
-
-def _slip(mistake: Mistake, text: str) -> Slip | None:
-    """A known slip at this place: its code, message, help and length."""
-    rest = text[mistake.offset :]
-    ahead = text[: mistake.offset]
-    word_match = re.match(r"\w[\w\u0300-\u036f]*", rest)
-    word = word_match.group() if word_match else ""
-    return (
-        _slip_of_character(mistake, rest)
-        or _slip_of_number(mistake, ahead, rest, word)
-        or _slip_of_operator(ahead, rest, mistake)
-        or _slip_of_word(mistake, word)
-        or _slip_of_line(mistake, ahead, rest)
-    )
-
-
-def _slip_of_character(mistake: Mistake, rest: str) -> Slip | None:
-    if mistake.kind != "character":
-        return None
-    character = rest[:1]
-    if rest.startswith('"""'):
-        return "CS102", "this doc string is never closed", 'close it with `"""`', 3
-    if character == '"':
-        return "CS102", "this text is never closed", 'close it with `"` on the same line', 1
-    if re.match(r"\.[0-9]", rest):
-        return "CS109", "a number begins with a digit", f"write `0{_take(r'[.][0-9]+', rest)}`", 0
-    doubled = {"&&": "and", "||": "or"}.get(rest[:2])
-    if doubled:
-        return "CS110", f"`{rest[:2]}` is not part of the language", f"write `{doubled}`", 2
-    if raised_characters(character):
-        return "CS103", f"`{character}` is a raised character, which formulas cannot have", "write powers with `^`", 1
-    instead = _INSTEAD.get(character)
-    if instead:
-        help = f"write {instead}" if " " in instead else f"write `{instead}`"
-        return "CS110", f"`{character}` is not part of the language", help, 1
-    if not (character.isprintable() and character.isascii()):
-        return "CS110", f"the character U+{ord(character):04X} is not part of the language", "", 1
-    return "CS110", f"`{character}` is not part of the language", "", 1
-
-
-def _slip_of_number(mistake: Mistake, ahead: str, rest: str, word: str) -> Slip | None:
-    before = mistake.before
-    if digits := re.search(r"(?<![\w.])([0-9]+)\.$", ahead):
-        return "CS109", "a number does not end in a point", f"write `{digits[1]}.0` or `{digits[1]}`", 0
-    if re.search(r"(^|[^\w.\])'])\.$", ahead) and rest[:1].isdigit():
-        return "CS109", "a number begins with a digit", f"write `0.{_take('[0-9]+', rest)}`", 0
-    if before is None or before.type not in ("NUMBER", "QUANTITY"):
-        return None
-    gap = ahead[before.end_pos or 0 :]
-    if not word or before.type != "NUMBER":
-        return None
-    if raised_characters(word):
-        help = f"write `{plain_power(word)}`"
-        return "CS103", f"`{word}` has a raised or lowered character", help, len(word)
-    if _is_unit(word) and gap:
-        help = f"write `{before} {word}`"
-        return "CS104", "a unit stands one blank after its number, or none", help, len(word)
-    near = _unit_help(word)
-    if gap or near != UNIT_HELP:
-        return "CS104", f"`{word}` is not a unit of the language", near, len(word)
-    return "CS101", f"`{before}{word}` leaves out the multiplication", f"write `{before}*{word}`", len(word)
-
-
-def _is_unit(word: str) -> bool:
-    try:
-        parse_unit(word)
-    except UnitError:
-        return False
-    return True
-
-
-def _unit_help(word: str) -> str:
-    try:
-        parse_unit(word)
-    except UnitError as error:
-        return error.help or UNIT_HELP
-    return ""
-
-
-def _slip_of_operator(ahead: str, rest: str, mistake: Mistake) -> Slip | None:
-    if rest.startswith("*") and ahead.endswith("*"):
-        return "CS101", "`**` is not part of the language", "write `^` for a power", 0
-    if re.search(r"\.\*\s*$", ahead):
-        return "CS101", "`.*` is not an operator", "`*` is already elementwise, `@` is the matrix product", 0
-    if rest.startswith("/") and ahead.endswith("/"):
-        return "CS101", "`//` is not part of the language", "comments begin with `#`; whole parts are `floor(a/b)`", 0
-    if re.match(r"=(?!=)", rest) and re.search(r"[-+*/:]$", ahead):
-        return "CS101", f"`{ahead[-1]}=` is not part of the language", "write the whole change: `x <- x + e`", 0
-    if re.match(r"=(?!=)", rest) and "COMPARE" in mistake.accepts:
-        return "CS101", "`=` does not compare", "write `==`", 1
-    if rest.startswith(">") and ahead.endswith("="):
-        return "CS101", "`=>` is not part of the language", "write `>=`", 0
-    if rest.startswith("'"):
-        return "CS101", "`'` is a derivative and stands after a variable", 'texts stand in double quotes: "..."', 0
-    if rest.startswith("{") and "LSQB" in mistake.accepts and "LBRACE" not in mistake.accepts:
-        return "CS101", "`{` does not fit here", "lists stand in brackets: [a, b]", 0
-    return None
-
-
-def _slip_of_word(mistake: Mistake, word: str) -> Slip | None:
-    if mistake.before is not None and str(mistake.before) in ("if", "else"):
-        return "CS101", "there is no `if` in expressions", "write `where(condition, a, b)`", 0
-    if word in ("if", "else"):
-        return "CS101", "there is no `if` in expressions", "write `where(condition, a, b)`", 0
-    if word in RESERVED and "NAME" in mistake.accepts:
-        return "CS106", f"`{word}` is a reserved word and cannot be a name", "choose another name", 0
-    if raised_characters(word):
-        help = f"write `{plain_power(word)}`"
-        return "CS103", f"`{word}` has a raised or lowered character, which names cannot have", help, len(word)
-    return None
-
-
-def _slip_of_line(mistake: Mistake, ahead: str, rest: str) -> Slip | None:
-    if mistake.kind == "SEP" and re.search(r"[-+*/@^=<>~(\[]\s*$", ahead):
-        help = "a line goes on inside ( ) and [ ] and after a comma, nowhere else"
-        return "CS101", "the statement ends too early", help, 0
-    if re.match(r"[+*/@^]|(and|or)\b", rest) and not ahead.rpartition("\n")[2].strip():
-        help = "a line goes on inside ( ) and [ ] and after a comma: put parentheses around the whole"
-        return "CS101", "a statement cannot begin with an operator", help, 0
-    return None
-
-
-def _take(pattern: str, text: str) -> str:
-    match = re.match(pattern, text)
-    return match.group() if match else ""

@@ -31,6 +31,9 @@ MOST_MISTAKES = 100
 # Blocks within blocks: an experiment, a variant, a loop, a connection and room.
 DEEPEST_BLOCK = 20
 
+# What fits where an item begins inside a block: nothing but the brace that is missing.
+_MISSING_BRACE = frozenset({"RBRACE"})
+
 _ITEM = re.compile(rf'(?:"""[\s\S]*?"""\s*)?(?:{"|".join(sorted(ITEM_WORDS))})[ \t]+["\w]')
 _SCAN = re.compile(r'#[^\n]*|"""[\s\S]*?"""|"[^"\n]*"|[^\S\n]+|\w+|.|\n', re.DOTALL)
 _STATEMENT_START = re.compile(rf"[ \t]*(?:(?:{'|'.join(sorted(STATEMENT_WORDS | ITEM_WORDS))})\b(?!\s*[=,)\]])|[}}])")
@@ -75,9 +78,16 @@ def parse_tree(text: str, source: str = "<text>") -> tuple[SyntaxTree | None, tu
         return None, (Diagnostic("CS108", message, place.span(1, 1, 1, 2), "", "split it into files joined by `use`"),)
     reading = _Reading(Reader(_parser(), text), place)
     root = reading.read()
-    if root is None or reading.diagnostics:
-        return None, tuple(reading.diagnostics)
-    return SyntaxTree(source, text, root, comments_of(text)), ()
+    tree = SyntaxTree(source, text, root, comments_of(text)) if root is not None else None
+    if tree is not None and not reading.diagnostics:
+        return tree, ()
+    # The statements that do parse may hold wrong words, numbers and units: report them in the same run.
+    in_the_rest = build_spec(tree)[1] if tree is not None else ()
+    return None, tuple(sorted((*reading.diagnostics, *in_the_rest), key=_place_of))
+
+
+def _place_of(diagnostic: Diagnostic) -> tuple[int, int]:
+    return (diagnostic.span.line, diagnostic.span.column) if diagnostic.span else (0, 0)
 
 
 @dataclass(slots=True)
@@ -90,8 +100,10 @@ class _Reading:
     starts: list[Mark] = field(default_factory=list[Mark])
     braces: list[Token] = field(default_factory=list[Token])
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    resumed: int = -1
 
     def read(self) -> ParseTree | None:
+        """The tree of the text without the statements that hold a mistake; None where even that is not to be had."""
         self.starts.append(self.reader.mark())
         while len(self.diagnostics) < MOST_MISTAKES:
             try:
@@ -100,9 +112,28 @@ class _Reading:
                 return subtree(self.reader.finish())
             except Mistake as mistake:
                 self.diagnostics.append(self._explain(mistake))
-                if mistake.kind == "$END" or not self._go_on(mistake):
+                if mistake.kind == "$END":
+                    return self._finish_anyway()
+                if not self._go_on(mistake):
                     return None
         return None
+
+    def _finish_anyway(self) -> ParseTree | None:
+        """The text ends too early: drop the statement that is not finished and close the blocks that are open."""
+        self._restart(len(self.reader.text))
+        try:
+            self._close_blocks()
+            return subtree(self.reader.finish())
+        except Mistake:
+            return None
+
+    def _close_blocks(self) -> None:
+        """Give the parser the braces that the text lacks."""
+        end = len(self.reader.text)
+        for _ in self.braces:
+            self.reader.feed(Token("RBRACE", "}", end, 1, 1, 1, 1, end))
+        self.braces.clear()
+        del self.starts[1:]
 
     def _take(self, token: Token) -> None:
         if self.layout.skips(token):
@@ -110,7 +141,7 @@ class _Reading:
         if self.layout.at_statement:
             self.starts[-1] = self.reader.mark()
             if self.braces and token.type in ("NAME", "DOC") and self._begins_item(token):
-                raise Mistake.at_token(token, self.reader.before, {"RBRACE"})
+                raise Mistake.at_token(token, self.reader.before, set(_MISSING_BRACE))
         if len(self.braces) == DEEPEST_BLOCK and token.type == "LBRACE":
             raise Mistake.at_token(Token.new_borrow_pos("TOO_DEEP", str(token), token), self.reader.before, set())
         self.reader.feed(token)
@@ -133,7 +164,7 @@ class _Reading:
         at = self.place.span(mistake.line, mistake.column, mistake.line, mistake.column + max(1, len(mistake.found)))
         if mistake.kind == "TOO_DEEP":
             return Diagnostic("CS108", f"blocks are nested more than {DEEPEST_BLOCK} deep", at)
-        if mistake.kind in ("NAME", "DOC") and mistake.accepts == {"RBRACE"}:
+        if mistake.kind in ("NAME", "DOC") and mistake.accepts == _MISSING_BRACE:
             opened = self.place.of(self.braces[-1])
             word = mistake.found.split()[0] if mistake.kind == "NAME" else "this item"
             return Diagnostic(
@@ -163,18 +194,27 @@ class _Reading:
         text = self.reader.text
         if text.startswith('"""', mistake.offset) and mistake.kind == "character":
             return False  # an open doc string swallows the rest
-        if mistake.accepts == {"RBRACE"} and self.braces and mistake.kind in ("NAME", "DOC"):
-            self.braces.clear()
-            del self.starts[1:]
+        if mistake.accepts == _MISSING_BRACE and mistake.kind in ("NAME", "DOC"):
             self._restart(mistake.offset)
+            self._close_blocks()
+            self.reader.feed(Token("SEP", "\n", mistake.offset, 1, 1, 1, 1, mistake.offset))
             return True
-        offset = _end_of_statement(text, mistake.offset, len(self.layout.opened))
+        offset = self._resume_at(mistake)
         if text.startswith("}", offset) and not self.braces:
             offset += 1
         self._restart(offset)
         if text.startswith("{", offset):
             self._read_block_anyway(offset, skip=mistake.kind == "TOO_DEEP")
-        return offset < len(text)
+        return True
+
+    def _resume_at(self, mistake: Mistake) -> int:
+        """Behind the statement; or at the mistake itself, once, where it is the beginning of the next statement."""
+        text = self.reader.text
+        line = text[text.rfind("\n", 0, mistake.offset) + 1 : mistake.offset]
+        if not line.strip() and mistake.offset > self.resumed and _STATEMENT_START.match(text, mistake.offset):
+            self.resumed = mistake.offset
+            return mistake.offset
+        return _end_of_statement(text, mistake.offset, len(self.layout.opened))
 
     def _restart(self, offset: int) -> None:
         self.reader.return_to(self.starts[-1], offset)

@@ -5,7 +5,8 @@ from difflib import get_close_matches
 
 from cortexspec.diagnostics import Diagnostic
 from cortexspec.expressions.build import Place
-from cortexspec.expressions.syntax_errors import Group, Mistake, Slip, explain
+from cortexspec.expressions.slips import expression_slip
+from cortexspec.expressions.syntax_errors import Group, Mistake, Slip, Surroundings, explain
 from cortexspec.schema.words import ITEM_WORDS, STATEMENT_WORDS
 
 _STATEMENT_KINDS = frozenset(word.upper() for word in STATEMENT_WORDS) | {"FOR"}
@@ -17,6 +18,9 @@ _GROUPS = (
     Group(frozenset({"NEURON", "CIRCUIT"}), _ITEM_KINDS, "use, neuron, synapse, function, circuit or experiment"),
     Group(frozenset({"TRAINABLE", "TILDE"}), frozenset({"TRAINABLE", "TILDE", "IN", "EVERY", "PER"}), "a modifier"),
 )
+
+# What stands behind the first word of a misspelt statement.
+_AFTER_A_WORD = ("NAME", "STRING", "LBRACE", "QUANTITY", "NUMBER")
 
 # What authors of other languages write, and what to write here.
 _FOREIGN = {
@@ -40,66 +44,63 @@ _FOREIGN = {
 
 def explain_statement(mistake: Mistake, text: str, place: Place, in_block: bool) -> Diagnostic:
     """The diagnostic for a place in a .cortex text where reading stopped."""
-    return explain(mistake, text, place, lambda found, whole: _slip(found, whole, in_block), _GROUPS)
+
+    def find(mistake: Mistake, around: Surroundings) -> Slip | None:
+        return _statement_slip(mistake, around, in_block) or expression_slip(mistake, around) or _comma(around)
+
+    return explain(mistake, text, place, find, _GROUPS)
 
 
-def _slip(mistake: Mistake, text: str, in_block: bool) -> Slip | None:
-    ahead = text[: mistake.offset]
-    statement = re.split(r"[;{}\n]", ahead)[-1].lstrip()
-    word = _word_at(text, mistake.offset)
-    first = _word_at(statement or text[mistake.offset :], 0)
+def _statement_slip(mistake: Mistake, around: Surroundings, in_block: bool) -> Slip | None:
+    statement = re.split(r"[;{}\n]", around.ahead)[-1].lstrip()
     return (
-        _slip_of_place(mistake, statement, word, in_block)
-        or _slip_of_first_word(mistake, statement, first, in_block)
-        or _slip_of_header(mistake, statement, word)
-        or _slip_of_comma(ahead)
+        _place(mistake, around, statement, in_block)
+        or _first_word(mistake, around, statement, in_block)
+        or _header(mistake, around, statement)
     )
 
 
-def _word_at(text: str, offset: int) -> str:
-    match = re.compile(r"\w+").match(text, offset)
-    return match.group() if match else ""
-
-
-def _slip_of_place(mistake: Mistake, statement: str, word: str, in_block: bool) -> Slip | None:
+def _place(mistake: Mistake, around: Surroundings, statement: str, in_block: bool) -> Slip | None:
     if mistake.kind == "RBRACE" and not in_block:
-        return "CS102", "this `}` closes nothing", "remove it, or open its block with `{`", 1
+        return Slip("CS102", "this `}` closes nothing", "remove it, or open its block with `{`")
     if mistake.kind == "DOC" and in_block:
-        return "CS101", "a doc string stands before an item, not inside a block", "write a comment: `# ...`", 3
-    if not statement and not in_block and word in STATEMENT_WORDS:
+        message = "a doc string stands before an item, not inside a block"
+        return Slip("CS101", message, "write a comment: `# ...`", length=3)
+    if not statement and not in_block and around.word in STATEMENT_WORDS:
         help = "open one: `neuron NAME {`, `circuit NAME {`, `experiment NAME {`"
-        return "CS105", f"`{word}` stands inside an item", help, 0
+        return Slip("CS105", f"`{around.word}` stands inside an item", help)
     return None
 
 
-def _slip_of_first_word(mistake: Mistake, statement: str, first: str, in_block: bool) -> Slip | None:
+def _first_word(mistake: Mistake, around: Surroundings, statement: str, in_block: bool) -> Slip | None:
     """A statement that begins with a word that begins none, or with one that cannot be a name."""
     words = STATEMENT_WORDS if in_block else ITEM_WORDS
-    if first in STATEMENT_WORDS and statement.strip() == first and mistake.kind in ("EQUAL", "UPDATE", "DOT", "PRIME"):
-        return "CS106", f"`{first}` begins a statement and cannot begin an equation", "choose another name", 0
-    if not first or first in words or (statement.strip() not in ("", first)):
-        return None
-    if mistake.kind not in ("NAME", "STRING", "LBRACE", "QUANTITY", "NUMBER"):
+    first = statement.strip() or around.word
+    back, length = (len(statement), len(first)) if statement else (0, 0)
+    if first in STATEMENT_WORDS and statement and mistake.kind in ("EQUAL", "UPDATE", "DOT", "PRIME"):
+        message = f"`{first}` begins a statement and cannot begin an equation"
+        return Slip("CS106", message, "choose another name", back, length)
+    if not re.fullmatch(r"\w+", first) or first in words or mistake.kind not in _AFTER_A_WORD:
         return None
     if first in _FOREIGN:
-        return "CS101", f"`{first}` is not a word of the language", f"write {_FOREIGN[first]}", 0
-    near = get_close_matches(first, words, 1, 0.7)
-    if near:
-        return "CS101", f"`{first}` begins no {'statement' if in_block else 'item'}", f"did you mean `{near[0]}`?", 0
+        return Slip("CS101", f"`{first}` is not a word of the language", f"write {_FOREIGN[first]}", back, length)
+    if near := get_close_matches(first, words, 1, 0.7):
+        message = f"`{first}` begins no {'statement' if in_block else 'item'}"
+        return Slip("CS101", message, f"did you mean `{near[0]}`?", back, length)
     return None
 
 
-def _slip_of_header(mistake: Mistake, statement: str, word: str) -> Slip | None:
-    if statement.startswith("spike") and word in ("if", "at", "where"):
-        return "CS101", f"`spike {word}` is not part of the language", "write `spike when v > θ`", 0
+def _header(mistake: Mistake, around: Surroundings, statement: str) -> Slip | None:
+    if statement.startswith("spike") and around.word in ("if", "at", "where"):
+        return Slip("CS101", f"`spike {around.word}` is not part of the language", "write `spike when v > θ`")
     if statement.startswith("connect") and "ARROW" in mistake.accepts and mistake.kind != "$END":
-        return "CS101", "a connection needs an arrow", "write `connect source -> target`", 0
-    if mistake.kind == "SEP" and mistake.accepts & {"LBRACE"}:
-        return "CS101", "a block is missing", "open it on the same line: `{`", 0
+        return Slip("CS101", "", "a connection is written `connect source -> target`")
+    if mistake.kind == "SEP" and "LBRACE" in mistake.accepts and "SEP" not in mistake.accepts:
+        return Slip("CS101", "", "open the block on the same line: `{`")
     return None
 
 
-def _slip_of_comma(ahead: str) -> Slip | None:
-    if re.search(r",[ \t]*(#[^\n]*)?\n\s*$", ahead):
-        return "CS101", "", "the comma at the end of the line before makes this line part of that statement", 0
+def _comma(around: Surroundings) -> Slip | None:
+    if re.search(r",[ \t]*(#[^\n]*)?\n\s*[^\n]*$", around.ahead):
+        return Slip("CS101", "", "the comma at the end of the line before makes this line part of that statement")
     return None
