@@ -1,1 +1,5 @@
-"""The jax backend of CortexSpec."""
+"""The JAX backend of CortexSpec."""
+
+from cortexspec_jax.backend import Backend
+
+__all__ = ["Backend"]

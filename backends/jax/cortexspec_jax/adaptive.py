@@ -1,0 +1,64 @@
+"""Adaptive solvers from diffrax over the program's `derivative`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+import numpy as np
+
+if TYPE_CHECKING:
+    from cortexspec_jax.simulator import Circuit
+
+# Our name -> diffrax's class.
+SOLVERS = {
+    "tsit5": "Tsit5",
+    "dopri5": "Dopri5",
+    "dopri8": "Dopri8",
+    "bosh3": "Bosh3",
+    "heun_adaptive": "Heun",
+    "kvaerno3": "Kvaerno3",
+    "kvaerno5": "Kvaerno5",
+}
+
+
+def solve(
+    circuit: Circuit,
+    held: Mapping[str, Any],
+    state: Mapping[str, Any],
+    times: np.ndarray[Any, Any],
+    solver: str,
+    rtol: float,
+    atol: float,
+) -> dict[str, Any]:
+    """States at `times` (in ms), each with the times in front; `state` is that at times[0].
+
+    `derivative` gives the time derivative of each state under the state's name.
+    """
+    import diffrax
+
+    function, names, output_names = circuit.table["derivative"]
+    at = jnp.asarray(np.asarray(times), circuit.dtype)
+    start = {name: jnp.asarray(np.asarray(value), circuit.dtype) for name, value in state.items()}
+
+    def slope(t: Any, y: dict[str, Any], fixed: dict[str, Any]) -> dict[str, Any]:
+        given = {**fixed, **y, "t": t}
+        outputs = dict(zip(output_names, function(*(given[name] for name in names)), strict=True))
+        return {name: outputs[name] for name in y}
+
+    fixed = {name: jnp.asarray(value) for name, value in held.items() if name in names and name not in start}
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(slope),
+        getattr(diffrax, SOLVERS[solver])(),
+        at[0],
+        at[-1],
+        None,
+        start,
+        fixed,
+        saveat=diffrax.SaveAt(ts=at),
+        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
+        max_steps=100_000,
+    )
+    assert solution.ys is not None
+    return dict(solution.ys)

@@ -1,0 +1,31 @@
+"""The backend's entry point."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from cortexspec.contracts.backend import Bound, Options, PassStep
+from cortexspec.contracts.program import execute
+from cortexspec.diagnostics import Diagnostic, SpecError
+from cortexspec_jax.adaptive import SOLVERS
+from cortexspec_jax.generate import generate
+from cortexspec_jax.simulator import Simulator
+
+
+class Backend:
+    """Circuits as pure JAX functions."""
+
+    name: ClassVar[str] = "jax"
+    pipeline: ClassVar[tuple[PassStep, ...]] = ()
+    adaptive_solvers: ClassVar[tuple[str, ...]] = tuple(SOLVERS)
+
+    def generate(self, bound: Bound, options: Options) -> str:
+        """The program as text. Raises SpecError CS801 where an operation has no lowering, CS700 for `math = exact`."""
+        if options.math == "exact":
+            raise SpecError([Diagnostic("CS700", "`math = exact` is not supported yet by the backend `jax`")])
+        return generate(bound, options)
+
+    def load(self, bound: Bound, options: Options) -> Simulator:
+        """Executes the text of `generate` and wraps it."""
+        program = self.generate(bound, options)
+        return Simulator(bound, program, execute(program, f"cortexspec jax {bound.module.name}"), options)

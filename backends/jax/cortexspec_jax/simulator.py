@@ -1,0 +1,216 @@
+"""The loaded program: pure functions over a pytree for the user's own loop, and the neutral face around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cortexspec.contracts.backend import Bound, Options, Recipe
+from cortexspec.contracts.program import fill_inputs
+from cortexspec.ir.module import Value
+from cortexspec_jax.adaptive import solve
+from cortexspec_jax.trainer import Trainer
+
+Array = np.ndarray[Any, Any]
+Tree = dict[str, Any]
+DTYPES = {"int": np.int64, "bool": np.bool_, "bits": np.uint32}
+
+
+class Circuit:
+    """A circuit as pure functions: `params = circuit.init(seed)`, `outputs = circuit.apply(params, inputs)`.
+
+    Parameters are a flat dictionary by the spec's dotted names, raw values; they fit optax, `jax.grad`, `jax.vmap`.
+    A float64 circuit turns x64 on for itself alone. Under a transformation of your own (`jax.jit`, `jax.grad` around
+    `apply`) turn it on around that too: `with jax.enable_x64(True): ...`.
+    """
+
+    def __init__(self, bound: Bound, namespace: dict[str, Any], options: Options):
+        self.bound, self.dtype = bound, np.dtype(options.dtype)
+        self.table: dict[str, tuple[Callable[..., tuple[Any, ...]], list[str], list[str]]] = namespace["FUNCTIONS"]
+        self._differentiable: dict[str, Callable[..., tuple[Any, ...]]] = namespace.get("DIFFERENTIABLE", {})
+        self._jitted: dict[Any, Any] = {}
+        self.running = {buffer.value.name for buffer in bound.module.buffers if buffer.role == "running"}
+        self._values: dict[str, dict[str, Value]] = {
+            name: {value.name: value for value in function.inputs} for name, function in bound.module.functions.items()
+        }
+        self._kinds = {param.value.name: param.value.type.dtype for param in bound.module.params}
+        self._kinds |= {buffer.value.name: buffer.value.type.dtype for buffer in bound.module.buffers}
+
+    def init(self, seed: int | None = None) -> Tree:
+        """Raw parameters: the starting values of the bound circuit, or drawn anew from a seed."""
+        raw = dict(self.bound.params)
+        if seed is not None and "start" in self.table:
+            start = self.call("start", {"seed": np.asarray(seed)}, {}, {})
+            natural = {name: value for name, value in start.items() if name in raw}
+            raw |= natural
+            if "unconstrain" in self.table:
+                raw |= self.call("unconstrain", natural, {}, {})
+        return self.device({name: raw[name] for name in self.bound.params})
+
+    def buffers(self) -> Tree:
+        return self.device(self.bound.buffers)
+
+    def apply(self, params: Tree, inputs: Mapping[str, Any], buffers: Tree | None = None, training: bool = False) -> Tree:
+        """The outputs of `rollout`, by name."""
+        return self.apply_with_buffers(params, self.buffers() if buffers is None else buffers, inputs, training)[0]
+
+    def apply_with_buffers(
+        self, params: Tree, buffers: Tree, inputs: Mapping[str, Any], training: bool = True
+    ) -> tuple[Tree, Tree]:
+        """The outputs of `rollout`, and the buffers with their running statistics renewed."""
+        function = "rollout_training" if training and "rollout_training" in self.table else "rollout"
+        outputs = self.call(function, inputs, params, buffers)
+        renewed = {**buffers, **{name: value for name, value in outputs.items() if name in self.running}}
+        return {name: value for name, value in outputs.items() if name not in self.running}, renewed
+
+    # What the neutral face is made of.
+
+    def call(self, function: str, inputs: Mapping[str, Any], params: Tree, buffers: Tree) -> Tree:
+        arguments = self.arguments(function, inputs, params, buffers)
+        with self.scope(arguments):
+            results = self.jitted(function)(*arguments)
+        return dict(zip(self.table[function][2], results, strict=True))
+
+    def arguments(self, function: str, inputs: Mapping[str, Any], params: Tree, buffers: Tree) -> list[Any]:
+        """The arguments of a function in its order; what is missing has its declared default."""
+        given: Tree = {}
+        missing: list[str] = []
+        for name, value in self._values[function].items():
+            for source in (inputs, params, buffers):
+                if name in source:
+                    given[name] = self.array(source[name], value.type.dtype)
+                    break
+            else:
+                missing.append(name)
+        if missing:
+            filled = fill_inputs(self.bound, function, missing, {name: np.shape(x) for name, x in given.items()})
+            given |= {n: self.array(x, self._values[function][n].type.dtype) for n, x in filled.items()}
+        return [given[name] for name in self._values[function]]
+
+    def array(self, array: Any, kind: str) -> Any:
+        """An array of the border as the program wants it; JAX's own arrays and tracers pass through."""
+        return array if isinstance(array, jax.Array) else np.asarray(array, DTYPES.get(kind, self.dtype))
+
+    def device(self, arrays: Mapping[str, Any]) -> Tree:
+        found = {name: self.array(array, self._kinds.get(name, "float")) for name, array in arrays.items()}
+        with self.scope(found.values()):
+            return {name: jnp.asarray(array) for name, array in found.items()}
+
+    def scope(self, arrays: Any = ()) -> AbstractContextManager[Any]:
+        """x64 for float64, and for integers (seeds) that 32 bits cannot hold."""
+        wide = self.dtype == np.float64 or any(
+            isinstance(x, np.ndarray) and x.dtype == np.int64 and x.size < 64 and np.any(x != x.astype(np.int32))
+            for x in arrays
+        )
+        return jax.enable_x64(True) if wide else nullcontext()
+
+    def function(self, name: str) -> Callable[..., tuple[Any, ...]]:
+        """The program's function, with the program's own gradient where it has one."""
+        return self._differentiable.get(name, self.table[name][0])
+
+    def jitted(self, function: str) -> Callable[..., tuple[Any, ...]]:
+        if function not in self._jitted:
+            self._jitted[function] = jax.jit(self.function(function))
+        return self._jitted[function]
+
+    def gradient(self, function: str, wrt: tuple[str, ...], output: str) -> Callable[..., Any]:
+        """A jitted function (leaves, other arguments) -> (all outputs, gradients by the leaves)."""
+        key = (function, wrt, output)
+        if key not in self._jitted:
+            self._jitted[key] = jax.jit(self.outputs_and_gradients(function, wrt, output))
+        return self._jitted[key]
+
+    def outputs_and_gradients(self, function: str, wrt: tuple[str, ...], output: str) -> Callable[..., Any]:
+        plain, (_, names, output_names) = self.function(function), self.table[function]
+
+        def target(leaves: Tree, others: Tree) -> tuple[Any, Tree]:
+            outputs = dict(zip(output_names, plain(*({**others, **leaves}[name] for name in names)), strict=True))
+            return outputs[output], outputs
+
+        def both(leaves: Tree, others: Tree) -> tuple[Tree, Tree]:
+            (_, outputs), gradients = jax.value_and_grad(target, has_aux=True)(leaves, others)
+            return outputs, gradients
+
+        return both
+
+
+class Simulator:
+    """The neutral face: NumPy in and out, the same names on every backend."""
+
+    def __init__(self, bound: Bound, program: str, namespace: dict[str, Any], options: Options):
+        self.bound, self.program, self.options = bound, program, options
+        self.module = Circuit(bound, namespace, options)
+        self.params: Tree = self.module.init()
+        self.state: Tree = self.module.buffers()
+
+    @property
+    def init(self) -> Callable[..., Tree]:
+        return self.module.init
+
+    @property
+    def apply(self) -> Callable[..., Tree]:
+        return self.module.apply
+
+    def parameters(self) -> dict[str, Array]:
+        return {name: np.array(value) for name, value in self.params.items()}
+
+    def set_parameters(self, raw: Mapping[str, Array]) -> None:
+        self.params = {**self.params, **self.module.device(raw)}
+
+    def buffers(self) -> dict[str, Array]:
+        kinds = {buffer.value.name: buffer.value.type.dtype for buffer in self.bound.module.buffers}
+        return {name: _to_numpy(value, kinds[name]) for name, value in self.state.items()}
+
+    def set_buffers(self, buffers: Mapping[str, Array]) -> None:
+        self.state = {**self.state, **self.module.device(buffers)}
+
+    def call(self, function: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return self._arrays(function, self.module.call(function, inputs, self.params, self.state))
+
+    def value_and_grad(
+        self, function: str, inputs: Mapping[str, Array], wrt: Sequence[str], output: str = "loss"
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        names = self.module.table[function][1]
+        given = dict(zip(names, self.module.arguments(function, inputs, self.params, self.state), strict=True))
+        # What the function does not read has gradient zero.
+        others = {name: value for name, value in given.items() if name not in wrt}
+        absent = {name: inputs[name] if name in inputs else self.params[name] for name in wrt if name not in given}
+        leaves = {name: given[name] for name in wrt if name in given}
+        with self.module.scope(given.values()):
+            outputs, gradients = self.module.gradient(function, tuple(leaves), output)(leaves, others)
+        found = {name: np.array(value) for name, value in gradients.items()}
+        found |= {name: np.zeros_like(np.asarray(value)) for name, value in absent.items()}
+        return self._arrays(function, outputs), {name: found[name] for name in wrt}
+
+    def trainer(self, recipe: Recipe) -> Trainer:
+        return Trainer(self, recipe)
+
+    def project(self) -> None:
+        """Maps raw parameters back into their sets (`in C`)."""
+        if "project" in self.module.table:
+            self.params = {**self.params, **self.module.call("project", {}, self.params, self.state)}
+
+    def adaptive(
+        self, inputs: Mapping[str, Array], state: Mapping[str, Array], times: Array, solver: str, rtol: float, atol: float
+    ) -> dict[str, Array]:
+        """States at `times` from the function `derivative`, by an adaptive solver. Each result has the times in front."""
+        with self.module.scope():
+            run = solve(self.module, {**self.params, **self.state, **inputs}, state, times, solver, rtol, atol)
+        return {name: np.array(value) for name, value in run.items()}
+
+    def _arrays(self, function: str, outputs: Tree) -> dict[str, Array]:
+        results = self.bound.module.function(function)
+        return {
+            name: _to_numpy(outputs[name], value.type.dtype)
+            for name, value in zip(results.output_names, results.outputs, strict=True)
+        }
+
+
+def _to_numpy(value: Any, kind: str) -> Array:
+    array = np.array(value)
+    return array.astype(np.int64) if kind == "int" else array
