@@ -1,0 +1,392 @@
+"""Evaluate what is known before the run, and drop lines that change nothing: x + 0, 1*x, a slice of what was just joined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+
+import numpy as np
+
+from cortexspec.ir.builder import Names
+from cortexspec.ir.module import Function, Line, Value
+from cortexspec.ir.op import Op
+from cortexspec.ir.ops.arith import Add, Cast, Div, Elementwise, Mul, Neg, Pow, Sub, Where
+from cortexspec.ir.ops.constant import Const, Identity, SizeOf
+from cortexspec.ir.ops.linear import Contract
+from cortexspec.ir.ops.reduce import Mean, ReduceMax, ReduceMin, Sum
+from cortexspec.ir.ops.scan import Scan
+from cortexspec.ir.ops.shape import Concat, Expand, Index, Merge, Rename, Slice, Split
+from cortexspec.ir.size import Size
+from cortexspec.ir.types import Axis, Type
+from cortexspec.passes.loop import Fed, Loop, loop_of, renamed, renamed_outputs, renamed_values
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The line with another op and other operands; its result stays."""
+
+    op: Op
+    operands: tuple[Value, ...] = ()
+
+
+# None: no rule applies. A Value: the line says nothing new.
+Folded = Value | Again | None
+
+_NUMPY = {"float": np.dtype("float64"), "int": np.dtype("int64"), "bool": np.dtype("bool"), "bits": np.dtype("uint32")}
+
+
+def fold_constants(function: Function) -> Function:
+    """Rewrites each line until no rule applies, in every loop body too. A number that enters a loop as a const becomes
+    a number inside it, and a carry that never changes becomes a const."""
+    names = Names.of(function)
+    folder = _Folder(names)
+    folder.fold(function.body)
+    return replace(function, body=tuple(folder.lines), outputs=renamed_values(function.outputs, folder.same))
+
+
+class _Folder:
+    """One body: the lines so far, what made each value, and which values turned out to be others."""
+
+    def __init__(self, names: Names):
+        self.names = names
+        self.lines: list[Line] = []
+        self.made: dict[str, Line] = {}
+        self.same: dict[str, Value] = {}
+
+    def fold(self, lines: Sequence[Line]) -> None:
+        for line in lines:
+            line = renamed(line, self.same)
+            if isinstance(line.op, Scan):
+                self.append(self.loop(loop_of(line)).line())
+                continue
+            while (folded := self.rule(line)) is not None:
+                if isinstance(folded, Value):
+                    self.same[line.result.name] = folded
+                    break
+                line = replace(line, op=folded.op, operands=folded.operands)
+            else:
+                self.append(line)
+
+    def append(self, line: Line) -> None:
+        self.lines.append(line)
+        self.made.update((result.name, line) for result in line.results)
+
+    def loop(self, loop: Loop) -> Loop:
+        loop = self.without_idle_carries(loop)
+        numbers: list[Line] = []
+        for fed in loop.consts:
+            known = self.number(fed.outside)
+            if known is not None:
+                numbers.append(Line((fed.inside,), known, (), self.made[fed.outside.name].span))
+        inside = {line.result.name for line in numbers}
+        consts = tuple(fed for fed in loop.consts if fed.inside.name not in inside)
+        body = _Folder(self.names)
+        body.fold((*numbers, *loop.lines))
+        return renamed_outputs(replace(loop, consts=consts, lines=tuple(body.lines)), body.same)
+
+    def without_idle_carries(self, loop: Loop) -> Loop:
+        idle = [carry for carry in loop.carries if carry.next.name == carry.inside.name]
+        self.same.update((carry.result.name, carry.start) for carry in idle)
+        consts = (*loop.consts, *(Fed(carry.start, carry.inside) for carry in idle))
+        return replace(loop, consts=consts, carries=tuple(carry for carry in loop.carries if carry not in idle))
+
+    # What is known of a value
+
+    def number(self, value: Value) -> Const | None:
+        op = self.op(value)
+        return op if isinstance(op, Const) else None
+
+    def is_number(self, value: Value, wanted: float) -> bool:
+        known = self.number(value)
+        return known is not None and known.value == wanted
+
+    def op(self, value: Value) -> Op | None:
+        line = self.made.get(value.name)
+        return None if line is None else line.op
+
+    def operands(self, value: Value) -> tuple[Value, ...]:
+        return self.made[value.name].operands
+
+    def const(self, op: Const) -> Value:
+        value = Value(self.names.fresh("const"), op.rule()[0])
+        self.append(Line((value,), op, ()))
+        return value
+
+    # The rules, a method a family
+
+    def rule(self, line: Line) -> Folded:
+        op, operands = line.op, line.operands
+        if isinstance(op, Elementwise):
+            return self.elementwise(op, operands, line.result.type)
+        match op:
+            case SizeOf(axis=axis) if axis.size.fixed is not None:
+                return Again(Const(float(axis.size.fixed)))
+            case Identity(row=row, column=column) if row.size.fixed == 1 and column.size.fixed == 1:
+                return Again(Expand((row, column)), (self.const(Const(1.0)),))
+            case Sum(over=over) | Mean(over=over) | ReduceMax(over=over) | ReduceMin(over=over):
+                return self.reduction(op, over, operands[0])
+            case Contract(over=over):
+                return self.contract(op, over, *operands)
+            case Rename():
+                return self.rename(op, operands[0])
+            case Expand(axes=axes):
+                return self.expand(axes, operands[0])
+            case Slice():
+                return self.slice(op, operands[0])
+            case Index(axis=axis, place=place):
+                return self.index(axis, place, operands[0])
+            case Concat():
+                return self.concat(op, operands)
+            case Merge(axes=axes, axis=axis):
+                return self.merge(axes, axis, operands[0])
+            case Split(axis=axis, axes=axes):
+                return self.split(axis, axes, operands[0])
+            case _:
+                return None
+
+    def elementwise(self, op: Elementwise, operands: tuple[Value, ...], type_: Type) -> Folded:
+        known = [self.number(operand) for operand in operands]
+        if all(number is not None for number in known):
+            return _evaluated(op, [number for number in known if number is not None], type_)
+        for place, operand in enumerate(operands):
+            source = self.unspread(operand)
+            if source is not None:
+                others = (*operands[:place], source, *operands[place + 1 :])
+                if op.rule(*(value.type for value in others)) == (type_,):
+                    return Again(op, others)
+        return self.identity(op, operands, type_)
+
+    def unspread(self, value: Value) -> Value | None:
+        return self.operands(value)[0] if isinstance(self.op(value), Expand) else None
+
+    def identity(self, op: Elementwise, operands: tuple[Value, ...], type_: Type) -> Folded:
+        match op, operands:
+            case Add(), (a, b):
+                if self.is_number(b, 0) and a.type == type_:
+                    return a
+                if self.is_number(a, 0) and b.type == type_:
+                    return b
+                if isinstance(self.op(b), Neg):
+                    return Again(Sub(), (a, *self.operands(b)))
+                if isinstance(self.op(a), Neg):
+                    return Again(Sub(), (b, *self.operands(a)))
+            case Sub(), (a, b):
+                if self.is_number(b, 0) and a.type == type_:
+                    return a
+                if self.is_number(a, 0) and b.type == type_:
+                    return Again(Neg(), (b,))
+                if isinstance(self.op(b), Neg):
+                    return Again(Add(), (a, *self.operands(b)))
+            case Mul(), (a, b):
+                return self.product(a, b, type_) or self.product(b, a, type_)
+            case Div(), (a, b):
+                if self.is_number(b, 1) and a.type == type_:
+                    return a
+            case Neg(), (a,):
+                if isinstance(self.op(a), Neg):
+                    return self.operands(a)[0]
+                if isinstance(self.op(a), Sub):
+                    x, y = self.operands(a)
+                    return Again(Sub(), (y, x))
+            case Pow(exponent=1), (a,):
+                return a
+            case Cast(), (a,):
+                return a if a.type == type_ else None
+            case Where(), (condition, a, b):
+                known = self.number(condition)
+                if known is not None:
+                    taken = a if known.value else b
+                    return taken if taken.type == type_ else None
+            case _:
+                return None
+        return None
+
+    def product(self, a: Value, b: Value, type_: Type) -> Folded:
+        """a*b where a is a number."""
+        factor = self.number(a)
+        if factor is None:
+            return None
+        if factor.value == 1 and b.type == type_:
+            return b
+        if factor.value == -1 and b.type == type_:
+            return Again(Neg(), (b,))
+        if isinstance(self.op(b), Neg):
+            return Again(Mul(), (self.const(replace(factor, value=-factor.value)), *self.operands(b)))
+        if isinstance(self.op(b), Mul):
+            x, y = self.operands(b)
+            for inner, rest in ((x, y), (y, x)):
+                known = self.number(inner)
+                if known is not None:
+                    both = Const(factor.value * known.value, factor.dtype, factor.unit * known.unit)
+                    return Again(Mul(), (self.const(both), rest))
+        return None
+
+    def reduction(self, op: Op, over: tuple[str, ...], x: Value) -> Folded:
+        if not over:
+            return x
+        if len(over) == 1 and x.type.axis(over[0]).size.fixed == 1:
+            return Again(Index(over[0], Size.of(0)), (x,))
+        spread = self.op(x)
+        if isinstance(spread, Expand) and not isinstance(op, Sum) and set(over) <= {axis.name for axis in spread.axes}:
+            return Again(Expand(_without(spread.axes, over)), self.operands(x))
+        return None
+
+    def contract(self, op: Contract, over: tuple[str, ...], a: Value, b: Value) -> Folded:
+        """A contraction with the identity matrix gives an axis another name."""
+        for matrix, x in ((a, b), (b, a)):
+            identity = self.op(matrix)
+            if isinstance(identity, Identity) and len(over) == 1:
+                row, column = identity.row.name, identity.column.name
+                kept = column if over == (row,) else row
+                if over[0] in (row, column) and not x.type.has(kept):
+                    return Again(Rename(((over[0], kept),)), (x,))
+        return None
+
+    def rename(self, op: Rename, x: Value) -> Folded:
+        mapping = {old: new for old, new in op.mapping if old != new}
+        if not mapping:
+            return x
+        if len(mapping) < len(op.mapping):
+            return Again(Rename(tuple(mapping.items())), (x,))
+        match self.op(x):
+            case Rename(mapping=first):
+                back = {new: old for old, new in first}
+                both = dict(first) | {back.get(old, old): new for old, new in mapping.items()}
+                return Again(Rename(tuple(both.items())), self.operands(x))
+            case Expand(axes=axes) if mapping.keys() <= {axis.name for axis in axes}:
+                return Again(Expand(tuple(_called(axis, mapping) for axis in axes)), self.operands(x))
+            case Identity(row=row, column=column):
+                return Again(Identity(_called(row, mapping), _called(column, mapping)))
+            case Concat(parts=parts, axis=axis) if mapping.keys() == {axis.name}:
+                return Again(Concat(parts, _called(axis, mapping)), self.operands(x))
+            case Slice(result=result) as cut if mapping.keys() == {result.name}:
+                return Again(replace(cut, result=_called(result, mapping)), self.operands(x))
+            case _:
+                return None
+
+    def expand(self, axes: tuple[Axis, ...], x: Value) -> Folded:
+        if not axes:
+            return x
+        first = self.op(x)
+        return Again(Expand((*first.axes, *axes)), self.operands(x)) if isinstance(first, Expand) else None
+
+    def slice(self, op: Slice, x: Value) -> Folded:
+        axis = x.type.axis(op.axis)
+        if op.start == Size.of(0) and op.stop == axis.size:
+            return Again(Rename(((op.axis, op.result.name),)), (x,))
+        match self.op(x):
+            case Concat() as joined if joined.axis.name == op.axis:
+                return self.slice_of_concat(op, joined, self.operands(x))
+            case Slice() as first if first.result.name == op.axis:
+                start, stop = first.start + op.start, first.start + op.stop
+                return Again(Slice(first.axis, start, stop, op.result), self.operands(x))
+            case Expand(axes=axes) if op.axis in {axis.name for axis in axes}:
+                return Again(Expand((*_without(axes, (op.axis,)), op.result)), self.operands(x))
+            case _:
+                return None
+
+    def slice_of_concat(self, op: Slice, joined: Concat, parts: tuple[Value, ...]) -> Folded:
+        """The one part that the slice lies in, if it is known to."""
+        start = Size.of(0)
+        for value, name in zip(parts, joined.parts, strict=True):
+            stop = start + value.type.axis(name).size
+            if _known_between(start, op.start, op.stop, stop):
+                return Again(Slice(name, op.start - start, op.stop - start, op.result), (value,))
+            start = stop
+        return None
+
+    def index(self, axis: str, place: Size, x: Value) -> Folded:
+        match self.op(x):
+            case Expand(axes=axes) if axis in {each.name for each in axes}:
+                return Again(Expand(_without(axes, (axis,))), self.operands(x))
+            case Slice() as cut if cut.result.name == axis:
+                return Again(Index(cut.axis, cut.start + place), self.operands(x))
+            case Concat() as joined if joined.axis.name == axis:
+                start = Size.of(0)
+                for value, name in zip(self.operands(x), joined.parts, strict=True):
+                    stop = start + value.type.axis(name).size
+                    if _known_between(start, place, place + 1, stop):
+                        return Again(Index(name, place - start), (value,))
+                    start = stop
+                return None
+            case _:
+                return None
+
+    def concat(self, op: Concat, parts: tuple[Value, ...]) -> Folded:
+        if len(parts) == 1:
+            return Again(Rename(((op.parts[0], op.axis.name),)), parts)
+        return self.concat_of_spread(op, parts) or self.concat_of_slices(op, parts)
+
+    def concat_of_spread(self, op: Concat, parts: tuple[Value, ...]) -> Folded:
+        """One value at every place of every part."""
+        sources = [self.unspread(part) for part in parts]
+        first = sources[0]
+        if first is None or first.type.has(op.parts[0]):
+            return None
+        for source, part in zip(sources, op.parts, strict=True):
+            if source is None or source.type != first.type or source.type.has(part):
+                return None
+            if source.name != first.name and (self.number(first) is None or self.number(source) != self.number(first)):
+                return None
+        rest = parts[0].type.without([op.parts[0]])
+        return Again(Expand((*_without(rest, first.type.names), op.axis)), (first,))
+
+    def concat_of_slices(self, op: Concat, parts: tuple[Value, ...]) -> Folded:
+        """Slices of one value, side by side as they were, are one slice."""
+        cuts: list[Slice] = []
+        for part, name in zip(parts, op.parts, strict=True):
+            cut = self.op(part)
+            if not isinstance(cut, Slice) or cut.result.name != name:
+                return None
+            if self.operands(part) != self.operands(parts[0]) or (cuts and cut.start != cuts[-1].stop):
+                return None
+            if cuts and cut.axis != cuts[0].axis:
+                return None
+            cuts.append(cut)
+        return Again(Slice(cuts[0].axis, cuts[0].start, cuts[-1].stop, op.axis), self.operands(parts[0]))
+
+    def merge(self, axes: tuple[str, ...], axis: Axis, x: Value) -> Folded:
+        if len(axes) == 1:
+            return Again(Rename(((axes[0], axis.name),)), (x,))
+        match self.op(x):
+            case Split() as split if tuple(each.name for each in split.axes) == axes:
+                return Again(Rename(((split.axis, axis.name),)), self.operands(x))
+            case Expand(axes=spread) if set(axes) <= {each.name for each in spread}:
+                return Again(Expand((*_without(spread, axes), axis)), self.operands(x))
+            case _:
+                return None
+
+    def split(self, axis: str, axes: tuple[Axis, ...], x: Value) -> Folded:
+        match self.op(x):
+            case Merge() as merge if merge.axis.name == axis and len(merge.axes) == len(axes):
+                old = [self.operands(x)[0].type.axis(name) for name in merge.axes]
+                if [each.size for each in old] != [each.size for each in axes]:
+                    return None
+                mapping = tuple((each.name, new.name) for each, new in zip(old, axes, strict=True))
+                return Again(Rename(mapping), self.operands(x))
+            case Expand(axes=spread) if axis in {each.name for each in spread}:
+                return Again(Expand((*_without(spread, (axis,)), *axes)), self.operands(x))
+            case _:
+                return None
+
+
+def _evaluated(op: Elementwise, numbers: Sequence[Const], type_: Type) -> Folded:
+    """The number; nothing where it is not finite, which text could not say."""
+    with np.errstate(all="ignore"):
+        array = op.compute(*(np.asarray(each.value, _NUMPY[each.dtype]) for each in numbers))
+        value = np.asarray(array, _NUMPY[type_.dtype]).item()
+    return Again(Const(value, type_.dtype, type_.unit)) if isfinite(value) else None
+
+
+def _called(axis: Axis, mapping: dict[str, str]) -> Axis:
+    return replace(axis, name=mapping.get(axis.name, axis.name))
+
+
+def _without(axes: Sequence[Axis], names: Sequence[str] | frozenset[str]) -> tuple[Axis, ...]:
+    return tuple(axis for axis in axes if axis.name not in names)
+
+
+def _known_between(low: Size, start: Size, stop: Size, high: Size) -> bool:
+    """Whether low <= start and stop <= high, as far as it shows without the values of symbols (which are not negative)."""
+    return all(factor >= 0 for difference in (start - low, high - stop) for _, factor in difference.terms)
