@@ -18,7 +18,7 @@ import numpy as np
 
 from cortexspec.contracts.backend import Recipe, Trainer
 from cortexspec.diagnostics import Diagnostic, SpecError
-from cortexspec.experiments.cells import write_whole
+from cortexspec.runtime.files import write_whole
 
 Array = np.ndarray[Any, Any]
 _CHECKPOINT = "checkpoint.safetensors"

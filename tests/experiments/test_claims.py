@@ -9,10 +9,11 @@ import pytest
 
 from cortexspec.analysis.model import ClaimModel
 from cortexspec.diagnostics import SpecError
-from cortexspec.experiments.cells import CellStore, Result, address, write_whole
+from cortexspec.experiments.cells import CellStore, Result, address
 from cortexspec.experiments.claim import CellKey, Grid, GridAxis, judge, needed_cells
 from cortexspec.experiments.statistics import Spread, judge_figure, judge_order
 from cortexspec.expressions.parse import parse_expression
+from cortexspec.runtime.files import write_whole
 
 GRID = Grid(
     "mnist",
