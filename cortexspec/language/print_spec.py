@@ -11,6 +11,7 @@ from cortexspec.expressions.print import (
     print_path,
     print_ranges,
 )
+from cortexspec.language.format import format_text
 from cortexspec.schema.spec import Experiment, Formal, Item, Spec, Template, Use
 from cortexspec.schema.statement import (
     Argument,
@@ -52,7 +53,7 @@ def print_spec(spec: Spec) -> str:
     """The spec as text of the language; `parse_spec(print_spec(spec))` is equal to the spec."""
     parts = [f'"""{spec.doc}"""'] if spec.doc else []
     parts += [_item(item) for item in spec.items]
-    return "\n\n".join(parts) + "\n" if parts else ""
+    return format_text("\n\n".join(parts)) if parts else ""
 
 
 def _item(item: Item) -> str:
