@@ -12,7 +12,8 @@ Monomial = tuple[str, ...]
 class Size:
     """A polynomial with integer coefficients over symbols, in canonical form: `terms` is sorted and has no zero.
 
-    `Size.of(4)`, `Size.symbol("E")`, `a + b`, `a * b`. `evaluate({"E": 3200})` gives the integer.
+    `Size.of(4)`, `Size.symbol("E")`, `a + b`, `a * b`. `evaluate({"E": 3200})` gives the integer. The whole part of a
+    symbol over an integer is a symbol too, `time//5`: its value follows from the one of `time`.
     """
 
     terms: tuple[tuple[Monomial, int], ...]
@@ -46,9 +47,31 @@ class Size:
     def __sub__(self, other: Size | int) -> Size:
         return self + Size.of(other) * -1
 
+    def floor_div(self, divisor: int) -> Size:
+        """The whole part of an integer or of one symbol over a positive integer. Raises ValueError for another size."""
+        if self.fixed is not None:
+            return Size.of(self.fixed // divisor)
+        if divisor == 1:
+            return self
+        if len(self.terms) != 1 or self.terms[0][1] != 1 or len(self.terms[0][0]) != 1:
+            raise ValueError(f"the whole part of ({self})/{divisor} is no size")
+        return Size.symbol(f"{self.terms[0][0][0]}//{divisor}")
+
+    def bind(self, sizes: Mapping[str, int]) -> Size:
+        """The size with numbers for the symbols that `sizes` has."""
+        total: dict[Monomial, int] = {}
+        for monomial, factor in self.terms:
+            known = [symbol for symbol in monomial if symbol.partition("//")[0] in sizes]
+            rest = tuple(symbol for symbol in monomial if symbol not in known)
+            for symbol in known:
+                factor *= Size.symbol(symbol).evaluate(sizes)
+            total[rest] = total.get(rest, 0) + factor
+        return _canonical(total)
+
     @property
     def symbols(self) -> frozenset[str]:
-        return frozenset(symbol for monomial, _ in self.terms for symbol in monomial)
+        """What has to be bound."""
+        return frozenset(symbol.partition("//")[0] for monomial, _ in self.terms for symbol in monomial)
 
     @property
     def fixed(self) -> int | None:
@@ -62,7 +85,11 @@ class Size:
         total = 0
         for monomial, factor in self.terms:
             for symbol in monomial:
-                factor *= sizes[symbol]
+                name, *divisors = symbol.split("//")
+                value = sizes[name]
+                for divisor in divisors:
+                    value //= int(divisor)
+                factor *= value
             total += factor
         return total
 

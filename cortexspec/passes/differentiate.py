@@ -1,9 +1,10 @@
 """Reverse-mode derivatives of a function, loops included, written as another function of the IR.
 
-The cotangent of a value is how the output changes with it: its unit is the output's over the value's, its axes are the value's.
-Lines are swept backwards, each one's pullback writes the cotangents of its operands. A loop becomes two: the forward loop also
-stacks what its reverse loop will read (its residuals), and the reverse loop runs from the last step to the first. There the
-cotangents of the carry are the carry, those of constants are sums over time, those of streamed operands are stacks.
+The cotangent of a value is how the output changes with it: its unit is the output's over the value's, its axes are the
+value's. Lines are swept backwards, each one's pullback writes the cotangents of its operands. A loop becomes two: the
+forward loop also stacks what its reverse loop will read (its residuals), and the reverse loop runs from the last step to the
+first. There the cotangents of the carry are the carry, those of constants are sums over time, those of streamed operands
+are stacks.
 
 What the forward loop keeps is the loop's own save policy (`Scan.save`):
 
@@ -17,7 +18,7 @@ that is checkpointing (`checkpoint`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from cortexspec.ir.builder import Builder, Names
@@ -32,9 +33,10 @@ from cortexspec.units import DIMENSIONLESS, Unit
 
 
 def differentiate(function: Function, wrt: Sequence[str], output: str = "loss") -> Function:
-    """`NAME_value_and_grad`: the outputs of the function, then the gradients of `output` as `grad:PATH` for each input of `wrt`.
+    """`NAME_value_and_grad`: the outputs of the function, then the gradient of `output` as `grad:PATH` for `wrt`.
 
-    Raises: KeyError for a name that is no input or output, ValueError for an output with axes or an input that is no float.
+    Raises: KeyError for a name that is no input or output, ValueError for an output with axes or an input that is no
+    float.
     """
     wanted = _inputs(function, wrt)
     target = function.outputs[function.output_names.index(_known(output, function.output_names))]
@@ -59,9 +61,9 @@ def differentiate(function: Function, wrt: Sequence[str], output: str = "loss") 
 def forward_and_backward(function: Function, wrt: Sequence[str]) -> tuple[Function, Function]:
     """The split form: `NAME_forward` gives the outputs, then residuals; `NAME_backward` gives the gradients `grad:PATH`.
 
-    `NAME_backward` reads, each under its name: inputs of the function, residuals, and the cotangent `d:OUTPUT` of each float output.
-    Cotangents of several outputs meet in one gradient, so outputs are taken as pure numbers here: a gradient has one over the unit
-    of its input.
+    `NAME_backward` reads, each under its name: inputs of the function, residuals, and the cotangent `d:OUTPUT` of each
+    float output. Cotangents of several outputs meet in one gradient, so what is differentiated is taken as a pure number:
+    a gradient has one over the unit of its input.
     """
     wanted = _inputs(function, wrt)
     sweep = _Sweep(function.body, wrt, Names.of(function), DIMENSIONLESS)
@@ -109,7 +111,7 @@ def _known(name: str, names: Iterable[str]) -> str:
 
 
 class _Sweep:
-    """A backward sweep over lines. `lines` are the forward lines; loops among them get their residuals as the sweep meets them."""
+    """A backward sweep over lines. `lines` are the forward lines; loops among them get their residuals on the way."""
 
     def __init__(self, lines: Sequence[Line], inputs: Iterable[str], names: Names, unit: Unit):
         self.lines = tuple(lines)
@@ -260,8 +262,8 @@ class _Again:
     """Completes reverse lines: what they read of the forward lines is saved, fed in, or computed again.
 
     `saved` are the values that the forward lines must keep, by name; `read` the names of the inputs that are read;
-    `inputs` what a value is called inside; `lines` the recomputed lines, then the reverse ones. In a loop every name is given
-    anew, since the recomputed lines stand beside the forward ones in one function.
+    `inputs` what a value is called inside; `lines` the recomputed lines, then the reverse ones. In a loop every name is
+    given anew, since the recomputed lines stand beside the forward ones in one function.
     """
 
     def __init__(
