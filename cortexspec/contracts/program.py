@@ -319,13 +319,13 @@ class Program:
         for name, function in module.functions.items():
             written.append(Writer(self, prepare(function), records=self.records(name)).write())
         helpers = [textwrap.dedent(inspect.getsource(value)).strip() for value in self._helpers.values()]
-        used = "\n".join((*helpers, *written, *extra))
+        constants = "\n".join(self.dialect.constants(self.dtype))
+        used = "\n".join((constants, *helpers, *written, *extra))
         imports = [line for line in self.dialect.imports if _import_is_used(line, used)]
         head = f'"""{module.name or "module"}: written by CortexSpec for {self.dialect.name}, {self.dtype}.\n\n'
         head += "Each function takes its inputs and gives its outputs in the order of FUNCTIONS, which has their public\n"
         head += "names. Arrays have their axes in the order of the margin; units are ms, mV, pA, nS, pF, GOhm, kHz, um.\n"
         head += '"""\n'
-        constants = "\n".join(self.dialect.constants(self.dtype))
         parts = [head + "\n".join(imports), constants, *helpers, *written, *extra, self._table()]
         return "\n\n\n".join(part for part in parts if part) + "\n"
 

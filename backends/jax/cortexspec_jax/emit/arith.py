@@ -23,7 +23,6 @@ OPERATORS: dict[type[Op], str] = {
     arith.Or: "|",
 }
 FUNCTIONS: dict[type[Op], str] = {
-    arith.Abs: "jnp.abs",
     arith.Relu: "jax.nn.relu",
     arith.Sign: "jnp.sign",
     arith.Sqrt: "jnp.sqrt",
@@ -66,6 +65,13 @@ for kind, name in FUNCTIONS.items():
 @emit.register
 def neg(op: arith.Neg, write: Writer, x: Term) -> str:
     return f"-{write.array(x)}"
+
+
+@emit.register
+def absolute(op: arith.Abs, write: Writer, x: Term) -> str:
+    # The slope of jnp.abs at 0 is 1.
+    x = write.array(x)
+    return f"{x} * jnp.sign({x})"
 
 
 @emit.register(arith.Not)

@@ -72,7 +72,7 @@ def draw_words(site, shape, seed, *keys):
         key = threefry(key, split_words(number))
     count = jnp.arange(int(np.prod(shape)), dtype=jnp.uint32)
     words = threefry((key[0][..., None], key[1][..., None]), (jnp.uint32(0), count))
-    return [word.reshape(*word.shape[:-1], *shape) for word in words]
+    return [word.reshape((*word.shape[:-1], *shape)) for word in words]
 
 
 def unit_interval(words, dtype):

@@ -52,7 +52,7 @@ def _padding(write: Writer, *axes: Axis) -> str:
     return "(" + ", ".join(f"({(size or 0) // 2}, {(size or 0) // 2})" for size in sizes) + ")"
 
 
-def _flat(rest: list[str], x: Term, text: str) -> tuple[str, str]:
+def _flat(rest: list[str], x: Term, text: str, *last: str) -> tuple[str, str]:
     """XLA wants exactly one axis before channel, height and width: the text, and what to append to the result."""
     match len(rest):
         case 0:
@@ -61,8 +61,8 @@ def _flat(rest: list[str], x: Term, text: str) -> tuple[str, str]:
             return text, ""
         case count:
             places = ", ".join(f"{x}.shape[{x.axes.index(name)}]" for name in rest)
-            last = ", ".join(f"{x}.shape[{x.axes.index(name)}]" for name in x.axes if name not in rest)
-            return f"{text}.reshape(-1, {last})", f".reshape({places}, *OUT)"
+            kept = ", ".join(f"{x}.shape[{x.axes.index(name)}]" for name in last)
+            return f"{text}.reshape(-1, {kept})", f".reshape({places}, *OUT)"
 
 
 def _convolved(write: Writer, op: linear.Conv2d | linear.DepthwiseConv2d, x: Term, kernel: Term, out: str) -> str | Term:
@@ -81,7 +81,8 @@ def _convolved(write: Writer, op: linear.Conv2d | linear.DepthwiseConv2d, x: Ter
     else:
         shape = f"[{', '.join(write.size(axis.size) for axis in (x.type.axis(op.height), x.type.axis(op.width)))}]"
         channels = write.size(kernel.type.axis(out).size)
-        image, after = _flat(rest, x, in_order(x, x.axes, [*rest, op.channel, op.height, op.width]))
+        last = (op.channel, op.height, op.width)
+        image, after = _flat(rest, x, in_order(x, x.axes, [*rest, *last]), *last)
         after = after.replace("*OUT", f"{channels}, {shape[1:-1]}")
         axes, numbers = [*rest, out, op.height, op.width], '("NCHW", "OIHW", "NCHW")'
     text = f"lax.conv_general_dilated({image}, {weight}, (1, 1), {padding}, dimension_numbers={numbers}{groups}){after}"
@@ -101,9 +102,11 @@ def depthwise_conv2d(op: linear.DepthwiseConv2d, write: Writer, x: Term, kernel:
 @emit.register
 def conv2d_kernel(op: linear.Conv2dKernel, write: Writer, x: Term, z: Term) -> str | Term:
     rest = [name for name in x.axes if name not in (op.channel, op.height, op.width)]
-    image, _ = _flat(rest, x, in_order(x, x.axes, [*rest, op.channel, op.height, op.width]))
+    last = (op.channel, op.height, op.width)
+    image, _ = _flat(rest, x, in_order(x, x.axes, [*rest, *last]), *last)
     rest = [name for name in z.axes if name not in (op.out, op.height, op.width)]
-    cotangent, _ = _flat(rest, z, in_order(z, z.axes, [*rest, op.out, op.height, op.width]))
+    last = (op.out, op.height, op.width)
+    cotangent, _ = _flat(rest, z, in_order(z, z.axes, [*rest, *last]), *last)
     axes = [z.type.axis(op.out), x.type.axis(op.channel), op.kernel_height, op.kernel_width]
     shape = ", ".join(write.size(axis.size) for axis in axes)
     text = f"{write.helper('conv2d_kernel')}({image}, {cotangent}, ({shape}))"
@@ -113,9 +116,9 @@ def conv2d_kernel(op: linear.Conv2dKernel, write: Writer, x: Term, z: Term) -> s
 @emit.register
 def depthwise_conv2d_kernel(op: linear.DepthwiseConv2dKernel, write: Writer, x: Term, z: Term) -> str | Term:
     rest, image = _image(x, op.channel, op.height, op.width)
-    image, _ = _flat(rest, x, image)
+    image, _ = _flat(rest, x, image, op.channel, op.height, op.width)
     rest, cotangent = _image(z, op.channel, op.height, op.width)
-    cotangent, _ = _flat(rest, z, cotangent)
+    cotangent, _ = _flat(rest, z, cotangent, op.channel, op.height, op.width)
     channels = write.size(x.type.axis(op.channel).size)
     shape = f"({channels}, 1, {write.size(op.kernel_height.size)}, {write.size(op.kernel_width.size)})"
     text = f"{write.helper('conv2d_kernel')}({image}, {cotangent}, {shape}, groups={channels})[:, 0]"

@@ -47,7 +47,7 @@ def scan(op: Scan, write: Writer, *operands: Term) -> None:
     outer.lines += inner.lines
     last = op.carry + op.stack
     stacked = [write.names.fresh(f"{identifier(value.name)}_stack") for value in op.body.outputs[op.carry : last]]
-    names = [*(write.names.fresh(identifier(value.name)) for value in results[: op.carry]), *stacked]
+    names = [*(write.names.fresh(f"{name}_end") for name in carried), *stacked]
     names += [write.names.fresh(f"{identifier(value.name)}_sum") for value in op.body.outputs[last:]]
     left = [*names[: op.carry], *names[last:]]
     options = f", length={write.size(op.over.size)}" + (", reverse=True" if op.reverse else "")

@@ -55,7 +55,7 @@ def draw_words(site, shape, seed, *keys):
         key = threefry(key, split_words(host(number)))
     count = split_words(np.arange(int(np.prod(shape))))
     words = threefry((key[0][..., None], key[1][..., None]), count)
-    return [word.reshape(*word.shape[:-1], *shape) for word in words]
+    return [word.reshape((*word.shape[:-1], *shape)) for word in words]
 
 
 def unit_interval(words):
