@@ -5,6 +5,7 @@ on. What is wider than the page is broken further. So formatting twice is format
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from lark import Token
 
@@ -158,7 +159,7 @@ def _attach_comments(leaves: list[_Leaf], tree: SyntaxTree) -> None:
 def _settle_breaks(leaves: list[_Leaf]) -> None:
     """The author's line breaks, those dropped that the form does not allow."""
     started = 0  # the line in which the statement before began
-    for before, leaf in zip(leaves, leaves[1:], strict=False):
+    for before, leaf in pairwise(leaves):
         leaf.breaks = leaf.line > before.end_line or bool(before.comments)
         leaf.blank = leaf.line > (before.comments[-1].line if before.comments else before.end_line) + 1
         if leaf.type == "DOC" or leaf.item:

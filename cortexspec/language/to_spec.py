@@ -1,6 +1,7 @@
 """Syntax tree to Spec: every statement a schema model with its span. Comments stay on the tree."""
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any, cast
 
 from lark import Token
@@ -71,7 +72,7 @@ def _tokens(node: ParseTree, kind: str) -> list[Token]:
 
 def _after(node: ParseTree, mark: str) -> ParseNode | None:
     """The child behind the token of this kind."""
-    for token, child in zip(node.children, node.children[1:], strict=False):
+    for token, child in pairwise(node.children):
         if isinstance(token, Token) and token.type == mark:
             return child
     return None
