@@ -18,7 +18,7 @@ from cortexspec.expressions.tree import Expression
 from cortexspec.ir.types import Type
 from cortexspec.units import Unit
 
-VariableKind = Literal["param", "state", "input", "let", "output", "attribute", "constant"]
+VariableKind = Literal["param", "state", "input", "let", "output", "attribute", "constant", "running", "noise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +165,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Members' paths, end to end in written order, along the axis that has the group's name."""
+    """Members' paths, end to end in written order, along `axis`, which has the group's name.
+
+    `table_axis` runs over the members themselves, for tables such as `P[cells, cells]`; where every member is one neuron it is `axis`.
+    """
 
     path: str
     members: tuple[str, ...]
     axis: str
+    table_axis: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,41 @@
+"""What a spec may name besides its own items: built-in entries, those of plugins, and templates of used files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from cortexspec import library
+from cortexspec.contracts.plugin import (
+    ConstraintEntry,
+    DistributionEntry,
+    FunctionEntry,
+    PartEntry,
+)
+from cortexspec.library import ConnectionRule
+from cortexspec.schema.spec import Template
+
+# Slopes that stand in for a spike's, with the number of arguments each takes.
+SURROGATES: Mapping[str, int] = MappingProxyType({"fast_sigmoid": 1, "triangle": 1, "boxcar": 1, "arctan": 1, "sigmoid": 1})
+
+
+def _none() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Library:
+    """`missing_plugins` are those that a spec uses and that nobody installed: what might be theirs is not judged."""
+
+    functions: Mapping[str, FunctionEntry] = field(default_factory=lambda: library.functions)
+    distributions: Mapping[str, DistributionEntry] = field(default_factory=lambda: library.distributions)
+    parts: Mapping[str, PartEntry] = field(default_factory=lambda: library.parts)
+    constraints: Mapping[str, ConstraintEntry] = field(default_factory=lambda: library.constraints)
+    rules: Mapping[str, ConnectionRule] = field(default_factory=lambda: library.connection_rules)
+    templates: Mapping[str, Template] = field(default_factory=_none)
+    missing_plugins: tuple[str, ...] = ()
+
+    def with_templates(self, templates: Mapping[str, Template]) -> Library:
+        return replace(self, templates=MappingProxyType({**self.templates, **templates}))

@@ -1,0 +1,56 @@
+"""Collects the mistakes of one run, each once, and knows how to say "did you mean"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from cortexspec.diagnostics import Diagnostic, Note, Span
+
+
+class Report:
+    """Diagnostics in the order in which they were found; the same mistake at the same place counts once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[object, ...], Diagnostic] = {}
+
+    def add(
+        self,
+        code: str,
+        message: str,
+        span: Span | None = None,
+        *,
+        label: str = "",
+        help: str = "",
+        notes: Iterable[Note] = (),
+    ) -> None:
+        self.put(Diagnostic(code, message, span, label, help, tuple(notes)))
+
+    def warn(self, code: str, message: str, span: Span | None = None, *, label: str = "", help: str = "") -> None:
+        self.put(Diagnostic(code, message, span, label, help, severity="warning"))
+
+    def put(self, *diagnostics: Diagnostic) -> None:
+        for diagnostic in diagnostics:
+            place = diagnostic.span if diagnostic.span is not None else diagnostic.message
+            self._found.setdefault((diagnostic.code, place), diagnostic)
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        return tuple(self._found.values())
+
+    @property
+    def failed(self) -> bool:
+        return any(diagnostic.severity == "error" for diagnostic in self._found.values())
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """A help sentence that names the nearest known name, or ""."""
+    candidates = sorted({other for other in known if other and other != name})
+    near = get_close_matches(name, candidates, 1, 0.6)
+    if not near and len(name) > 1:
+        folded = {other.casefold().replace("_", ""): other for other in candidates}
+        near = [folded[key] for key in [name.casefold().replace("_", "")] if key in folded]
+    return f"did you mean `{near[0]}`?" if near else ""
