@@ -211,6 +211,11 @@ class _Line:
 def _write(leaves: list[_Leaf]) -> list[_Line]:
     """All lines, comments beside them."""
     _align_tables(leaves)
+    lines = _write_once(leaves)
+    return _write_once(leaves) if _align_variants(lines, leaves) else lines
+
+
+def _write_once(leaves: list[_Leaf]) -> list[_Line]:
     writer = _Writer(leaves)
     for index in range(len(leaves)):
         writer.leaf(index)
@@ -414,6 +419,36 @@ def _width(leaves: list[_Leaf], first: int, last: int) -> int:
     for index in range(first + 1, last + 1):
         text += writer._space(index) + leaves[index].text  # pyright: ignore[reportPrivateUsage]
     return len(text)
+
+
+def _align_variants(lines: list[_Line], leaves: list[_Leaf]) -> bool:
+    """Variants of one line each that follow each other open their blocks under each other."""
+    run: list[tuple[int, int]] = []  # the leaf before the brace, and its end
+    changed = False
+    for line in [*lines, _Line("")]:
+        brace = _block_of_variant(line, leaves)
+        if brace is None or line.blank_before:
+            changed = _align_run(run, leaves) or changed
+            run = []
+        if brace is not None:
+            run.append((brace - 1, line.columns[line.leaves.index(brace)]))
+    return changed
+
+
+def _block_of_variant(line: _Line, leaves: list[_Leaf]) -> int | None:
+    """The brace of a line that is one variant."""
+    if not line.leaves or leaves[line.leaves[0]].kind != "variant":
+        return None
+    brace = next((index for index in line.leaves if leaves[index].type == "LBRACE"), None)
+    alone = brace is not None and leaves[brace].partner == line.leaves[-1]
+    return brace if alone else None
+
+
+def _align_run(run: list[tuple[int, int]], leaves: list[_Leaf]) -> bool:
+    column = max((end for _, end in run), default=0)
+    for index, end in run:
+        leaves[index].padding = column - end
+    return any(end != column for _, end in run)
 
 
 def _break_long_lines(lines: list[_Line], leaves: list[_Leaf]) -> bool:
