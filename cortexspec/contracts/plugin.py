@@ -71,7 +71,7 @@ class PartEntry:
 
     `declare(path, x, settings)` gives its parameters; `write(build, x, parameters, context)` gives the output and the
     new values of running buffers by name. Only `batch_norm` and `dropout` read `context.training`. `settings` are the names
-    of its arguments, in order, with their defaults (None: must be given).
+    of its arguments, in order, with their defaults (None: must be given), `running` the names of its running buffers.
     """
 
     name: str
@@ -79,6 +79,7 @@ class PartEntry:
     write: Callable[[Builder, Operand, Mapping[str, Value], PartContext], tuple[Operand, Mapping[str, Value]]]
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     doc: str = ""
+    running: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ def fit(build: Builder, operand: Operand, type_: Type, axes: Sequence[str] | Non
     if operand.anonymous:
         operand = _name_axes(build, operand, [type_.axis(name) for name in written])
     for axis in operand.type.axes:
-        if type_.has(axis.name):
+        if type_.has(axis.name) or axis.role in ("sample", "time"):
             continue
         stem = axis.name.removesuffix("_target").removesuffix("_source")
         both = (stem, f"{stem}_target")

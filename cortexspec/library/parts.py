@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -109,13 +110,21 @@ def _window(path: str, settings: Mapping[str, Any], what: str) -> tuple[Axis, Ax
     return Axis(f"{path}.row", Size.of(size)), Axis(f"{path}.column", Size.of(size))
 
 
+def _channels(path: str, settings: Mapping[str, Any], channel: Axis) -> Axis:
+    """The axis of the channels that come out: called after the size parameter that it is written with, or after the part."""
+    channels = settings["channels"]
+    if isinstance(channels, Shape) and len(channels.axes) == 1:
+        (axis,) = channels.axes
+        return replace(axis, name=f"{axis.name}_out") if axis.name == channel.name else axis
+    if not isinstance(channels, int) or channels < 1:
+        raise RuleError("CS501", "conv2d wants the number of its channels")
+    return Axis(path, Size.of(channels))
+
+
 def _conv_declare(path: str, x: Operand, settings: Mapping[str, Any]) -> tuple[PartParameter, ...]:
     _image(x, "conv2d")
     channel = _input_axes(path, x)[0]
-    channels = settings["channels"]
-    if not isinstance(channels, int) or channels < 1:
-        raise RuleError("CS501", "conv2d wants the number of its channels")
-    out, window = Axis(path, Size.of(channels)), _window(path, settings, "conv2d")
+    out, window = _channels(path, settings, channel), _window(path, settings, "conv2d")
     fan = _fan_in((channel, *window))
     axes = (out, channel, *window)
     kernel = PartParameter("kernel", Type(axes), tuple(axis.name for axis in axes), "fan_in", fan)
@@ -126,13 +135,15 @@ def _conv_declare(path: str, x: Operand, settings: Mapping[str, Any]) -> tuple[P
 
 def _conv_write(build: Builder, x: Operand, parameters: Parameters, context: PartContext) -> Result:
     _, height, width = _image(x, "conv2d")
-    path, channel = context.path, _input_axes(context.path, x)[0].name
-    image = write.rename(build, x.value, {x.axes[0]: channel})
+    path, inner = context.path, _input_axes(context.path, x)[0]
+    out = _channels(path, context.settings, inner).name
+    image = write.rename(build, x.value, {x.axes[0]: inner.name})
     row, column = f"{path}.row", f"{path}.column"
-    value = write.conv2d(build, image, parameters["kernel"], channel, height, width, path, row, column)
+    value = write.conv2d(build, image, parameters["kernel"], inner.name, height, width, out, row, column)
     if "bias" in parameters:
         value = write.add(build, value, parameters["bias"])
-    return Operand(value, (path, height, width)), _NONE
+    name = inner.name if out == f"{inner.name}_out" else out
+    return Operand(write.rename(build, value, {out: name}), (name, height, width)), _NONE
 
 
 def _depthwise_declare(path: str, x: Operand, settings: Mapping[str, Any]) -> tuple[PartParameter, ...]:
@@ -262,6 +273,7 @@ PARTS: tuple[PartEntry, ...] = (
         _norm_write,
         {"eps": 1e-5, "momentum": 0.1},
         "each feature to mean 0 and variance 1 over the batch, then scaled and shifted",
+        ("mean", "var"),
     ),
     PartEntry(
         "dropout",

@@ -1,0 +1,173 @@
+"""What a module declares: which variables of a Model are parameters, buffers, states and inputs, and which are only definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from cortexspec import library
+from cortexspec.analysis.model import Model, Variable
+from cortexspec.expressions.linear import children
+from cortexspec.expressions.print import print_expression
+from cortexspec.expressions.tree import Argument, Call, Expression, Name, Reference
+from cortexspec.ir.module import Buffer, Input, Param, State, Value
+from cortexspec.ir.size import Size
+from cortexspec.ir.types import Axis, Type
+from cortexspec.units import DIMENSIONLESS
+
+TRIAL = Axis("trial", Size.symbol("trial"), "sample")
+TIME = Axis("time", Size.symbol("time"), "time")
+SEED = Value("seed", Type((), "int"))
+TRIAL_NUMBER = Value("trial", Type((TRIAL,), "int"))
+STEP_NUMBER = Value("n", Type((), "int"))
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """`positive(by = exp)`: its entry's name, positional arguments, and the function of a reparametrisation or ""."""
+
+    name: str
+    arguments: tuple[Expression, ...]
+    by: str
+
+    @staticmethod
+    def of(expression: Expression) -> Constraint:
+        match expression:
+            case Call(function=Name(name), arguments=arguments):
+                by = next((_word(argument) for argument in arguments if argument.name == "by"), "")
+                bounds = tuple(a.value for a in arguments if not a.name and a.value is not None)
+                return Constraint(name, bounds, by)
+            case Name(name):
+                return Constraint(name, (), "")
+            case _:
+                return Constraint(print_expression(expression), (), "")
+
+
+def _word(argument: Argument) -> str:
+    match argument.value:
+        case Name(name) | Reference(name):
+            return name
+        case _:
+            return ""
+
+
+@dataclass(frozen=True)
+class Declarations:
+    """`params` and `buffers` are read by their names; other variables are written out where they are read."""
+
+    params: Mapping[str, Param]
+    buffers: Mapping[str, Buffer]
+    states: Mapping[str, State]
+    inputs: Mapping[str, Input]
+    constraints: Mapping[str, Constraint] = field(default_factory=dict[str, Constraint])
+
+    @staticmethod
+    def of(model: Model, streams: Iterable[str] = ()) -> Declarations:
+        """`streams` are the inputs that have one frame a step."""
+        fixed = _Fixed(model)
+        params: dict[str, Param] = {}
+        buffers: dict[str, Buffer] = {}
+        constraints: dict[str, Constraint] = {}
+        running = {
+            f"{part.path}.{name}"
+            for part in model.parts
+            if part.builtin
+            for name in library.parts[part.function].running
+        }
+        for path, variable in model.variables.items():
+            if path in running:
+                buffers[path] = Buffer(Value(path, variable.type), "running")
+            elif variable.kind == "param" and (variable.trainable or fixed.given(variable)):
+                if variable.constraint is not None:
+                    constraints[path] = Constraint.of(variable.constraint)
+                params[path] = _param(variable, constraints.get(path))
+            elif variable.kind in ("attribute", "let") and fixed.drawn_once(variable):
+                buffers[path] = Buffer(Value(path, variable.type), "constant")
+        return Declarations(params, buffers, _states(model), _inputs(model, frozenset(streams)), constraints)
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset([*self.params, *self.buffers, *self.states, *self.inputs])
+
+
+def _param(variable: Variable, constraint: Constraint | None) -> Param:
+    reparametrised = constraint is not None and bool(constraint.by)
+    raw = variable.type.with_unit(DIMENSIONLESS) if reparametrised else variable.type
+    printed = print_expression(variable.constraint) if variable.constraint is not None else ""
+    return Param(
+        Value(variable.path, raw),
+        variable.type,
+        variable.trainable,
+        printed,
+        reparametrised,
+        variable.unit_shown,
+        variable.span,
+    )
+
+
+def _states(model: Model) -> dict[str, State]:
+    states: dict[str, State] = {}
+    for population in model.populations:
+        for path in population.states:
+            variable = model.variables[path]
+            type_ = variable.type.with_axes((*variable.type.axes, TRIAL))
+            own = path.removeprefix(f"{population.path}.")
+            states[path] = State(Value(path, type_), population.path, population.neuron, own, variable.unit_shown)
+    return states
+
+
+def _inputs(model: Model, streams: frozenset[str]) -> dict[str, Input]:
+    inputs: dict[str, Input] = {}
+    for path in model.inputs:
+        variable = model.variables[path]
+        axes = (*variable.type.axes, TRIAL)
+        inputs[path] = Input(Value(path, variable.type.with_axes(axes)), path in streams)
+    return inputs
+
+
+class _Fixed:
+    """Whether a variable's value is settled before training: numbers and draws only, directly or through others."""
+
+    def __init__(self, model: Model):
+        self.model = model
+        self.known: dict[str, bool] = {}
+
+    def given(self, variable: Variable) -> bool:
+        """A parameter that is a value of its own, not the result of others."""
+        return variable.draw is not None or variable.value is None or not any(_references(variable.value))
+
+    def drawn_once(self, variable: Variable) -> bool:
+        """A definition that draws, and reads nothing that trains or moves."""
+        return self.fixed(variable.path) and self.draws(variable)
+
+    def draws(self, variable: Variable) -> bool:
+        if variable.kind == "attribute" or variable.draw is not None:
+            return True
+        return variable.value is not None and _calls_a_distribution(variable.value)
+
+    def fixed(self, path: str) -> bool:
+        if path not in self.known:
+            self.known[path] = False  # a loop is not fixed
+            variable = self.model.variables.get(path)
+            self.known[path] = variable is not None and self._fixed(variable)
+        return self.known[path]
+
+    def _fixed(self, variable: Variable) -> bool:
+        if variable.trainable or variable.kind not in ("param", "attribute", "let", "constant"):
+            return False
+        read = [expression for expression in (variable.value, variable.draw) if expression is not None]
+        return all(self.fixed(path) for expression in read for path in _references(expression))
+
+
+def _references(expression: Expression) -> Iterable[str]:
+    if isinstance(expression, Reference):
+        yield expression.path
+    for child in children(expression):
+        yield from _references(child)
+
+
+def _calls_a_distribution(expression: Expression) -> bool:
+    if isinstance(expression, Call) and isinstance(expression.function, Name):
+        if expression.function.name in library.distributions:
+            return True
+    return any(_calls_a_distribution(child) for child in children(expression))

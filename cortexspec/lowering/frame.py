@@ -1,0 +1,395 @@
+"""One function of the module while it is written: what every dotted path means there, each value written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from cortexspec import library
+from cortexspec.analysis.model import Group, Model, Part, Variable
+from cortexspec.contracts.operand import Operand
+from cortexspec.contracts.plugin import DistributionEntry, FunctionEntry, Keys, PartContext
+from cortexspec.contracts.translate import Drawn, Scope, Window, fit, translate, translate_draw
+from cortexspec.diagnostics import Diagnostic, Span
+from cortexspec.expressions.tree import Expression
+from cortexspec.ir.builder import Builder, Names
+from cortexspec.ir.module import Function, Value
+from cortexspec.ir.ops import write
+from cortexspec.ir.size import Size
+from cortexspec.ir.types import Axis, RuleError, Type
+from cortexspec.library.distributions import draw
+from cortexspec.lowering.declarations import SEED, STEP_NUMBER, TRIAL, TRIAL_NUMBER, Declarations
+
+Phase = Literal["start", "init", "step", "output", "penalty"]
+Report = Callable[[Diagnostic], None]
+
+
+class Unwritten(Exception):
+    """A value could not be written; the mistake was reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What all functions of a module share. `functions` are those of the expression language, with the plugins'."""
+
+    model: Model
+    declared: Declarations
+    report: Report
+    training: bool = False
+    functions: Mapping[str, FunctionEntry] = field(default_factory=lambda: library.functions)
+    distributions: Mapping[str, DistributionEntry] = field(default_factory=lambda: library.distributions)
+
+    @property
+    def groups(self) -> Mapping[str, Group]:
+        return {group.path: group for group in self.model.groups}
+
+    @property
+    def parts(self) -> Mapping[str, Part]:
+        return {part.path: part for part in self.model.parts}
+
+
+class Frame:
+    """Writes a function. `read(path)` gives the value of a variable with all its axes; reading it again costs nothing.
+
+    A value keeps the axes it depends on: what is the same for all trials, instances or neurons has no such axis.
+    """
+
+    def __init__(self, plan: Plan, phase: Phase):
+        self.plan, self.phase = plan, phase
+        self.model, self.declared = plan.model, plan.declared
+        taken = [*plan.declared.names, "t", "dt", "n", "seed", "trial"]
+        self.build = Builder(Names(taken))
+        self.inputs: dict[str, Value] = {}
+        self.known: dict[str, Operand] = {}
+        self.running: dict[str, Value] = {}
+        self.open: list[str] = []
+        self.port: Callable[[Frame, str], Operand] | None = None
+        self.state_start: Callable[[Frame, str], Operand] | None = None
+        self.highest: Callable[[Frame, str], Operand] | None = None
+        self._groups, self._parts = plan.groups, plan.parts
+
+    # Reading.
+
+    def read(self, path: str) -> Operand:
+        """Raises: KeyError for an unknown path, Unwritten after a mistake."""
+        if path in self.known:
+            return self.known[path]
+        if path in self.open:
+            raise self.stop("CS502", f"`{path}` depends on itself within a step", self.span_of(path))
+        self.open.append(path)
+        before, self.build.span = self.build.span, self.span_of(path) or self.build.span
+        try:
+            operand = self.find(path)
+        finally:
+            self.open.pop()
+            self.build.span = before
+        self.known[path] = operand
+        return operand
+
+    def find(self, path: str) -> Operand:
+        if path in ("t", "dt"):
+            return Operand(self.input(Value(path, Type((), "float", self.model.time_unit))))
+        if path == "training":
+            value = self.plan.training
+            return Operand(write.boolean(self.build, value), (), np.array(value))
+        variable = self.model.variables.get(path)
+        if variable is None and path.endswith("'") and self.highest is not None:
+            if path.rstrip("'") in self.declared.states:
+                return self.highest(self, path)
+        if variable is None:
+            return self.group_variable(path)
+        if path in self.declared.params and self.phase != "start":
+            return self.whole(variable, self.natural(path))
+        if path in self.declared.buffers and self.phase != "start":
+            return self.whole(variable, self.input(self.declared.buffers[path].value))
+        if variable.kind == "state":
+            return self.state(variable)
+        if path in self.declared.inputs:
+            return self.whole(variable, self.input(self.declared.inputs[path].value))
+        if variable.kind == "input":
+            if self.port is None:
+                raise self.stop("CS700", f"reading the input `{path}` here is not supported yet", variable.span)
+            return self.port(self, path)
+        if variable.kind == "constant":
+            return self.translated(variable, variable.value)
+        if variable.draw is not None:
+            return self.drawn(variable)
+        return self.translated(variable, variable.value)
+
+    def whole(self, variable: Variable, value: Value) -> Operand:
+        """A value with the axes of its declaration in their written order."""
+        return Operand(value, tuple(name for name in written_axes(variable) if value.type.has(name)))
+
+    def state(self, variable: Variable) -> Operand:
+        path = variable.path
+        if self.phase == "init" and self.state_start is not None:
+            return self.state_start(self, path)
+        if self.phase not in ("step", "output"):
+            raise self.stop("CS502", f"the state `{path}` is not known here", variable.span)
+        return self.whole(variable, self.input(self.declared.states[path].value))
+
+    def natural(self, path: str) -> Value:
+        """A parameter's natural value from the raw one."""
+        param = self.declared.params[path]
+        raw = self.input(param.value)
+        if not param.reparametrised:
+            return raw
+        from cortexspec.lowering.parameters import constrained
+
+        return constrained(self, path, raw)
+
+    def input(self, value: Value) -> Value:
+        self.build.names.take_value(value)
+        return self.inputs.setdefault(value.name, value)
+
+    def translated(self, variable: Variable, expression: Expression | None) -> Operand:
+        """The value of an expression, as the variable declares it."""
+        if expression is None:
+            raise self.stop("CS502", f"`{variable.path}` has no value", variable.span)
+        scope = Here(self, variable.around, variable)
+        operand = translate(expression, scope, self.build)
+        if operand is None:
+            raise Unwritten
+        return self.as_declared(variable, operand, expression.span)
+
+    def as_declared(self, variable: Variable, operand: Operand, span: Span | None) -> Operand:
+        own = [name for name in written_axes(variable) if name not in variable.around]
+        try:
+            operand = fit(self.build, operand, variable.type, own)
+        except RuleError as error:
+            raise self.stop(error.code, error.message, span, label=error.label, help=error.help) from None
+        missing = [variable.type.axis(name) for name in own if not operand.type.has(name)]
+        value = write.expand(self.build, operand.value, missing)
+        whole = self.whole(variable, value)
+        return replace(whole, literal=operand.literal if whole.axes == operand.axes else None)
+
+    def drawn(self, variable: Variable) -> Operand:
+        """`~ D`: one draw an element, along the declared axes in their written order."""
+        scope = Here(self, variable.around, variable)
+        assert variable.draw is not None
+        drawn = translate_draw(variable.draw, scope, self.build)
+        if drawn is None:
+            raise Unwritten
+        axes = [variable.type.axis(name) for name in written_axes(variable)]
+        try:
+            value = draw(self.build, drawn, f"{variable.path}#0", axes, self.keys())
+        except RuleError as error:
+            raise self.stop(error.code, error.message, variable.draw.span, label=error.label) from None
+        return self.as_declared(variable, self.whole(variable, value), variable.draw.span)
+
+    def keys(self) -> Keys:
+        """Parameters and wiring know the seed alone, initial states the trial, a step the step too."""
+        seed = self.input(SEED)
+        if self.phase in ("start", "penalty"):
+            return Keys(seed)
+        trial = self.input(TRIAL_NUMBER)
+        return Keys(seed, trial, self.input(STEP_NUMBER)) if self.phase == "step" else Keys(seed, trial)
+
+    # Groups.
+
+    def group_variable(self, path: str) -> Operand:
+        """`V.cells.v`: the members' values end to end. Raises: KeyError."""
+        group, rest = self.group_of(path)
+        operands = [self.read(f"{member}.{rest}" if rest else member) for member in group.members]
+        axes = [self.member_axis(group, member, rest) for member in group.members]
+        total = Size.of(0)
+        for axis in axes:
+            total = total + axis.size
+        joined = Axis(group.axis, total)
+        whole = [
+            write.expand(self.build, o.value, [] if o.type.has(axis.name) else [axis])
+            for o, axis in zip(operands, axes, strict=True)
+        ]
+        value = write.concat(self.build, whole, [axis.name for axis in axes], joined)
+        first = self.variable_of(group.members[0], rest)
+        order = [group.axis if name == axes[0].name else name for name in written_axes(first)]
+        return Operand(value, tuple(name for name in order if value.type.has(name)))
+
+    def group_of(self, path: str) -> tuple[Group, str]:
+        """The group and what is read of its members. Raises: KeyError."""
+        if path in self._groups:
+            return self._groups[path], ""
+        owner, _, rest = path.rpartition(".")
+        while owner:
+            if owner in self._groups:
+                return self._groups[owner], rest
+            owner, _, more = owner.rpartition(".")
+            rest = f"{more}.{rest}"
+        raise KeyError(path)
+
+    def variable_of(self, member: str, rest: str) -> Variable:
+        return self.model.variables[f"{member}.{rest}" if rest else member]
+
+    def member_axis(self, group: Group, member: str, rest: str) -> Axis:
+        """The axis of a member that is joined: its population's, or the last one of a variable."""
+        variable = self.variable_of(member, rest)
+        for population in self.model.populations:
+            if population.path == member:
+                return next(
+                    self.model.variables[path].type.axis(population.axis)
+                    for path in (*population.states, *population.outputs, *population.params)
+                    if self.model.variables[path].type.has(population.axis)
+                )
+        return variable.type.axis(written_axes(variable)[-1])
+
+    def size(self, group: Group, member: str) -> int:
+        """How many neurons a member has."""
+        for population in self.model.populations:
+            if population.path == member:
+                path = next(iter((*population.states, *population.outputs, *population.params)))
+                return self.model.variables[path].type.axis(population.axis).size.evaluate(self.model.sizes)
+        variable = self.model.variables[member]
+        return variable.type.axis(written_axes(variable)[-1]).size.evaluate(self.model.sizes)
+
+    def index(self, variable: Variable | None) -> Operand:
+        """0, 1, 2, ... along the neurons of the population whose variable is being written."""
+        around = variable.around if variable is not None else ()
+        owners = [p for p in self.model.populations if variable is not None and variable.path.startswith(f"{p.path}.")]
+        name = owners[0].axis if owners else next(iter(around[-1:]), "")
+        if variable is None or not variable.type.has(name):
+            raise self.stop("CS700", "`index` at this place is not supported yet", variable.span if variable else None)
+        places = write.cast(self.build, write.iota(self.build, variable.type.axis(name)), "float")
+        return Operand(places, () if name in around else (name,))
+
+    # Parts.
+
+    def call(self, path: str, arguments: Sequence[Operand], span: Span | None) -> Operand:
+        """Raises: KeyError, RuleError, Unwritten."""
+        part = self._parts[path]
+        if part.builtin:
+            return self.call_builtin(part, arguments)
+        formals = [self.model.variables[self.formal(part, name)] for name in part.inputs]
+        inside = {*part.inputs, *part.lets, *part.outputs, *(variable.path for variable in formals)}
+        kept = {name: self.known.pop(name) for name in inside if name in self.known}
+        for variable, argument in zip(formals, arguments, strict=True):
+            self.known[variable.path] = self.given(variable, argument, span)
+        try:
+            result = self.read(part.outputs[0])
+        finally:
+            for name in inside:
+                self.known.pop(name, None)
+            self.known.update(kept)
+        around = set(self.model.variables[part.outputs[0]].around)
+        return replace(result, axes=tuple(name for name in result.axes if name not in around))
+
+    def formal(self, part: Part, name: str) -> str:
+        return name if name in self.model.variables else f"{part.path}.{name}"
+
+    def given(self, variable: Variable, argument: Operand, span: Span | None) -> Operand:
+        """An argument under the formal's declared axes, by position."""
+        own = [name for name in written_axes(variable) if name not in variable.around]
+        if len(own) != len(argument.axes):
+            return argument
+        names = dict(zip(argument.axes, own, strict=True))
+        value = write.rename(self.build, argument.value, names)
+        return self.as_declared(variable, Operand(value, tuple(own), argument.literal, argument.anonymous), span)
+
+    def call_builtin(self, part: Part, arguments: Sequence[Operand]) -> Operand:
+        entry = library.parts[part.function]
+        if len(arguments) != 1:
+            raise RuleError("CS301", f"`{part.path}` takes one input, not {len(arguments)}")
+        names = [path.removeprefix(f"{part.path}.") for path in self.model.variables if self.belongs(path, part)]
+        parameters = {name: self.read(f"{part.path}.{name}").value for name in names}
+        keys = self.keys() if self.plan.training else Keys()
+        context = PartContext(part.path, part.settings, self.plan.training, keys)
+        operand, running = entry.write(self.build, arguments[0], parameters, context)
+        self.running |= {f"{part.path}.{name}": value for name, value in running.items()}
+        return operand
+
+    def belongs(self, path: str, part: Part) -> bool:
+        return path.startswith(f"{part.path}.") and "." not in path.removeprefix(f"{part.path}.")
+
+    # The end.
+
+    def function(self, name: str, outputs: Mapping[str, Value]) -> Function:
+        """The function, its inputs in the order of the declarations."""
+        order = [*self.declared.params, *self.declared.buffers, *self.declared.states, *self.declared.inputs]
+        place = {path: i for i, path in enumerate(order)}
+        inputs = sorted(self.inputs.values(), key=lambda value: place.get(value.name, len(place)))
+        return self.build.function(name, inputs, outputs.values(), outputs.keys())
+
+    def spread(self, path: str, operand: Operand) -> Value:
+        """A state's value with all axes of the state, the trial among them."""
+        axes = self.declared.states[path].value.type.axes
+        return write.expand(self.build, operand.value, [axis for axis in axes if not operand.type.has(axis.name)])
+
+    def stop(self, code: str, message: str, span: Span | None, *, label: str = "", help: str = "") -> Unwritten:
+        self.plan.report(Diagnostic(code, message, span, label, help))
+        return Unwritten()
+
+    def span_of(self, path: str) -> Span | None:
+        variable = self.model.variables.get(path)
+        return variable.span if variable is not None else None
+
+
+class Here(Scope):
+    """The names as one declaration sees them: the axes around it are not written. Its draws are numbered as they stand."""
+
+    def __init__(self, frame: Frame, around: Iterable[str], variable: Variable | None = None):
+        self.frame, self.around, self.variable = frame, frozenset(around), variable
+        self.functions, self.distributions = frame.plan.functions, frame.plan.distributions
+        self.sizes = frame.model.sizes
+        self.draws: Iterator[int] = iter(range(1_000_000))
+
+    def read(self, path: str, build: Builder) -> Operand | None:
+        try:
+            operand = self.frame.index(self.variable) if path == "index" else self.frame.read(path)
+        except Unwritten:
+            return None
+        return replace(operand, axes=tuple(name for name in operand.axes if name not in self.around))
+
+    def call(self, path: str, arguments: Sequence[Operand], build: Builder, span: Span | None) -> Operand | None:
+        try:
+            return self.frame.call(path, arguments, span)
+        except Unwritten:
+            return None
+
+    def draw(self, drawn: Drawn, build: Builder) -> Operand | None:
+        """A draw inside an expression: one value an element of what the expression defines."""
+        variable = self.variable
+        if variable is None:
+            self.report(Diagnostic("CS700", "a draw at this place is not supported yet", drawn.span))
+            return None
+        axes = [variable.type.axis(name) for name in written_axes(variable)]
+        value = draw(build, drawn, f"{variable.path}#{next(self.draws)}", axes, self.frame.keys())
+        names = (axis.name for axis in axes if axis.name not in self.around)
+        return Operand(value, tuple(names))
+
+    def window(self, axis: str, path: str) -> Window | None:
+        for group in self.frame.model.groups:
+            if axis != group.axis and axis not in (f"{group.axis}_target", f"{group.axis}_source"):
+                continue
+            start = 0
+            for member in group.members:
+                count = self.frame.size(group, member)
+                if path == member or member.endswith(f".{path}"):
+                    return Window(start, count, single=False)
+                start += count
+        return None
+
+    def at_end(self) -> Scope | None:
+        return None
+
+    def report(self, diagnostic: Diagnostic) -> None:
+        self.frame.plan.report(diagnostic)
+
+
+def written_axes(variable: Variable) -> tuple[str, ...]:
+    """The public order of a variable's axes; by name where the order was not kept."""
+    return variable.axes_written or tuple(axis.name for axis in variable.type.axes)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Lets one item fail; others are still written, so that all that does not lower is named in one run."""
+    try:
+        yield
+    except Unwritten:
+        pass
+
+
+__all__ = ["TRIAL", "Frame", "Here", "Phase", "Plan", "Report", "Unwritten", "guarded", "written_axes"]

@@ -1,0 +1,178 @@
+"""Model to IR: `start`, `constrain`, `unconstrain`, `project`, `init`, `derivative`, `update`, `output`, `penalty`.
+
+Every function reads raw parameters under their dotted names. States and inputs have the axis `trial`; a part array is one
+batched array along its instance axis, so the number of operations does not depend on how many instances there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from types import MappingProxyType
+
+from cortexspec.analysis.model import Model, Start, Variable
+from cortexspec.contracts.operand import Operand
+from cortexspec.contracts.translate import fit, translate
+from cortexspec.diagnostics import Diagnostic
+from cortexspec.ir.module import Function, Layout, Module, Value
+from cortexspec.ir.ops import write
+from cortexspec.ir.size import Size
+from cortexspec.ir.types import Axis, RuleError
+from cortexspec.lowering import neuron, parameters
+from cortexspec.lowering.connection import port
+from cortexspec.lowering.declarations import Declarations
+from cortexspec.lowering.depends import reads_state, reads_step
+from cortexspec.lowering.frame import Frame, Here, Plan, Report, Unwritten, guarded, written_axes
+from cortexspec.lowering.unsupported import unsupported
+
+
+def lower(model: Model, report: Report, *, training: bool = False, streams: Iterable[str] = ()) -> Module | None:
+    """The module of a circuit; None after a mistake, which `report` was told.
+
+    `training`: batch norm and dropout as they are while training. `streams`: inputs with one frame a step.
+    """
+    found = list(unsupported(model))
+    for diagnostic in found:
+        report(diagnostic)
+    if found:
+        return None
+    failed: list[bool] = []
+
+    def told(diagnostic: Diagnostic) -> None:
+        failed.append(True)
+        report(diagnostic)
+
+    plan = Plan(model, Declarations.of(model, streams), told, training)
+    functions = [
+        parameters.start(plan),
+        parameters.unconstrain(plan),
+        parameters.constrain(plan),
+        parameters.project(plan),
+        init(plan),
+        neuron.derivative(plan, shown=True),
+        neuron.update(plan, shown=not any(population.equations for population in model.populations)),
+        output(plan),
+        penalty(plan),
+    ]
+    if failed:
+        return None
+    declared = plan.declared
+    return Module(
+        model.circuit,
+        tuple(declared.params.values()),
+        tuple(declared.buffers.values()),
+        tuple(declared.states.values()),
+        tuple(declared.inputs.values()),
+        MappingProxyType({function.name: function for function in functions if function is not None}),
+        Layout(("trial",)),
+        MappingProxyType(dict(model.sizes)),
+    )
+
+
+def init(plan: Plan) -> Function:
+    """The initial states, and the running buffers that parts renew on the way."""
+    frame = Frame(plan, "init")
+    frame.port, frame.state_start = port, _state_start
+    outputs: dict[str, Value] = {}
+    for path in plan.declared.states:
+        with guarded():
+            outputs[path] = frame.spread(path, frame.read(path))
+    return frame.function("init", {**outputs, **frame.running})
+
+
+def _state_start(frame: Frame, path: str) -> Operand:
+    """From a `start` statement, one for a group the state is of, or the state's own declaration. Raises: Unwritten."""
+    variable = frame.model.variables[path]
+    for start in reversed(frame.model.starts):
+        if start.target == path:
+            return _started(frame, start, variable)
+        whole = _start_of_group(frame, start, path)
+        if whole is not None:
+            return whole
+    if variable.draw is not None:
+        return frame.drawn(variable)
+    if variable.value is not None:
+        return frame.translated(variable, variable.value)
+    return Operand(write.const(frame.build, 0.0, variable.type.unit))
+
+
+def _started(frame: Frame, start: Start, variable: Variable) -> Operand:
+    scope = Here(frame, start.around, variable)
+    operand = translate(start.value, scope, frame.build)
+    if operand is None:
+        raise Unwritten
+    own = [name for name in written_axes(variable) if name not in start.around]
+    try:
+        fitted = fit(frame.build, operand, variable.type, own)
+    except RuleError as error:
+        raise frame.stop(error.code, error.message, start.value.span, label=error.label, help=error.help) from None
+    return frame.whole(variable, fitted.value)
+
+
+def _start_of_group(frame: Frame, start: Start, path: str) -> Operand | None:
+    """The member's stretch of a group's start; None where the group does not have the state."""
+    try:
+        group, rest = frame.group_of(start.target)
+    except KeyError:
+        return None
+    member = next((m for m in group.members if f"{m}.{rest}" == path), None)
+    if member is None:
+        return None
+    whole = _whole_start(frame, start)
+    before = Size.of(0)
+    for other in group.members[: group.members.index(member)]:
+        before = before + frame.member_axis(group, other, rest).size
+    axis = frame.member_axis(group, member, rest)
+    variable = frame.model.variables[path]
+    if not whole.type.has(group.axis):
+        return frame.whole(variable, whole.value)
+    value = write.slice_(frame.build, whole.value, group.axis, before, before + axis.size, axis)
+    return frame.whole(variable, value)
+
+
+def _whole_start(frame: Frame, start: Start) -> Operand:
+    """The value of a group's start, written once."""
+    key = f"start {start.target}"
+    if key not in frame.known:
+        group, rest = frame.group_of(start.target)
+        first = frame.variable_of(group.members[0], rest)
+        axis = frame.member_axis(group, group.members[0], rest)
+        total = Size.of(0)
+        for member in group.members:
+            total = total + frame.member_axis(group, member, rest).size
+        axes = (*first.type.without([axis.name]), Axis(group.axis, total))
+        order = tuple(group.axis if name == axis.name else name for name in written_axes(first))
+        frame.known[key] = _started(frame, start, _as_group(first, axes, order))
+    return frame.known[key]
+
+
+def _as_group(variable: Variable, axes: tuple[Axis, ...], order: tuple[str, ...]) -> Variable:
+    return replace(variable, type=variable.type.with_axes(axes), axes_written=order)
+
+
+def output(plan: Plan) -> Function | None:
+    """What the circuit and its populations show of their states; a `let` of the circuit where it reads a state."""
+    frame = Frame(plan, "output")
+    frame.port = port
+    model = plan.model
+    outputs: dict[str, Value] = {}
+    own = [path for population in model.populations for path in population.outputs if path not in plan.declared.states]
+    for path in (*model.outputs, *own, *(path for path in model.lets if reads_state(model, path))):
+        if not reads_step(model, path):
+            with guarded():
+                outputs[path] = frame.read(path).value
+    return frame.function("output", {**outputs, **frame.running}) if outputs else None
+
+
+def penalty(plan: Plan) -> Function | None:
+    """Each penalty of the circuit under its name: a number from parameters alone."""
+    if not plan.model.penalties:
+        return None
+    frame = Frame(plan, "penalty")
+    outputs: dict[str, Value] = {}
+    for one in plan.model.penalties:
+        with guarded():
+            operand = translate(one.value, Here(frame, ()), frame.build)
+            if operand is not None:
+                outputs[one.name] = write.sum_(frame.build, operand.value, operand.type.axes)
+    return frame.function("penalty", outputs)

@@ -1,0 +1,122 @@
+"""Equations of any order become slopes of states; `<-` updates become new states; what is recorded is given beside them."""
+
+from __future__ import annotations
+
+from cortexspec.analysis.model import Equation, Population, Variable
+from cortexspec.contracts.operand import Operand
+from cortexspec.contracts.translate import fit, translate
+from cortexspec.expressions.linear import ONE, NotLinear, solve
+from cortexspec.expressions.tree import Derivative, Expression, Reference
+from cortexspec.ir.module import Function, Value
+from cortexspec.ir.ops import write
+from cortexspec.ir.types import RuleError, Type
+from cortexspec.lowering.connection import delivered, port
+from cortexspec.lowering.depends import reads_step
+from cortexspec.lowering.frame import Frame, Here, Plan, Unwritten, guarded, written_axes
+
+
+def derivative(plan: Plan, shown: bool) -> Function | None:
+    """The slope of every state that has an equation, under the state's name; with `shown` also what a recording may read.
+
+    An equation of order n gives n states: `v' ` is the slope of `v`, and the last one is what the equation is solved for.
+    """
+    if not any(population.equations for population in plan.model.populations):
+        return None
+    frame = Frame(plan, "step")
+    frame.port, frame.highest = port, _highest
+    outputs: dict[str, Value] = {}
+    for population in plan.model.populations:
+        for equation in population.equations:
+            for order in range(equation.order):
+                with guarded():
+                    path = equation.state + "'" * order
+                    outputs[path] = frame.read(path + "'").value
+    if shown:
+        outputs |= seen(frame)
+    return frame.function("derivative", outputs)
+
+
+def update(plan: Plan, shown: bool) -> Function | None:
+    """The new value of every state with a `<-`, under the state's name. All right sides see the old states."""
+    if not any(population.updates for population in plan.model.populations):
+        return None
+    frame = Frame(plan, "step")
+    frame.port, frame.highest = port, _highest
+    outputs: dict[str, Value] = {}
+    for population in plan.model.populations:
+        for one in population.updates:
+            with guarded():
+                operand = frame.translated(plan.model.variables[one.state], one.value)
+                outputs[one.state] = frame.spread(one.state, operand)
+    if shown:
+        outputs |= seen(frame)
+    return frame.function("update", outputs)
+
+
+def seen(frame: Frame) -> dict[str, Value]:
+    """What a recording may read as the step used it: lets, what arrives at ports and from projections, feed-through outputs."""
+    found: dict[str, Value] = {}
+    model = frame.model
+    for population in model.populations:
+        for path in (*population.lets, *population.ports):
+            with guarded():
+                found[path] = frame.read(path).value
+        for path in population.outputs:
+            if path not in frame.declared.states and reads_step(model, path):
+                with guarded():
+                    found[path] = frame.read(path).value
+    for projection in model.projections:
+        with guarded():
+            found[f"{projection.path}.arriving"] = delivered(frame, projection).value
+    return found
+
+
+def _highest(frame: Frame, path: str) -> Operand:
+    """The highest derivative of a state, from its equation. Raises: KeyError where no equation has it."""
+    state = path.rstrip("'")
+    for population in frame.model.populations:
+        for equation in population.equations:
+            if equation.state == state and path == state + "'" * equation.order:
+                return _solved(frame, population, equation, path)
+    raise KeyError(path)
+
+
+def _solved(frame: Frame, population: Population, equation: Equation, path: str) -> Operand:
+    def is_target(node: Expression) -> bool:
+        match node:
+            case Reference(name):
+                return name == path
+            case Derivative(operand=Reference(name), order=order):
+                return name + "'" * order == path
+            case _:
+                return False
+
+    try:
+        numerator, denominator = solve(equation.left, equation.right, is_target)
+    except NotLinear as error:
+        message = f"the equation of `{equation.state}` is not linear in its highest derivative"
+        raise frame.stop("CS503", message, error.span or equation.span) from None
+    variable = frame.model.variables[equation.state]
+    slope = slope_type(frame, variable, equation.order)
+    scope = Here(frame, _around(population, variable), variable)
+    top = translate(numerator, scope, frame.build)
+    bottom = None if denominator is ONE else translate(denominator, scope, frame.build)
+    if top is None or (bottom is None and denominator is not ONE):
+        raise Unwritten
+    try:
+        wanted = slope if bottom is None else slope.with_unit(slope.unit * bottom.type.unit)
+        own = [name for name in written_axes(variable) if name not in variable.around]
+        top = fit(frame.build, top, wanted, own)
+        value = top.value if bottom is None else write.div(frame.build, top.value, bottom.value)
+    except RuleError as error:
+        raise frame.stop(error.code, error.message, equation.span, label=error.label, help=error.help) from None
+    return frame.whole(variable, value)
+
+
+def _around(population: Population, variable: Variable) -> tuple[str, ...]:
+    return variable.around or (*population.instance_axes, population.axis)
+
+
+def slope_type(frame: Frame, variable: Variable, order: int) -> Type:
+    """The type of the derivative of that order."""
+    return variable.type.with_unit(variable.type.unit / frame.model.time_unit**order)

@@ -1,0 +1,51 @@
+"""What a Model may say and this version does not lower: one diagnostic each, at the construct, never a silent drop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cortexspec.analysis.model import Model, Population, Projection
+from cortexspec.diagnostics import Diagnostic, Span
+from cortexspec.expressions.tree import Expression, Number
+from cortexspec.lowering.connection import is_dense, rule_of
+
+
+def unsupported(model: Model) -> Iterator[Diagnostic]:
+    """In the order of the model."""
+    for population in model.populations:
+        yield from _in_population(population)
+    for projection in model.projections:
+        yield from _in_projection(projection)
+
+
+def _not_yet(what: str, span: Span | None) -> Diagnostic:
+    return Diagnostic("CS700", f"{what} not supported yet", span)
+
+
+def _in_population(population: Population) -> Iterator[Diagnostic]:
+    if population.spike is not None:
+        yield _not_yet("spikes are", population.spike.span or population.span)
+    if population.noises:
+        yield _not_yet("`noise` is", population.span)
+    for update in population.updates:
+        if update.every is not None:
+            yield _not_yet("`every` is", update.every.span or update.span)
+
+
+def _in_projection(projection: Projection) -> Iterator[Diagnostic]:
+    if not is_dense(projection.rule):
+        name = rule_of(projection.rule)[0]
+        span = projection.rule.span if projection.rule is not None else None
+        yield _not_yet(f"the connection rule `{name}` is", span or projection.span)
+    if projection.delay is not None and not _is_zero(projection.delay):
+        yield _not_yet("a delay is", projection.delay.span or projection.span)
+    if projection.synapse is not None:
+        yield _not_yet(f"the synapse `{projection.synapse.type}` is", projection.synapse.span or projection.span)
+    if projection.dropout is not None and not _is_zero(projection.dropout):
+        yield _not_yet("`dropout` on a connection is", projection.dropout.span or projection.span)
+    if projection.read_new:
+        yield _not_yet("`read = new` is", projection.span)
+
+
+def _is_zero(expression: Expression) -> bool:
+    return isinstance(expression, Number) and expression.value == 0
