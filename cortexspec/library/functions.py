@@ -225,9 +225,19 @@ def _off_diagonal(build: Builder, arguments: Operands, settings: Settings) -> Op
 
 def _lower_triangle(build: Builder, arguments: Operands, settings: Settings) -> Operand:
     """Entries with source <= target, with `strict` only source < target; zeros elsewhere."""
-    (x,) = arguments
-    row, column = _square(x, "lower_triangle")
     compare = write.lt if settings.get("strict", False) else write.le
+    return _triangle(build, arguments, "lower_triangle", compare)
+
+
+def _upper_triangle(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """Entries with source >= target, with `strict` only source > target; zeros elsewhere."""
+    compare = write.gt if settings.get("strict", False) else write.ge
+    return _triangle(build, arguments, "upper_triangle", compare)
+
+
+def _triangle(build: Builder, arguments: Operands, name: str, compare: Callable[..., Value]) -> Operand:
+    (x,) = arguments
+    row, column = _square(x, name)
     kept = compare(build, write.iota(build, column), write.iota(build, row))
     return Operand(write.where(build, kept, x.value, write.zero_like(build, x.value)), x.axes)
 
@@ -400,6 +410,7 @@ FUNCTIONS: tuple[FunctionEntry, ...] = (
     FunctionEntry("minmax", _min_max, (1, 1), _REDUCE, doc="scaled to 0 to 1"),
     FunctionEntry("off_diagonal", _off_diagonal, doc="the matrix with zeros on its diagonal"),
     FunctionEntry("lower_triangle", _lower_triangle, settings=("strict",), doc="entries with source <= target, else 0"),
+    FunctionEntry("upper_triangle", _upper_triangle, settings=("strict",), doc="entries with source >= target, else 0"),
     FunctionEntry("diagonal", _diagonal, doc="the matrix with zeros off its diagonal"),
     FunctionEntry("logspace", _logspace, (2, 2), static=("count",), doc="values with equal ratios from low to high"),
     FunctionEntry("one_hot", _one_hot, static=("classes",), doc="1 at the class number, else 0"),
