@@ -38,7 +38,9 @@ from cortexspec.analysis.scope import (
 from cortexspec.diagnostics import Span
 from cortexspec.expressions import tree
 from cortexspec.expressions.print import print_expression
-from cortexspec.ir.types import Type
+from cortexspec.ir.size import Size
+from cortexspec.ir.size import Size
+from cortexspec.ir.types import Axis, Type
 from cortexspec.schema import statement as written
 from cortexspec.units import DIMENSIONLESS, Unit
 
@@ -95,13 +97,16 @@ class ModelBuilder:
             made[path] = self.one_variable(declared, typed)
         for path, part in self.typing.parts.items():
             for one in part.parameters if part is not None else ():
-                draw = tree.Call(tree.Name(one.start), ()) if isinstance(one.start, str) else None
+                inputs = tree.Argument(_number_of(one.fan_in))
+                draw = tree.Call(tree.Name(one.start), (inputs,)) if isinstance(one.start, str) else None
                 value = tree.Number(repr(float(one.start))) if isinstance(one.start, float) else None
                 kind = "running" if one.running else "param"
                 name = f"{path}.{one.name}"
                 around = tuple(axis.name for axis in one.type.axes if axis.name not in one.axes)
                 span = self.expansion.functions[path].span
-                made[name] = Variable(name, kind, one.type, (*around, *one.axes), value, draw, one.trainable, span=span)
+                made[name] = Variable(
+                    name, kind, one.type, (*around, *one.axes), value, draw, one.trainable, span=span, around=around
+                )
         return made
 
     def one_variable(self, declared: Declared, typed: Typed) -> Variable:
@@ -116,6 +121,7 @@ class ModelBuilder:
             typed.constraint,
             typed.unit_shown,
             declared.given_at or declared.span,
+            typed.axes if declared.side else _named(declared.body.around, typed.type),
         )
 
     # Populations.
@@ -322,6 +328,7 @@ class ModelBuilder:
             plain = typed is not None and typed.draw is None and not here.delay.trainable
             delay = typed.value if plain and typed is not None else tree.Reference(here.delay.path)
         dropout = here.settings.get("dropout")
+        instances = tuple(axis.name for axis in here.body.instance)
         return Projection(
             here.path,
             source,
@@ -334,7 +341,8 @@ class ModelBuilder:
             self.synapse(here),
             self.read_new(here),
             self.pure(dropout.value, here.body, "a dropout rate") if dropout is not None and dropout.value is not None else None,
-            here.span,
+            span=here.span,
+            around=instances,
         )
 
     def pure(self, node: tree.Expression, body: Body, what: str) -> tree.Expression | None:
@@ -479,7 +487,7 @@ class ModelBuilder:
         own = [name for name in typed.axes if name not in around]
         if self.typing.fitted(found[1], typed.type, own, here.value.span) is None:
             return None
-        return Start(target.path, found[0], here.span)
+        return Start(target.path, found[0], here.span, tuple(axis.name for axis in here.body.instance))
 
     def penalty(self, name: str, value: tree.Expression, body: Body, span: Span | None) -> Penalty | None:
         found = self.typing.expression(value, body)
@@ -509,8 +517,36 @@ class ModelBuilder:
         )  # fmt: skip
 
 
+def _size_written(size: Size) -> tree.Expression:
+    """A size as an expression; a symbol that is bound with the data is `size("image_0")`."""
+    total: tree.Expression | None = None
+    for monomial, factor in size.terms:
+        product: tree.Expression = tree.Number(str(factor))
+        for symbol in monomial:
+            one = tree.Call(tree.Name("size"), (tree.Argument(tree.Text(symbol)),))
+            product = one if product == tree.Number("1") else tree.Binary("*", product, one)
+        total = product if total is None else tree.Binary("+", total, product)
+    return total if total is not None else tree.Number("0")
+
+
+def _named(axes: Sequence[Axis], type_: Type) -> tuple[str, ...]:
+    return tuple(axis.name for axis in axes if type_.has(axis.name))
+
+
 def _declared(body: Body, *kinds: str) -> Iterable[Declared]:
     return (one for one in body.names.values() if isinstance(one, Declared) and one.kind in kinds)
+
+
+def _number_of(size: Size) -> tree.Expression:
+    """A size as an expression, so that a symbol which only the data bind stays one."""
+    total: tree.Expression | None = None
+    for symbols, factor in size.terms:
+        term: tree.Expression = tree.Number(str(factor))
+        for symbol in symbols:
+            one = tree.Call(tree.Name("axis_size"), (tree.Argument(tree.Text(symbol)),))
+            term = one if term == tree.Number("1") else tree.Binary("*", term, one)
+        total = term if total is None else tree.Binary("+", total, term)
+    return total if total is not None else tree.Number("0")
 
 
 def _paths(variables: Sequence[Declared], *kinds: str) -> tuple[str, ...]:

@@ -41,8 +41,8 @@ class Variable:
     trainable: bool = False
     constraint: Expression | None = None
     unit_shown: str = ""
-    around: tuple[str, ...] = ()
     span: Span | None = field(default=None, compare=False)
+    around: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +140,8 @@ class Projection:
     synapse: Synapse | None = None
     read_new: bool = False
     dropout: Expression | None = None
-    around: tuple[str, ...] = ()
     span: Span | None = field(default=None, compare=False)
+    around: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +182,8 @@ class Start:
 
     target: str
     value: Expression
-    around: tuple[str, ...] = ()
     span: Span | None = field(default=None, compare=False)
+    around: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

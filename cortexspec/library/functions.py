@@ -104,6 +104,12 @@ def _count(build: Builder, arguments: Operands, settings: Settings) -> Operand:
     return Operand(total, (), None if x.literal is None else np.array(float(x.literal.size)))
 
 
+def _axis_size(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """The number of elements along an axis that a size symbol stands for, known when sizes are bound."""
+    symbol = str(settings["symbol"])
+    return Operand(write.size_of(build, Axis(symbol, Size.symbol(symbol))))
+
+
 def _quantifier(line: Callable[..., Value]) -> Callable[..., Operand]:
     def lines(build: Builder, arguments: Operands, settings: Settings) -> Operand:
         x = arguments[0]
@@ -197,7 +203,7 @@ def _transpose(build: Builder, arguments: Operands, settings: Settings) -> Opera
 def _dot(build: Builder, arguments: Operands, settings: Settings) -> Operand:
     """The sum of products over the axes of the shorter argument."""
     a, b = meet(build, *arguments)
-    over = [name for name in (a.axes if len(a.axes) <= len(b.axes) else b.axes)]
+    over = list(a.axes if len(a.axes) <= len(b.axes) else b.axes)
     if not over:
         raise RuleError("CS501", "dot wants vectors", operand=0)
     longer, shorter = (b, a) if len(a.axes) <= len(b.axes) else (a, b)
@@ -389,6 +395,7 @@ FUNCTIONS: tuple[FunctionEntry, ...] = (
     FunctionEntry("var", _variance, (1, 1), _REDUCE, doc="the mean square distance from the mean"),
     FunctionEntry("std", _deviation, (1, 1), _REDUCE, doc="the square root of `var`"),
     FunctionEntry("count", _count, (1, 1), _REDUCE, doc="how many elements there are, or are true"),
+    FunctionEntry("axis_size", _axis_size, (0, 0), static=("symbol",), doc="the size that a size symbol stands for"),
     FunctionEntry("any", _quantifier(write.any_), (1, 1), _REDUCE, doc="whether some element is true"),
     FunctionEntry("all", _quantifier(write.all_), (1, 1), _REDUCE, doc="whether every element is true"),
     FunctionEntry("logsumexp", _logsumexp, (1, 1), _REDUCE, doc="log(sum(exp(x))) without overflow"),

@@ -68,14 +68,8 @@ class Declarations:
         params: dict[str, Param] = {}
         buffers: dict[str, Buffer] = {}
         constraints: dict[str, Constraint] = {}
-        running = {
-            f"{part.path}.{name}"
-            for part in model.parts
-            if part.builtin
-            for name in library.parts[part.function].running
-        }
         for path, variable in model.variables.items():
-            if path in running:
+            if variable.kind == "running":
                 buffers[path] = Buffer(Value(path, variable.type), "running")
             elif variable.kind == "param" and (variable.trainable or fixed.given(variable)):
                 if variable.constraint is not None:

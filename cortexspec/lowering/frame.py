@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -386,10 +386,8 @@ def written_axes(variable: Variable) -> tuple[str, ...]:
 @contextmanager
 def guarded() -> Iterator[None]:
     """Lets one item fail; others are still written, so that all that does not lower is named in one run."""
-    try:
+    with suppress(Unwritten):
         yield
-    except Unwritten:
-        pass
 
 
 __all__ = ["TRIAL", "Frame", "Here", "Phase", "Plan", "Report", "Unwritten", "guarded", "written_axes"]
