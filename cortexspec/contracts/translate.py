@@ -317,6 +317,9 @@ class _Walker:
                     return self.apply(lambda b, *xs: self.call_part(path, xs, node), operands, nodes)
                 except KeyError:
                     return self.stop("CS301", f"there is no part `{path}` here", node.function)
+            case tree.Name("size") if node.arguments and isinstance(node.arguments[0].value, tree.Text):
+                symbol = node.arguments[0].value.value
+                return Operand(write.size_of(self.build, Axis(symbol, Size.symbol(symbol))))
             case tree.Name(name):
                 if name in self.scope.functions:
                     return self.function(self.scope.functions[name], node)
