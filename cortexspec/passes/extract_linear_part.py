@@ -117,6 +117,8 @@ class _Plan:
     def __init__(self, linearity: Linearity, prices: Prices, limit: int):
         self.linearity, self.prices, self.limit = linearity, prices, limit
         self.uses = self._uses()
+        self._lines: dict[str, float] = {}
+        self._terms: dict[tuple[str, str, Mixed], tuple[float, Mixed]] = {}
         sinks = {value.name for value in linearity.sinks}
         candidates = self._candidates(sinks)
         kept, cost = min(
@@ -182,38 +184,43 @@ class _Plan:
         seen = set(needed)
         while needed:
             line = linearity.lines[needed.pop()]
-            changing = [line.operands[place] for place in linearity.changing(line)]
-            if any(linearity.inlined(operand.name, kept) for operand in changing):
-                form = linearity.form(line.result, kept - {line.result.name}, known)
-                known.pop(line.result.name, None)
-                price, form = self._flat(line.result, form)
-                flattened[line.result.name] = form
-                read = set(form)
+            name, changing = line.result.name, {operand for operand, _ in linearity.reads[line.result.name]}
+            if any(linearity.inlined(operand, kept) for operand in changing):
+                price, flattened[name] = self._flat(line.result, linearity.form(line.result, kept, known))
+                read = flattened[name].keys()
             else:
-                price, read = self.prices.line(line), {operand.name for operand in changing}
+                price, read = self._as_written(line), changing
             total += price
             new = {name for name in read if name in linearity.lines} - seen
             needed += new
             seen |= new
         return total, flattened
 
+    def _as_written(self, line: Line) -> float:
+        if line.result.name not in self._lines:
+            self._lines[line.result.name] = self.prices.line(line)
+        return self._lines[line.result.name]
+
     def _flat(self, value: Value, form: Form) -> tuple[float, Form]:
         """What the flattened value costs, and its form, with further axes mixed where one dense product is cheaper than a batch."""
-        prices, total = self.prices, 0.0
+        total = 0.0
         chosen: dict[str, Mixed] = {}
         for source, mixed in form.items():
-            type_ = self.linearity.types[source]
-            if not mixed:
-                chosen[source] = mixed
-                total += 2 * prices.elementwise(value.type)
-                continue
-            everything = Mixed(axis.name for axis in plain_axes(type_))
-            small = max(prices.elements(plain_axes(each)) for each in (type_, value.type)) <= self.limit
-            choices = (everything, mixed) if small else (mixed,)
-            prices_of = {each: self._product(value.type, type_, each) for each in choices}
-            chosen[source] = min(prices_of, key=lambda each: prices_of[each])
-            total += prices_of[chosen[source]] + prices.elementwise(value.type)
+            key = (value.name, source, mixed)
+            if key not in self._terms:
+                self._terms[key] = self._term(value.type, self.linearity.types[source], mixed)
+            price, chosen[source] = self._terms[key]
+            total += price
         return total, chosen
+
+    def _term(self, result: Type, source: Type, mixed: Mixed) -> tuple[float, Mixed]:
+        prices = self.prices
+        if not mixed:
+            return 2 * prices.elementwise(result), mixed
+        small = max(prices.elements(plain_axes(each)) for each in (source, result)) <= self.limit
+        choices = [Mixed(axis.name for axis in plain_axes(source)), mixed] if small else [mixed]
+        cheapest = min(choices, key=lambda each: self._product(result, source, each))
+        return self._product(result, source, cheapest) + prices.elementwise(result), cheapest
 
     def _product(self, result: Type, source: Type, mixed: Mixed) -> float:
         columns = [replace(axis, name=f"{axis.name}'") for axis in plain_axes(source) if axis.name in mixed]

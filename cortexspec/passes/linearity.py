@@ -112,32 +112,34 @@ class Linearity:
         pending = [value.name]
         while pending:
             name = pending[-1]
-            if name in known:
-                pending.pop()
-                continue
-            line = self.lines[name]
-            inner = [line.operands[place] for place in self.changing(line)]
-            missing = [v.name for v in inner if self.inlined(v.name, kept) and v.name not in known]
-            if missing:
+            missing = [inner for inner, _ in self.reads[name] if self.inlined(inner, kept) and inner not in known]
+            if missing and name not in known:
                 pending += missing
                 continue
-            known[name] = self._form_of(line, kept, known)
+            if name not in known:
+                known[name] = self._form_of(name, kept, known)
             pending.pop()
         return known[value.name]
 
     def inlined(self, name: str, kept: frozenset[str] | set[str]) -> bool:
         return name in self.lines and name not in kept
 
-    def _form_of(self, line: Line, kept: frozenset[str] | set[str], known: Mapping[str, Form]) -> Form:
+    def _form_of(self, name: str, kept: frozenset[str] | set[str], known: Mapping[str, Form]) -> Form:
         form: dict[str, Mixed] = {}
-        for place in self.changing(line):
-            operand = line.operands[place]
-            inner: Form = known[operand.name] if self.inlined(operand.name, kept) else {operand.name: Mixed()}
-            named = touched(line.op, place)
+        for operand, named in self.reads[name]:
+            inner: Form = known[operand] if self.inlined(operand, kept) else {operand: Mixed()}
             for source, mixed in inner.items():
-                own = self.types[source].names
-                form[source] = form.get(source, Mixed()) | mixed | own.intersection(named)
+                own = named & self.types[source].names if named else named
+                form[source] = form.get(source, Mixed()) | mixed | own
         return form
+
+    @cached_property
+    def reads(self) -> dict[str, tuple[tuple[str, Mixed], ...]]:
+        """The changing operands of each linear line, with the axes that it does more with than broadcast along them."""
+        return {
+            name: tuple((line.operands[place].name, Mixed(touched(line.op, place))) for place in self.changing(line))
+            for name, line in self.lines.items()
+        }
 
     @cached_property
     def types(self) -> dict[str, Type]:
