@@ -4,8 +4,9 @@ The author decides where lines break, as far as the language allows it: which bl
 on. What is wider than the page is broken further. So formatting twice is formatting once.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from lark import Token
 
@@ -139,18 +140,17 @@ def _attach_comments(leaves: list[_Leaf], tree: SyntaxTree) -> None:
         leaves.insert(0, _Leaf(first, "start"))
         for leaf in leaves[1:]:
             leaf.partner += leaf.partner >= 0
+    lines = tree.text.split("\n")
+    starts = [0, *accumulate(len(line) + 1 for line in lines)]
     index = 0
     for comment in tree.comments:
         while index + 1 < len(leaves) and (leaves[index + 1].token.start_pos or 0) < comment.offset:
             index += 1
         if leaves:
-            line_start = tree.text.rfind("\n", 0, comment.offset) + 1
-            own = not tree.text[line_start : comment.offset].strip()
-            before = tree.text[:line_start].rstrip(" \t\n")
-            blank = own and tree.text.count("\n", len(before), line_start) > 1
-            leaves[index].comments.append(
-                _Comment(comment.text, tree.text.count("\n", 0, comment.offset) + 1, own, blank)
-            )
+            line = bisect_right(starts, comment.offset)  # counted from 1
+            own = not tree.text[starts[line - 1] : comment.offset].strip()
+            blank = own and line > 1 and not lines[line - 2].strip()
+            leaves[index].comments.append(_Comment(comment.text, line, own, blank))
 
 
 # Where lines break

@@ -32,7 +32,12 @@ ALLOWED: dict[str, frozenset[str]] = {
     "connect": frozenset({"equation", "set_modifiers"}),
 }
 
-_SHOWN = {"equation": "an equation or edit", "update": "`x <- e`", "set_modifiers": "a change of modifiers", "retype": "a change of type"}  # fmt: skip
+_SHOWN = {
+    "equation": "an equation or edit",
+    "update": "`x <- e`",
+    "set_modifiers": "a change of modifiers",
+    "retype": "a change of type",
+}
 _BLOCK = {
     "experiment": "an experiment",
     "spike": "the block of a spike",
