@@ -263,7 +263,7 @@ def show_rows(title: str, rows: Sequence[Row], context: Mapping[str, Any]) -> No
             "" if row.bar is None else str(row.bar),
             f"[{colour[row.verdict]}]{'' if row.bar is None else row.verdict}",
         )
-    Console(width=None if sys.stdout.isatty() else 150).print(table)
+    Console(width=None if sys.stdout.isatty() else 180).print(table)
 
 
 def _caption(context: Mapping[str, Any]) -> str:
