@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
+from cortexspec.cli.check import check
+from cortexspec.cli.diff import diff
 from cortexspec.cli.explain import explain
+from cortexspec.cli.format import format_files
 from cortexspec.cli.output import BROKEN, say
 from cortexspec.cli.plugins import plugins
 
@@ -20,6 +23,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command()(check)
+app.command("format")(format_files)
+app.command()(diff)
 app.command()(explain)
 app.command()(plugins)
 

@@ -67,6 +67,16 @@ Backend = Annotated[
     str, typer.Option("--backend", "-b", metavar="NAME", help="interpreter, torch, jax, or a plugin's.")
 ]
 Dtype = Annotated[str, typer.Option("--dtype", metavar="TYPE", help="float32 or float64.")]
+Solver = Annotated[
+    str,
+    typer.Option("--solver", metavar="NAME", help="euler, heun, midpoint, rk4, exponential_euler, exact, ..."),
+]
+Step = Annotated[
+    str,
+    typer.Option(
+        "--dt", metavar="TIME", help='Length of a step, such as "0.1 ms".', show_default="a hundredth of the duration"
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of every random draw.")]
 Data = Annotated[
     Path | None,
