@@ -121,9 +121,10 @@ class _Plan:
         self._terms: dict[tuple[str, str, Mixed], tuple[float, Mixed]] = {}
         sinks = {value.name for value in linearity.sinks}
         candidates = self._candidates(sinks)
-        kept, cost = min(
-            (self._improved(start, candidates) for start in (sinks, sinks | set(candidates))), key=lambda found: found[1]
-        )
+        everything = set(linearity.lines)
+        plans = [(everything, self._cost(everything)[0])]  # as it is written
+        plans += [self._improved(start, candidates) for start in (sinks, sinks | set(candidates))]
+        kept, cost = min(plans, key=lambda plan: plan[1])
         for name in sorted(kept):
             as_written = kept | self._cone(name, kept)
             price = self._cost(as_written)[0]
@@ -220,7 +221,7 @@ class _Plan:
         small = max(prices.elements(plain_axes(each)) for each in (source, result)) <= self.limit
         choices = [Mixed(axis.name for axis in plain_axes(source)), mixed] if small else [mixed]
         cheapest = min(choices, key=lambda each: self._product(result, source, each))
-        return self._product(result, source, cheapest) + prices.elementwise(result), cheapest
+        return prices.view + self._product(result, source, cheapest) + prices.elementwise(result), cheapest
 
     def _product(self, result: Type, source: Type, mixed: Mixed) -> float:
         columns = [replace(axis, name=f"{axis.name}'") for axis in plain_axes(source) if axis.name in mixed]

@@ -1,0 +1,123 @@
+"""The passes by name, the default order, and how a pipeline runs.
+
+A pipeline is a tuple of steps: a name, or a name with options. A backend names its own (`Backend.pipeline`); an empty one means the
+default. Each pass is a function from Module to Module that never changes what the module means, beyond rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any
+
+from cortexspec.contracts.backend import PassStep
+from cortexspec.diagnostics import Diagnostic, SpecError
+from cortexspec.ir.module import Function, Module
+from cortexspec.ir.verifier import check
+from cortexspec.passes.batch_populations import batch_populations
+from cortexspec.passes.checkpoint import checkpoint
+from cortexspec.passes.choose_layout import choose_layout
+from cortexspec.passes.extract_linear_part import extract_linear_part
+from cortexspec.passes.fold_constants import fold_constants
+from cortexspec.passes.fuse_contractions import fuse_contractions
+from cortexspec.passes.hoist import hoist
+from cortexspec.passes.merge_axes import merge_axes
+from cortexspec.passes.remove_dead import remove_dead
+from cortexspec.passes.save_policy import save_policy
+from cortexspec.passes.share_common import share_common
+
+Pass = Callable[..., Module]
+
+
+def each_function(rewrite: Callable[..., Function]) -> Pass:
+    """A pass of the module from one that needs to see a function alone."""
+
+    def run(module: Module, **options: Any) -> Module:
+        return with_each_function(module, lambda function: rewrite(function, **options))
+
+    return run
+
+
+def with_each_function(module: Module, rewrite: Callable[[Function], Function]) -> Module:
+    functions = {name: rewrite(function) for name, function in module.functions.items()}
+    return replace(module, functions=MappingProxyType(functions))
+
+
+def _batch(module: Module) -> Module:
+    return with_each_function(module, lambda function: batch_populations(function, module.states))
+
+
+def _extract(module: Module, **options: Any) -> Module:
+    return with_each_function(module, lambda function: extract_linear_part(function, module.sizes, **options))
+
+
+def _merge(module: Module) -> Module:
+    return with_each_function(module, lambda function: merge_axes(function, module.layout))
+
+
+def _checkpoint(module: Module, segment: int | Sequence[int], functions: Iterable[str] = ("rollout", "loss")) -> Module:
+    chosen = set(functions)
+    return with_each_function(
+        module, lambda f: checkpoint(f, segment, module.sizes) if f.name in chosen else f
+    )
+
+
+PASSES: Mapping[str, Pass] = MappingProxyType(
+    {
+        "fold-constants": each_function(fold_constants),
+        "share-common": each_function(share_common),
+        "hoist": each_function(hoist),
+        "remove-dead": each_function(remove_dead),
+        "batch-populations": _batch,
+        "extract-linear-part": _extract,
+        "fuse-contractions": each_function(fuse_contractions),
+        "merge-axes": _merge,
+        "choose-layout": choose_layout,
+        "checkpoint": _checkpoint,
+        "save-policy": each_function(save_policy),
+    }
+)
+
+CLEAN: tuple[PassStep, ...] = ("fold-constants", "share-common", "hoist", "share-common", "remove-dead")
+
+# Populations first, while the lines of one neuron type are still alike; then what is linear in them; then one axis for
+# [instance, neuron], so that its matrices are matrices; then products of one vector together.
+DEFAULT: tuple[PassStep, ...] = (
+    "batch-populations",
+    "fold-constants",
+    "share-common",
+    "extract-linear-part",
+    *CLEAN,
+    "merge-axes",
+    *CLEAN,
+    "fuse-contractions",
+    *CLEAN,
+    "choose-layout",
+)
+
+
+def run_pipeline(module: Module, steps: Sequence[PassStep] = DEFAULT, verify: bool = True) -> Module:
+    """Runs the passes in order; `verify` checks the module before the first and after each.
+
+    Raises: SpecError CS701 for a pass that does not exist, CS6xx where a pass breaks a rule of the IR (its mistake, not the author's).
+    """
+    named = [named_step(step) for step in steps]
+    if verify:
+        check(module)
+    for name, options in named:
+        module = PASSES[name](module, **options)
+        if verify:
+            check(module, after=name)
+    return module
+
+
+def named_step(step: PassStep) -> tuple[str, Mapping[str, Any]]:
+    """The name and the options of a step. Raises SpecError CS701."""
+    name, options = (step, {}) if isinstance(step, str) else step
+    if name not in PASSES:
+        near = get_close_matches(name, PASSES, 1)
+        help_ = f"did you mean `{near[0]}`?" if near else f"passes: {', '.join(PASSES)}"
+        raise SpecError([Diagnostic("CS701", f"no pass is called `{name}`", help=help_)])
+    return name, options
