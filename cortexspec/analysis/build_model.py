@@ -48,8 +48,8 @@ from cortexspec.units import DIMENSIONLESS, Unit
 class ModelBuilder:
     """Types everything that an expansion has, once, and puts it together."""
 
-    def __init__(self, typing: Typing):
-        self.typing = typing
+    def __init__(self, typing: Typing, cuts: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType({})):
+        self.typing, self.cuts = typing, cuts
         self.expansion: Expansion = typing.expander.result
         self.report = typing.report
 
@@ -79,6 +79,8 @@ class ModelBuilder:
             lets=tuple(one.path for one in self.expansion.variables.values() if one.kind == "let" and one.body.kind == "circuit" and not one.side),
             outputs=self.outputs(top),
             time_unit=self.typing.time_unit,
+            uses=self.typing.library.uses,
+            removed=tuple(self.typing.expander.removed),
         )
 
     def outputs(self, top: Body) -> tuple[str, ...]:
@@ -343,6 +345,7 @@ class ModelBuilder:
             self.pure(dropout.value, here.body, "a dropout rate") if dropout is not None and dropout.value is not None else None,
             span=here.span,
             around=instances,
+            cuts=self.cuts.get(here.path, ()),
         )
 
     def pure(self, node: tree.Expression, body: Body, what: str) -> tree.Expression | None:
@@ -560,5 +563,6 @@ def _wider(wanted: Type, found: Type, body: Body, typing: Typing) -> Type:
     axes = typing.projection_axes(body.connection)
     if axes is None:
         return wanted
-    extra = [axis for axis in (*axes.all_targets, *axes.all_sources) if found.has(axis.name) and not wanted.has(axis.name)]
+    both = {axis.name: axis for axis in (*axes.target, *axes.all_targets, *axes.all_sources)}
+    extra = [axis for axis in both.values() if found.has(axis.name) and not wanted.has(axis.name)]
     return wanted.with_axes((*wanted.axes, *extra))

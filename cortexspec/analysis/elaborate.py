@@ -2,49 +2,143 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from cortexspec import library as built_in
+from cortexspec.analysis.apply_variant import Cell, Merged, cell_of, fold_own_edits, merge_like
 from cortexspec.analysis.build_model import ModelBuilder
 from cortexspec.analysis.expand_templates import Expander, TooMuch
 from cortexspec.analysis.infer_types import TIME, Typing
 from cortexspec.analysis.library import Library
 from cortexspec.analysis.model import Model
 from cortexspec.analysis.report import Report, suggestion
-from cortexspec.diagnostics import Diagnostic
+from cortexspec.diagnostics import Diagnostic, Note
+from cortexspec.expressions import tree
 from cortexspec.schema import statement as written
-from cortexspec.schema.spec import Spec, Template
-from cortexspec.units import DIMENSIONLESS, Unit
+from cortexspec.schema.spec import Experiment, Spec, Template, Use
+from cortexspec.units import DIMENSIONLESS, Unit, UnitError, unit_of
+
+Arguments = Mapping[str, Any]
+Result = tuple[Model | None, tuple[Diagnostic, ...]]
 
 
 def elaborate(
     spec: Spec,
     circuit: str | None = None,
-    arguments: Mapping[str, Any] | Sequence[written.Argument] = (),
+    arguments: Arguments | None = None,
     experiment: str | None = None,
     variant: str | None = None,
     sources: Mapping[str, Spec] | None = None,
-) -> tuple[Model | None, tuple[Diagnostic, ...]]:
-    """The model of one circuit, and what is wrong. The model is None where there is an error."""
+) -> Result:
+    """The model of one circuit, and what is wrong; None where there is an error.
+
+    `circuit` may be left out where the spec has one, or with an `experiment`, whose edits and arguments then hold.
+    `arguments` are template arguments, or values of dotted paths, as text, numbers or expressions. `sources` are the
+    specs of files that `use "file.cortex"` names.
+    """
     report = Report()
-    library = Library().with_templates({item.name: item for item in spec.items if isinstance(item, Template)})
-    template = library.templates.get(circuit or "")
+    library = library_of(spec, sources or {}, report)
+    if experiment is not None:
+        return _of_experiment(spec, library, report, experiment, variant or "", circuit, arguments or {})
+    template = _circuit(library, circuit, report)
     if template is None:
-        known = [name for name, one in library.templates.items() if one.kind == "circuit"]
-        report.add("CS301", f"there is no circuit `{circuit}`", help=suggestion(circuit or "", known))
         return None, report.diagnostics
-    given = tuple(arguments) if not isinstance(arguments, Mapping) else _arguments(arguments)
-    return model_of(template, given, library)
+    merged = Merged("", template.name, (), (), template.span)
+    return _of_cell(spec, library, report, merged, "", arguments or {}, None)
 
 
-def model_of(
-    template: Template, arguments: Sequence[written.Argument], library: Library, time_unit: Unit | None = None
-) -> tuple[Model | None, tuple[Diagnostic, ...]]:
+def library_of(spec: Spec, sources: Mapping[str, Spec], report: Report) -> Library:
+    """Everything that the spec may name. Items of one name are a mistake."""
+    uses = tuple(name for item in spec.items if isinstance(item, Use) for name in item.names)
+    missing = tuple(name for name in dict.fromkeys(uses) if name not in built_in.groups)
+    templates: dict[str, Template] = {}
+    for item in _items(spec, sources, report):
+        if not isinstance(item, Template):
+            continue
+        first = templates.setdefault(item.name, item)
+        if first is not item:
+            notes = [Note("the first one", first.span)] if first.span is not None else []
+            report.add("CS302", f"there are two items `{item.name}`", item.span, notes=notes)
+    for item in spec.items:
+        for name in item.names if isinstance(item, Use) else ():
+            if name in missing:
+                message = f"the plugin `{name}` is not installed: what it brings is not judged"
+                report.warn("CS903", message, item.span, help=f"install it, or leave out `use {name}`")
+    library = Library(missing_plugins=missing, uses=uses).with_templates(templates)
+    folded = {name: fold_own_edits(template, library, report) for name, template in templates.items()}
+    return library.with_templates(folded)
+
+
+def _items(spec: Spec, sources: Mapping[str, Spec], report: Report, seen: tuple[str, ...] = ()) -> Iterable[object]:
+    for item in spec.items:
+        if not isinstance(item, Use) or not item.file:
+            yield item
+            continue
+        if item.file in seen:
+            report.add("CS305", f'"{item.file}" uses itself', item.span)
+        elif item.file in sources:
+            inner = _items(sources[item.file], sources, report, (*seen, item.file))
+            yield from (one for one in inner if isinstance(one, Template))
+        else:
+            report.add("CS901", f'the file "{item.file}" is not there', item.span)
+
+
+def _circuit(library: Library, name: str | None, report: Report) -> Template | None:
+    circuits = [one for one in library.templates.values() if one.kind == "circuit"]
+    if name is None:
+        if len(circuits) == 1:
+            return circuits[0]
+        known = ", ".join(f"`{one.name}`" for one in circuits)
+        report.add("CS301", "say which circuit", help=f"there are {known}" if circuits else "the spec has none")
+        return None
+    found = library.templates.get(name)
+    if found is None or found.kind != "circuit":
+        report.add("CS301", f"there is no circuit `{name}`", help=suggestion(name, [one.name for one in circuits]))
+        return None
+    return found
+
+
+def _of_experiment(
+    spec: Spec, library: Library, report: Report, name: str, variant: str, circuit: str | None, arguments: Arguments
+) -> Result:
+    experiments = experiments_of(spec)
+    if name not in experiments:
+        report.add("CS301", f"there is no experiment `{name}`", help=suggestion(name, experiments))
+        return None, report.diagnostics
+    merged = merge_like(experiments, name, report)
+    if merged is None or _circuit(library, merged.circuit, report) is None:
+        return None, report.diagnostics
+    if circuit is not None and circuit != merged.circuit:
+        report.add("CS301", f"`{name}` is an experiment of `{merged.circuit}`, not of `{circuit}`")
+        return None, report.diagnostics
+    return _of_cell(spec, library, report, merged, variant, arguments, time_unit_of(merged))
+
+
+def experiments_of(spec: Spec) -> dict[str, Experiment]:
+    return {item.name: item for item in spec.items if isinstance(item, Experiment)}
+
+
+def _of_cell(
+    spec: Spec, library: Library, report: Report, merged: Merged, variant: str, arguments: Arguments, unit: Unit | None
+) -> Result:
+    template = library.templates[merged.circuit]
+    point = [_as_edit(name, value, template) for name, value in arguments.items()]
+    cell = cell_of(spec, library, merged, variant, report, point)
+    if cell is None or report.failed:
+        return None, report.diagnostics
+    model, found = model_of_cell(cell, library, unit)
+    report.put(*found)
+    return (None if report.failed else model), report.diagnostics
+
+
+def model_of_cell(cell: Cell, library: Library, time_unit: Unit | None) -> Result:
     """With time as a quantity or, where that does not fit, as a number of steps; `time_unit` where it is known."""
-    best: tuple[Model | None, tuple[Diagnostic, ...]] | None = None
+    best: Result | None = None
     for unit in (TIME, DIMENSIONLESS) if time_unit is None else (time_unit,):
         report = Report()
-        model = _model(template, arguments, library, report, unit)
+        typing = typed_cell(cell, library, unit, report)
+        model = build(typing, cell) if typing is not None else None
         found = (None if report.failed else model), report.diagnostics
         if not report.failed:
             return found
@@ -54,19 +148,61 @@ def model_of(
     return best
 
 
-def _model(
-    template: Template, arguments: Sequence[written.Argument], library: Library, report: Report, unit: Unit
-) -> Model | None:
-    expander = Expander(library, report)
+def typed_cell(cell: Cell, library: Library, unit: Unit, report: Report) -> Typing | None:
+    """A cell's circuit expanded, ready to be typed. None where it is too large to go on."""
+    expander = Expander(library.with_templates(cell.templates), report)
+    expander.removed = cell.removed
+    template = cell.templates[cell.circuit]
     try:
-        expander.circuit(template, arguments)
-        return ModelBuilder(Typing(expander, unit)).build()
+        expander.circuit(template, cell.arguments)
     except TooMuch:
         return None
     except RecursionError:
         report.add("CS506", f"`{template.name}` is nested too deeply", template.span)
         return None
+    return Typing(expander, unit)
 
 
-def _arguments(given: Mapping[str, Any]) -> tuple[written.Argument, ...]:
-    return tuple(written.Argument(name=name, value=value) for name, value in given.items())
+def build(typing: Typing, cell: Cell) -> Model | None:
+    try:
+        return ModelBuilder(typing, cell.cuts).build()
+    except TooMuch:
+        return None
+    except RecursionError:
+        typing.report.add("CS506", f"`{cell.circuit}` is nested too deeply", cell.templates[cell.circuit].span)
+        return None
+
+
+def time_unit_of(merged: Merged) -> Unit | None:
+    """T as the experiment's `dt` or `duration` shows it. None where neither is a plain number."""
+    for one in merged.body:
+        if not isinstance(one, written.Section) or one.kind != "simulate":
+            continue
+        settings = {s.left.name: s.right for s in one.body if isinstance(s, written.Equation) and isinstance(s.left, tree.Name)}
+        for name in ("dt", "duration"):
+            value = settings.get(name)
+            if isinstance(value, tree.Number):
+                try:
+                    unit = unit_of(value.unit) if value.unit else DIMENSIONLESS
+                except UnitError:
+                    continue
+                return unit if unit in (TIME, DIMENSIONLESS) else None
+    return None
+
+
+def _as_edit(name: str, value: Any, template: Template) -> written.Equation:
+    """A keyword argument as the edit `name = value`."""
+    formal = next((one for one in template.formals if one.name == name), None)
+    first, *rest = name.split(".")
+    path: tree.Expression = tree.Name(first)
+    for part in rest:
+        path = tree.Member(path, part)
+    if formal is not None and formal.type == "text" and isinstance(value, str):
+        value = tree.Text(value)
+    return written.Equation(left=path, right=value)
+
+
+def ordered_arguments(template: Template, given: Sequence[written.Argument]) -> dict[str, written.Argument]:
+    """Arguments by the names of the formals that they bind."""
+    names = [formal.name for formal in template.formals]
+    return {one.name or (names[place] if place < len(names) else ""): one for place, one in enumerate(given)}

@@ -92,6 +92,7 @@ class Expander:
         self.stack: list[str] = []
         self.count = 0
         self.group_variables: dict[str, GroupVariable] = {}
+        self.removed: Mapping[str, Span | None] = {}  # what a variant removed: a mention of it deserves its own words
         self.result: Expansion
 
     # Entry points.
@@ -793,7 +794,9 @@ class Expander:
         if isinstance(owner, GroupHere):
             return self.group_variable(owner, name, node)
         found = members_of(owner).get(name)
-        if found is None:
+        if found is None and f"{path_of(owner)}.{name}" in self.removed:
+            self.mention_of_removed(f"{path_of(owner)}.{name}", node.span)
+        elif found is None:
             known = [other for other in members_of(owner) if "'" not in other]
             what = f"`{path_of(owner)}` has no `{name}`" if known else f"{kind_of(owner)} has nothing called `{name}`"
             self.report.add("CS301", what, node.span, help=suggestion(name, known))
@@ -815,9 +818,20 @@ class Expander:
         made = GroupVariable(f"{group.path}.{name}", group, name, tuple(members))
         return self.group_variables.setdefault(made.path, made)
 
-    def unknown(self, name: str, span: Span | None, body: Body) -> None:
-        if not self.library.missing_plugins or body.kind != "experiment":
-            self.report.add("CS301", f"there is no `{name}` here", span, help=suggestion(name, body.reachable()))
+    def unknown(self, name: str, span: Span | None, body: Body, known: Iterable[str] = (), help: str = "") -> None:
+        """Reports a name that nothing in reach declares, or that a variant took away."""
+        path = body.dotted(name)
+        if path in self.removed:
+            self.mention_of_removed(path, span)
+        else:
+            near = suggestion(name, [*body.reachable(), *known]) or help
+            self.report.add("CS301", f"there is no `{name}` here", span, help=near)
+
+    def mention_of_removed(self, path: str, span: Span | None) -> None:
+        removed = self.removed[path]
+        notes = [Note("removed here", removed)] if removed is not None else []
+        message = f"`{path}` is removed, but it is still spoken of here"
+        self.report.add("CS315", message, span, notes=notes, help="edit or remove this too")
 
     # Connections and loops.
 
@@ -1175,7 +1189,7 @@ class Expander:
         body = here.body
         match one:
             case written.Declare(kind="state"):
-                for state in self.declare(one, place, body, given, caller):
+                for state in self.declare(self.without_weight(one, here), place, body, given, caller):
                     if not state.extent and not state.order:
                         message = f"the state `{state.name}` says not where it lives"
                         self.report.add("CS309", message, state.span, help="write `per pre`, `per post` or `per connection`")
@@ -1194,6 +1208,31 @@ class Expander:
                 self.report.add("CS203", f"`{one.kind}` stands in `on pre` or `on post` of a synapse", _first_span(one))
             case _:
                 pass
+
+    def without_weight(self, statement: written.Declare, here: SynapseHere) -> written.Declare:
+        """`state weight per connection` is the connection's own weight, which the synapse then changes."""
+        mine = [one for one in statement.declarators if one.name == "weight"]
+        if not mine:
+            return statement
+        body, projection = here.body, here.body.connection
+        assert projection is not None
+        if projection.weight is None:
+            one = tree.Number("1")
+            value = one if projection.target.path else None
+            projection.weight = Declared(
+                f"{projection.path}.weight", "weight", "state", projection.body, default=value, value=value, span=mine[0].span
+            )
+            if projection.target.path:
+                self.add(projection.weight)
+        projection.weight.kind = "state"
+        self.modify(projection.weight, [m for m in statement.modifiers if m.kind != "per"], body)
+        extents = [modifier.extent for modifier in statement.modifiers if modifier.kind == "per"]
+        if extents != ["connection"]:
+            help = "write `state weight  per connection`"
+            self.report.add("CS309", "the weight that a synapse changes lives on the connection", mine[0].span or statement.span, help=help)
+        projection.weight.extent = "connection"
+        self.define(body, "weight", projection.weight, mine[0].span or statement.span)
+        return statement.model_copy(update={"declarators": tuple(d for d in statement.declarators if d.name != "weight")})
 
     def on(self, statement: written.On, here: SynapseHere) -> None:
         if statement.event in here.on:

@@ -242,8 +242,6 @@ class Typing:
         if declared.order:
             base = self.variable(declared.path.rstrip("'"))
             return (base.type.unit / self.time_unit**declared.order if base is not None else None), declared.span
-        if declared.kind == "state" and declared.name == "weight" and declared.extent == "connection":
-            return self.weight_unit(declared.body.connection), declared.span
         if declared.body.kind == "synapse" and declared.kind == "input":
             return self.arriving_unit(declared), declared.span
         if declared.default is not None:
@@ -461,7 +459,7 @@ class Typing:
             return None
         has = fitted.type.names
         kept = tuple(axis for axis in (*around, *axes.all_targets, *axes.all_sources, *each) if axis.name in has)
-        if declared.trainable or declared.draw is not None:
+        if declared.trainable or declared.draw is not None or declared.kind == "state":
             kept = each
         kept = tuple({axis.name: axis for axis in kept}.values())
         draw = self.draw_of(declared, Type(kept, unit=unit), kept) if declared.draw is not None else None
@@ -512,7 +510,7 @@ class Typing:
             case "connection":
                 return (*instance, *axes.all_targets, *axes.all_sources)
             case _:
-                return (*instance, *axes.all_targets)
+                return (*instance, *axes.target)
 
     def weight_unit(self, projection: ProjectionHere | None) -> Unit | None:
         if projection is None or not projection.source.path:
@@ -781,8 +779,9 @@ class BodyScope:
             return None
         around = {axis.name for axis in self.around()}
         declared = self.typing.expander.result.variables.get(path)
-        if declared is not None and declared.side:
-            return replace(operand, axes=())
+        if declared is not None and declared.side and declared.body.connection is not None:
+            sides = self.typing.projection_axes(declared.body.connection)
+            around |= {axis.name for axis in (*sides.all_targets, *sides.all_sources)} if sides is not None else set[str]()
         return replace(operand, axes=tuple(name for name in operand.axes if name not in around))
 
     def around(self) -> tuple[Axis, ...]:
@@ -790,7 +789,8 @@ class BodyScope:
         if body.kind == "synapse" and body.connection is not None and body.connection.source.path:
             axes = self.typing.projection_axes(body.connection)
             if axes is not None:
-                return (*body.instance, *axes.all_targets, *axes.all_sources)
+                both = (*body.instance, *axes.target, *axes.all_targets, *axes.all_sources)
+                return tuple({axis.name: axis for axis in both}.values())
         return body.around
 
     def index(self) -> Operand:

@@ -36,6 +36,7 @@ class Library:
     rules: Mapping[str, ConnectionRule] = field(default_factory=lambda: library.connection_rules)
     templates: Mapping[str, Template] = field(default_factory=_none)
     missing_plugins: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
 
     def with_templates(self, templates: Mapping[str, Template]) -> Library:
         return replace(self, templates=MappingProxyType({**self.templates, **templates}))

@@ -126,7 +126,8 @@ class Projection:
 
     `weight` is the path of its variable or None for 1. `source_axes` and `target_axes` are the axes that are flattened on each side, by the
     names they have in the source and in the target; the weight's own axis names are in its Variable ("…_target"/"…_source" where both
-    sides share an axis). `around`: the instance axes of the circuit that the `connect` stands in.
+    sides share an axis). `around`: the instance axes of the circuit that the `connect` stands in. `cuts` are blocks (target, source) that a
+    variant removes after the wiring is drawn.
     """
 
     path: str
@@ -142,6 +143,7 @@ class Projection:
     dropout: Expression | None = None
     span: Span | None = field(default=None, compare=False)
     around: tuple[str, ...] = ()
+    cuts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,10 @@ class Penalty:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`time_unit` is the one dimension T of t and dt. `variables` is in dependency order where one is defined by others."""
+    """`time_unit` is the one dimension T of t and dt. `variables` is in dependency order where one is defined by others.
+
+    `removed` are the paths that a variant took away: wiring is drawn as in the same cell without the removal, then cut.
+    """
 
     circuit: str
     sizes: Mapping[str, int]
@@ -211,6 +216,7 @@ class Model:
     outputs: tuple[str, ...]
     time_unit: Unit
     uses: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

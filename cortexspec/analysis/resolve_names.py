@@ -124,16 +124,15 @@ class Resolver:
         if name in ("pre", "post"):
             message = f"`{name}` is known in the settings of a connection only, as in `{name}.A`"
             return self.stop("CS301", message, span)
-        help = suggestion(name, [*body.reachable(), *_WORDS, "π"])
-        if not help and name in self.library.functions:
-            help = f"`{name}` is a function: write `{name}(...)`"
-        return self.stop("CS301", f"there is no `{name}` here", span, help=help)
+        help = f"`{name}` is a function: write `{name}(...)`" if name in self.library.functions else ""
+        self.expander.unknown(name, span, body, known=(*_WORDS, "π"), help=help)
+        return Unresolved()
 
     def value_of(self, entry: Entry, node: tree.Expression, body: Body) -> tree.Expression:
         """The reference to something that has a value."""
         match entry:
             case Static():
-                return _literal(entry, node.span)
+                return literal(entry, node.span)
             case Declared():
                 self.check_order(entry, node, body)
                 return tree.Reference(entry.path, span=node.span)
@@ -379,7 +378,7 @@ class Resolver:
         from cortexspec.analysis.static import NotStatic, evaluate
 
         try:
-            return _literal(evaluate(node, body), node.span)
+            return literal(evaluate(node, body), node.span)
         except NotStatic as error:
             if error.code == "CS303":
                 raise self.stop("CS308", f"`{print_expression(argument)}` has no size", argument.span) from None
@@ -431,7 +430,7 @@ class Resolver:
             yield self.walk(node.item, inner)
 
 
-def _literal(static: Static, span: Span | None) -> tree.Expression:
+def literal(static: Static, span: Span | None) -> tree.Expression:
     """A known value written out as an expression."""
     match static.value:
         case bool():
@@ -439,7 +438,7 @@ def _literal(static: Static, span: Span | None) -> tree.Expression:
         case str():
             return tree.Text(static.value, span=span)
         case tuple():
-            return tree.ListOf(tuple(_literal(item, span) for item in static.value), span=span)
+            return tree.ListOf(tuple(literal(item, span) for item in static.value), span=span)
         case number:
             unit = "" if static.unit == DIMENSIONLESS else static.unit.name()
             literal = tree.Number(repr(abs(number)), unit, span=span)
