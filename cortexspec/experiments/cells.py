@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from cortexspec.diagnostics import Diagnostic, SpecError
+from cortexspec.ir.op import Array
 from cortexspec.runtime.files import write_whole
 
 RESULT_VERSION = 1
@@ -52,13 +53,14 @@ class CellStore:
         """The stored result, or None. Raises: SpecError CS922 for a file that is there but is no result."""
         path = self.path(key)
         try:
-            stored = json.loads(path.read_text("utf-8"))
+            stored: Any = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
             raise _broken(path, str(error)) from None
-        if not isinstance(stored, dict) or stored.get("version") != RESULT_VERSION:
+        if not isinstance(stored, dict) or cast(dict[str, Any], stored).get("version") != RESULT_VERSION:
             raise _broken(path, "it was written by another version")
+        stored = cast(dict[str, Any], stored)
         return Result(
             measures=_numbers(stored["measures"]),
             seconds=stored["seconds"],
@@ -84,32 +86,41 @@ class CellStore:
 def _plain(value: Any) -> Any:
     """Numbers, complex numbers and arrays as JSON; NaN and infinities as text, which JSON lacks."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(entry) for name, entry in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        entries = cast(Mapping[str, Any], value)
+        return {str(name): _plain(entry) for name, entry in entries.items()}
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return _plain(cast(Array, value).tolist())
     if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]  # pyright: ignore[reportUnknownVariableType]
+        return [_plain(entry) for entry in cast(Sequence[Any], value)]
     if isinstance(value, (complex, np.complexfloating)):
-        return {"re": _plain(float(value.real)), "im": _plain(float(value.imag))}
+        number = complex(cast(complex, value))
+        return {"re": _plain(number.real), "im": _plain(number.imag)}
     if isinstance(value, (bool, np.bool_)):
-        return bool(value)
+        return bool(cast(bool, value))
     if isinstance(value, (int, np.integer)):
-        return int(value)
+        return int(cast(int, value))
     number = float(value)
     return number if np.isfinite(number) else repr(number)
 
 
 def _numbers(value: Any) -> Any:
     if isinstance(value, dict):
-        if value.keys() == {"re", "im"}:
-            return complex(_numbers(value["re"]), _numbers(value["im"]))
-        return {name: _numbers(entry) for name, entry in value.items()}
+        entries = cast(dict[str, Any], value)
+        if entries.keys() == {"re", "im"}:
+            return complex(_numbers(entries["re"]), _numbers(entries["im"]))
+        return {name: _numbers(entry) for name, entry in entries.items()}
     if isinstance(value, list):
-        return [_numbers(entry) for entry in value]
+        return [_numbers(entry) for entry in cast(list[Any], value)]
     return float(value) if isinstance(value, str) else value
 
 
 def _broken(path: Path, why: str) -> SpecError:
     return SpecError(
-        [Diagnostic("CS922", f"the stored result `{path}` cannot be read: {why}", help="remove the file; its cell runs again")]
+        [
+            Diagnostic(
+                "CS922",
+                f"the stored result `{path}` cannot be read: {why}",
+                help="remove the file; its cell runs again",
+            )
+        ]
     )

@@ -51,7 +51,9 @@ class Grid:
 
     def points(self) -> Iterator[Point]:
         for rows in itertools.product(*(axis.rows for axis in self.axes)):
-            yield tuple(pair for axis, row in zip(self.axes, rows, strict=True) for pair in zip(axis.names, row, strict=True))
+            yield tuple(
+                pair for axis, row in zip(self.axes, rows, strict=True) for pair in zip(axis.names, row, strict=True)
+            )
 
     def axis_of(self, name: str) -> GridAxis | None:
         return next((axis for axis in self.axes if name in axis.names), None)
@@ -89,7 +91,9 @@ class _Scope:
     grids: Mapping[str, Grid]
     home: str
     lookup: Lookup
-    bound: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # loop names, and vary names of the row
+    bound: Mapping[str, Any] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # loop names, and vary names of the row
     lets: Mapping[str, tree.Expression] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -111,7 +115,11 @@ def rows_of(claim: ClaimModel, grid: Grid) -> list[Mapping[str, Any]]:
     free = [axis for axis in grid.axes if any(not names.intersection(axis.names) for names in readers)]
     rows: list[Mapping[str, Any]] = []
     for values in itertools.product(*(axis.rows for axis in free)):
-        row = {name: value for axis, entry in zip(free, values, strict=True) for name, value in zip(axis.names, entry, strict=True)}
+        row = {
+            name: value
+            for axis, entry in zip(free, values, strict=True)
+            for name, value in zip(axis.names, entry, strict=True)
+        }
         rows.append({**claim.row, **row})
     return rows
 
@@ -144,25 +152,34 @@ def _judge_row(claim: ClaimModel, scope: _Scope, row: Mapping[str, Any]) -> Row:
     comparison = claim.value if isinstance(claim.value, tree.Binary) and claim.value.operator in _ORDERS else None
     if comparison is not None:
         left, right = _value(comparison.left, scope), _value(comparison.right, scope)
-        difference = np.atleast_1d(np.subtract(left, right) if comparison.operator in (">", ">=") else np.subtract(right, left))
+        difference = np.atleast_1d(
+            np.subtract(left, right) if comparison.operator in (">", ">=") else np.subtract(right, left)
+        )
         if comparison.operator == "==":
             same = bool(np.all(np.mean(left, axis=0) == np.mean(right, axis=0)))
-            return Row(claim, row, Verdict("holds" if same else "fails", "judged on means over seeds"), Spread.of([float(same)]))
+            return Row(
+                claim,
+                row,
+                Verdict("holds" if same else "fails", "judged on means over seeds"),
+                Spread.of([float(same)]),
+            )
         seeded = _seeded(scope, left, right)
         return Row(claim, row, judge_order(difference.tolist(), seeded), Spread.of(difference.tolist()))
     raw = _value(claim.value, scope)
     value = np.atleast_1d(raw)
     if value.dtype == bool:
         truth = bool(value.all())
-        return Row(claim, row, Verdict("holds" if truth else "fails", "judged on means over seeds"), Spread.of([float(truth)]))
+        return Row(
+            claim, row, Verdict("holds" if truth else "fails", "judged on means over seeds"), Spread.of([float(truth)])
+        )
     spread = Spread.of(value.tolist())
-    published = None if claim.published is None else float(np.mean(_value(claim.published, scope)))
+    published = None if claim.published is None else _mean(claim.published, scope)
     if claim.within is None:
         return Row(claim, row, Verdict("printed", "no tolerance is claimed"), spread, published)
-    reference = published if claim.of is None else float(np.mean(_value(claim.of, scope)))
+    reference = published if claim.of is None else _mean(claim.of, scope)
     if reference is None:
         raise _undefined(claim, "`within` has no reference: write `published x` or `of y`")
-    tolerance = float(np.mean(_value(claim.within, scope))) * (abs(reference) if claim.relative else 1.0)
+    tolerance = _mean(claim.within, scope) * (abs(reference) if claim.relative else 1.0)
     verdict = judge_figure(value.tolist(), reference, tolerance, _seeded(scope, raw))
     return Row(claim, row, verdict, spread, published, tolerance)
 
@@ -183,7 +200,13 @@ _SWEEPS: Mapping[str, Callable[[Array, Sequence[Any]], Any]] = {
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "abs": np.abs, "sqrt": np.sqrt, "log": np.log, "exp": np.exp, "real": np.real, "imag": np.imag, "round": np.round,
 }  # fmt: skip
-_REDUCTIONS: Mapping[str, Callable[..., Any]] = {"max": np.max, "min": np.min, "mean": np.mean, "median": np.median, "sum": np.sum}
+_REDUCTIONS: Mapping[str, Callable[..., Any]] = {
+    "max": np.max,
+    "min": np.min,
+    "mean": np.mean,
+    "median": np.median,
+    "sum": np.sum,
+}
 
 
 def _sides(expression: tree.Expression, scope: _Scope) -> None:
@@ -193,6 +216,12 @@ def _sides(expression: tree.Expression, scope: _Scope) -> None:
         _value(expression.right, scope)
     else:
         _value(expression, scope)
+
+
+def _mean(expression: tree.Expression, scope: _Scope) -> float:
+    """The mean over seeds."""
+    values: Array = np.asarray(_value(expression, scope), float)
+    return float(values.mean())
 
 
 def _value(expression: tree.Expression, scope: _Scope) -> Any:
@@ -272,7 +301,10 @@ def _measure(experiment: str, name: str, chosen: Mapping[str, Any], scope: _Scop
     variant = str(chosen.get("variant", BASE))
     if variant != BASE and variant not in grid.variants:
         raise SpecError([Diagnostic("CS921", f"`{experiment}` has no variant `{variant}`")])
-    wanted = {**{k: v for k, v in scope.bound.items() if grid.axis_of(k)}, **{k: v for k, v in chosen.items() if k != "variant"}}
+    wanted = {
+        **{k: v for k, v in scope.bound.items() if grid.axis_of(k)},
+        **{k: v for k, v in chosen.items() if k != "variant"},
+    }
     for point in grid.points():
         values = dict(point)
         if all(name in values and _same(values[name], value) for name, value in wanted.items()):
@@ -297,9 +329,7 @@ def _call(expression: tree.Call, scope: _Scope) -> Any:
         if axis is None:
             raise _unreadable(over)
         places = [row[axis.names.index(axis_name)] for row in axis.rows]
-        means = [
-            float(np.mean(_value(values[0], scope.having(dict(zip(axis.names, row, strict=True)))))) for row in axis.rows
-        ]
+        means = [_mean(values[0], scope.having(dict(zip(axis.names, row, strict=True)))) for row in axis.rows]
         return _SWEEPS[name](np.array(means), places)
     if name == "diverged":
         return np.isnan(_value(values[0], scope))
@@ -323,7 +353,12 @@ def _selected(expression: tree.Expression, grid: Grid, consumed: frozenset[str])
         case tree.Call(function=tree.Name(name=name), arguments=arguments):
             over = [print_expression(a.value) for a in arguments if a.name == "over" and a.value is not None]
             inside = consumed | frozenset(over) if name in _SWEEPS else consumed
-            return [names for a in arguments if a.value is not None and not a.name for names in _selected(a.value, grid, inside)]
+            return [
+                names
+                for a in arguments
+                if a.value is not None and not a.name
+                for names in _selected(a.value, grid, inside)
+            ]
         case tree.Unary(operand=operand):
             return _selected(operand, grid, consumed)
         case tree.Binary(left=left, right=right):
@@ -334,8 +369,14 @@ def _selected(expression: tree.Expression, grid: Grid, consumed: frozenset[str])
 
 def _unreadable(expression: tree.Expression) -> SpecError:
     text = print_expression(expression)
-    return SpecError([Diagnostic("CS921", f"a claim cannot read `{text}`", expression.span, label="no measure, vary axis or loop name")])
+    return SpecError(
+        [
+            Diagnostic(
+                "CS921", f"a claim cannot read `{text}`", expression.span, label="no measure, vary axis or loop name"
+            )
+        ]
+    )
 
 
 def _undefined(claim: ClaimModel, why: str) -> SpecError:
-    return SpecError([Diagnostic("CS921", f"claim \"{claim.text}\": {why}", claim.span)])
+    return SpecError([Diagnostic("CS921", f'claim "{claim.text}": {why}', claim.span)])

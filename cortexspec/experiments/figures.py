@@ -69,7 +69,9 @@ def measure_by(path: Path, x_name: str, y_name: str, series: Mapping[str, Mappin
     return _write(figure, path)
 
 
-def phase_portrait(path: Path, v: Array, w: Array, labels: Array, units: tuple[str, str], name: str, shown: Sequence[int]) -> Path:
+def phase_portrait(
+    path: Path, v: Array, w: Array, labels: Array, units: tuple[str, str], name: str, shown: Sequence[int]
+) -> Path:
     """Trajectories (v, v') of one population, a colour a class. v, w [trial, time]; labels [trial]; the dot is the last state."""
     figure, axes = _new()
     axis = axes[0, 0]
@@ -83,7 +85,9 @@ def phase_portrait(path: Path, v: Array, w: Array, labels: Array, units: tuple[s
     return _write(figure, path)
 
 
-def traces(path: Path, time: Array, voltages: Mapping[str, Array], labels: Array, unit: str, shown: Sequence[int]) -> Path:
+def traces(
+    path: Path, time: Array, voltages: Mapping[str, Array], labels: Array, unit: str, shown: Sequence[int]
+) -> Path:
     """Voltages over time, a panel a population, mean and standard deviation over the trials of a class. voltages[...] [trial, time]."""
     figure, axes = _new(len(voltages), width=3.2)
     for axis, (name, v) in zip(axes[0], voltages.items(), strict=True):

@@ -15,7 +15,10 @@ from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.experiments.idx import malformed, missing, read_idx
 
 EMBEDDED = Path(__file__).parent / "data"
-_IDX = {"train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"), "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")}
+_IDX = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
 _CIFAR_BYTES = 3 * 32 * 32
 
 Pictures = dict[str, tuple[Array, Array]]  # split -> (images [trial, channel, height, width] bytes, labels [trial])
@@ -49,7 +52,8 @@ def load_images(positional: tuple[Any, ...], settings: Mapping[str, Any], places
         scaled = {split: ((x - mean) / deviation).astype(np.float32) for split, x in scaled.items()}
         fingerprint.update(b"standardized")
     train, test = (
-        Split({"image": Field(scaled[split]), "label": Field(pictures[split][1].astype(np.int64))}) for split in ("train", "test")
+        Split({"image": Field(scaled[split]), "label": Field(pictures[split][1].astype(np.int64))})
+        for split in ("train", "test")
     )
     return Dataset(name, train, test, fingerprint.hexdigest(), note)
 
@@ -66,7 +70,9 @@ def _idx_pictures(name: str, places: Places) -> tuple[Pictures, str]:
     for split, (images_file, labels_file) in _IDX.items():
         images, labels = read_idx(_plain_or_gzip(folder, images_file)), read_idx(_plain_or_gzip(folder, labels_file))
         if images.ndim != 3 or labels.shape != images.shape[:1]:
-            raise malformed(folder / images_file, f"{len(images)} images {images.shape} do not go with {labels.shape} labels")
+            raise malformed(
+                folder / images_file, f"{len(images)} images {images.shape} do not go with {labels.shape} labels"
+            )
         pictures[split] = images[:, None], labels
     counts = " + ".join(f"{len(labels):,}" for _, labels in pictures.values())
     return pictures, f"{'the embedded ' if embedded else ''}{counts} pictures of {name}"
@@ -145,4 +151,6 @@ def _folder_of(data: Path | None, name: str, first: str) -> Path | None:
     return None
 
 
-IMAGES = DatasetEntry("images", load_images, settings={"standardize": False}, doc="Pictures with a label: mnist, fashion_mnist, cifar10.")
+IMAGES = DatasetEntry(
+    "images", load_images, settings={"standardize": False}, doc="Pictures with a label: mnist, fashion_mnist, cifar10."
+)

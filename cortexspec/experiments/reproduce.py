@@ -19,7 +19,9 @@ from cortexspec.experiments.statistics import Spread, Verdict
 from cortexspec.ir.op import Array
 
 Status = Literal["kept", "ran", "not run"]
-OnCell = Callable[["Task", Result, Status, int, int], None]  # the cell, its result, what happened, how many are done, of how many
+OnCell = Callable[
+    ["Task", Result, Status, int, int], None
+]  # the cell, its result, what happened, how many are done, of how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,9 @@ def reproduce(
 ) -> Table:
     """Runs what the claims of the named experiments need (default: every one but those of a profile) and judges them.
 
-    An experiment whose name is `PROFILE` or ends in `_PROFILE` belongs to a profile (`smoke`, `parity`, `demo`) and runs when it is asked for.
-    Results are kept in `store` as each cell ends; a later call finds them. A cell whose data is absent is `not run`; a diverged
-    one is a result. Raises: SpecError for a spec that does not check.
+    An experiment whose name is `PROFILE` or ends in `_PROFILE` belongs to a profile (`smoke`, `parity`, `demo`) and runs
+    when it is asked for. Results are kept in `store` as each cell ends; a later call finds them. A cell whose data is
+    absent is `not run`; a diverged one is a result. Raises: SpecError for a spec that does not check.
     """
     read = read_experiments(choice)
     chosen = [name for name in read if _belongs(name, experiments, profile)]
@@ -148,7 +150,9 @@ def _judged(
     for claim in experiment.claims:
         missing = [cell for cell in needed_cells(claim, grids, experiment.grid.experiment) if cell in not_run]
         if missing:
-            yield Row(claim, claim.row, Verdict("not run", not_run[missing[0]]), Spread(np.nan, np.nan, np.nan, np.nan, 0))
+            yield Row(
+                claim, claim.row, Verdict("not run", not_run[missing[0]]), Spread(np.nan, np.nan, np.nan, np.nan, 0)
+            )
         else:
             yield from judge(claim, grids, experiment.grid.experiment, lookup)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,8 +33,7 @@ class Spread:
         mean = float(data.mean())
         if count < 2:
             return Spread(mean, math.nan, math.nan, math.nan, count)
-        from scipy.stats import t
-
+        t: Any = importlib.import_module("scipy.stats").t  # untyped, and slow to import
         deviation = float(data.std(ddof=1))
         error = deviation / math.sqrt(count)
         return Spread(mean, deviation, error, error * float(t.ppf((1 + CONFIDENCE) / 2, count - 1)), count)
@@ -72,7 +72,9 @@ def judge_figure(values: Sequence[float], wanted: float, tolerance: float, seede
     distance = abs(spread.mean - wanted)
     room = tolerance - distance
     if not seeded:
-        return Verdict("holds" if room >= 0 else "fails", f"{distance:.3g} from {wanted:.6g}, {tolerance:.3g} allowed, exact")
+        return Verdict(
+            "holds" if room >= 0 else "fails", f"{distance:.3g} from {wanted:.6g}, {tolerance:.3g} allowed, exact"
+        )
     where = f"{distance:.3g} from {wanted:.6g}, {tolerance:.3g} allowed"
     if spread.count < 2:
         return Verdict("undecided", f"{where}, one seed")

@@ -18,7 +18,7 @@ import numpy as np
 
 from cortexspec.contracts.backend import Recipe, Trainer
 from cortexspec.diagnostics import Diagnostic, SpecError
-from cortexspec.runtime.files import write_whole
+from cortexspec.runtime.files import read_safetensors, write_whole
 
 Array = np.ndarray[Any, Any]
 _CHECKPOINT = "checkpoint.safetensors"
@@ -101,11 +101,13 @@ class Trained(Protocol):
 Report = Callable[[int, int, Mapping[str, float]], None]  # updates done, updates in all, the latest numbers
 
 
-def train(session: Trained, plan: Plan, folder: Path | None = None, report: Report | None = None, identity: str = "") -> list[dict[str, float]]:
+def train(
+    session: Trained, plan: Plan, folder: Path | None = None, report: Report | None = None, identity: str = ""
+) -> list[dict[str, float]]:
     """Trains; gives one record an epoch: loss (mean over its updates), held-out measures, seconds.
 
-    With a `folder`, metrics.jsonl grows as epochs end and a checkpoint is kept, so that a call with the same folder goes on where the
-    last one stopped, to the same result. `identity` guards the checkpoint: another circuit's or another plan's is refused (CS914).
+    With a `folder`, metrics.jsonl grows as epochs end and a checkpoint is kept, so that a call with the same folder goes
+    on where the last one stopped, to the same result. `identity` guards the checkpoint: another circuit's or another plan's is refused (CS914).
     Raises: SpecError CS915 where the loss is no number, naming epoch and update.
     """
     recipe = plan.recipe(session.trials, session.trainable())
@@ -115,7 +117,7 @@ def train(session: Trained, plan: Plan, folder: Path | None = None, report: Repo
     done, history = _resume(session, trainer, folder, identity)
     while done < total:
         epoch = done // per_epoch
-        order = order_of(session.trials, session.seed, epoch, plan.shuffle)
+        order: Array = order_of(session.trials, session.seed, epoch, plan.shuffle)
         losses: list[float] = []
         started = time.perf_counter()
         for place in range(0, session.trials, plan.batch):
@@ -128,7 +130,12 @@ def train(session: Trained, plan: Plan, folder: Path | None = None, report: Repo
                 raise diverged(f"the loss is {numbers['loss']} at update {done} (epoch {epoch + 1})")
             if report is not None:
                 report(done, total, numbers)
-        record = {"epoch": epoch + 1, "loss": float(np.mean(losses)), **session.held_out(), "seconds": time.perf_counter() - started}
+        record = {
+            "epoch": epoch + 1,
+            "loss": float(np.mean(losses)),
+            **session.held_out(),
+            "seconds": time.perf_counter() - started,
+        }
         history.append(record)
         if folder is not None:
             _keep(session, trainer, folder, identity, done, history)
@@ -140,7 +147,9 @@ def diverged(why: str) -> SpecError:
     return SpecError([Diagnostic("CS915", f"training diverged: {why}", help="a smaller lr or dt, or `clip = 1`")])
 
 
-def _keep(session: Trained, trainer: Trainer, folder: Path, identity: str, done: int, history: list[dict[str, float]]) -> None:
+def _keep(
+    session: Trained, trainer: Trainer, folder: Path, identity: str, done: int, history: list[dict[str, float]]
+) -> None:
     from safetensors.numpy import save
 
     arrays = {f"model/{name}": array for name, array in session.arrays().items()}
@@ -151,17 +160,15 @@ def _keep(session: Trained, trainer: Trainer, folder: Path, identity: str, done:
     write_whole(folder / _CHECKPOINT, content)
 
 
-def _resume(session: Trained, trainer: Trainer, folder: Path | None, identity: str) -> tuple[int, list[dict[str, float]]]:
+def _resume(
+    session: Trained, trainer: Trainer, folder: Path | None, identity: str
+) -> tuple[int, list[dict[str, float]]]:
     path = None if folder is None else folder / _CHECKPOINT
     if path is None or not path.is_file():
         return 0, []
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(str(path), framework="numpy") as file:  # pyright: ignore[reportUnknownVariableType]
-            metadata: dict[str, str] = file.metadata()
-            arrays: dict[str, Array] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+        metadata, arrays = read_safetensors(path)
+    except (OSError, ValueError) as error:
         raise SpecError(
             [Diagnostic("CS914", f"the checkpoint `{path}` cannot be read: {error}", help="remove it to start again")]
         ) from None

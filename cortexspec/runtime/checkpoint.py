@@ -9,7 +9,7 @@ import numpy as np
 
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.ir.op import Array
-from cortexspec.runtime.files import write_whole
+from cortexspec.runtime.files import read_safetensors, write_whole
 
 FORMAT = "cortexspec-checkpoint-1"
 _PARAMETER, _BUFFER = "parameter/", "buffer/"
@@ -41,15 +41,11 @@ def read_checkpoint(
 
     Raises: SpecError CS901 for a file that is not there; CS914 for one that is cut short, is no checkpoint, or is of another circuit.
     """
-    from safetensors import SafetensorError, safe_open
-
     if not path.is_file():
         raise SpecError([Diagnostic("CS901", f"checkpoint `{path}` is not there")])
     try:
-        with safe_open(str(path), framework="numpy") as file:  # pyright: ignore[reportUnknownVariableType]
-            metadata: Mapping[str, str] = file.metadata() or {}
-            arrays: dict[str, Array] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+        metadata, arrays = read_safetensors(path)
+    except (OSError, ValueError) as error:
         raise _wrong(path, f"it cannot be read: {error}", "it may be cut short; use an earlier copy") from None
     if metadata.get("format") != FORMAT:
         raise _wrong(path, "it is no checkpoint of CortexSpec", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,14 +46,17 @@ class Equilibrium:
 class Flow:
     """The vector field of a module as a function of one flat vector.
 
-    `values` has parameters (raw), buffers and inputs by name, axes in the layout's order; the sample axis has size 1. Everything is float64,
-    on the interpreter. Units: states in coherent units, time in ms (or steps), so eigenvalues are in 1/ms.
+    `values` has parameters (raw), buffers and inputs by name, axes in the layout's order; the sample axis has size 1.
+    Everything is float64, on the interpreter. Units: states in coherent units, time in ms (or steps), so eigenvalues
+    are in 1/ms.
     Raises: SpecError CS700 where the circuit has no continuous equations.
     """
 
     def __init__(self, module: Module, values: Mapping[str, Array], sizes: Mapping[str, int]):
         if "derivative" not in module.functions:
-            raise SpecError([Diagnostic("CS700", "the circuit has no differential equations: it has no fixed points to find")])
+            raise SpecError(
+                [Diagnostic("CS700", "the circuit has no differential equations: it has no fixed points to find")]
+            )
         self.module = module
         self.derivative: Function = module.function("derivative")
         self.sizes = {**sizes, **{axis.size.terms[0][0][0]: 1 for axis in _sample_axes(module) if axis.size.symbols}}
@@ -62,7 +66,12 @@ class Flow:
         others = sorted(set(self.states) - set(self.slopes))
         if others:
             raise SpecError(
-                [Diagnostic("CS700", f"`{others[0]}` changes in steps (`<-`): fixed points are those of differential equations")]
+                [
+                    Diagnostic(
+                        "CS700",
+                        f"`{others[0]}` changes in steps (`<-`): fixed points are those of differential equations",
+                    )
+                ]
             )
         self.values = {value.name: values[value.name] for value in self.derivative.inputs if value.name in values}
         self.values.setdefault("t", np.zeros(()))
@@ -107,7 +116,9 @@ class Flow:
             rows.append(self.pack({name: gradient.get(name, np.zeros(self.states[name])) for name in self.slopes}))
         return np.array(rows)
 
-    def _run(self, function: Function, state: Mapping[str, Array], more: Mapping[str, Array] | None = None) -> dict[str, Array]:
+    def _run(
+        self, function: Function, state: Mapping[str, Array], more: Mapping[str, Array] | None = None
+    ) -> dict[str, Array]:
         inputs = {**self.values, **state, **(more or {})}
         given = {value.name: self._fitted(value, inputs[value.name]) for value in function.inputs}
         return run(function, given, self.sizes, self.module.layout)
@@ -116,7 +127,9 @@ class Flow:
         """Seeds and slopes may lack axes of the state that they belong to, or have more: size 1 either way."""
         context = Context(self.sizes, self.module.layout, np.dtype("float64"))
         shape = context.shape(value.type)
-        return np.asarray(array).reshape(shape) if np.size(array) == int(np.prod(shape, dtype=int)) else np.asarray(array)
+        return (
+            np.asarray(array).reshape(shape) if np.size(array) == int(np.prod(shape, dtype=int)) else np.asarray(array)
+        )
 
 
 def spectrum(flow: Flow, at: Mapping[str, Array] | None = None) -> Array:
@@ -126,29 +139,30 @@ def spectrum(flow: Flow, at: Mapping[str, Array] | None = None) -> Array:
     return values[np.lexsort((-values.imag, -values.real))]
 
 
-def fixed_points(flow: Flow, starts: Sequence[Array] = (), *, count: int = 64, spread: float = 3.0, seed: int = 0) -> list[Equilibrium]:
-    """Equilibria found by Newton's method (MINPACK hybrj with the exact Jacobian) from many starts, each once, by falling leading real part.
+def fixed_points(
+    flow: Flow, starts: Sequence[Array] = (), *, count: int = 64, spread: float = 3.0, seed: int = 0
+) -> list[Equilibrium]:
+    """Equilibria found by Newton's method (MINPACK hybrj, exact Jacobian) from many starts, by falling leading real part.
 
     `starts` [n] each; else `count` normal draws of standard deviation `spread` (in coherent units) and the origin. What no start
     leads to is not found: this is a search, not a proof.
     """
-    from scipy.optimize import root
-
+    root = importlib.import_module("scipy.optimize").root  # untyped, and slow to import
     size = len(flow.places)
     if len(starts) == 0:
         draws = np.random.Generator(np.random.Philox(key=[seed, 0])).normal(size=(count, size)) * spread
         starts = [np.zeros(size), *draws]
     found: list[Equilibrium] = []
     for start in starts:
-        solution = root(flow, start, jac=flow.jacobian, method="hybr", tol=1e-12)
-        residual = float(np.abs(flow(solution.x)).max())
-        scale = max(1.0, float(np.abs(solution.x).max()))
+        reached: Array = root(flow, start, jac=flow.jacobian, method="hybr", tol=1e-12).x
+        residual = float(np.abs(flow(reached)).max())
+        scale = max(1.0, float(np.abs(reached).max()))
         if not np.isfinite(residual) or residual > 1e-9 * scale:
             continue
-        state = flow.unpack(solution.x)
-        if any(np.abs(flow.pack(other.state) - solution.x).max() < _SAME * scale for other in found):
+        state = flow.unpack(reached)
+        if any(np.abs(flow.pack(other.state) - reached).max() < _SAME * scale for other in found):
             continue
-        jacobian = flow.jacobian(solution.x)
+        jacobian = flow.jacobian(reached)
         values = np.linalg.eigvals(jacobian)
         found.append(Equilibrium(state, jacobian, values[np.lexsort((-values.imag, -values.real))], residual))
     return sorted(found, key=lambda point: -point.eigenvalues.real.max())

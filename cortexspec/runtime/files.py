@@ -1,10 +1,13 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and arrays in files."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+from typing import Any, cast
+
+from cortexspec.ir.op import Array
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -20,3 +23,15 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
+    """The metadata and the arrays of a file. Raises: OSError, or ValueError for a file that is cut short or of another kind."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with cast(Any, safe_open)(str(path), framework="numpy") as file:
+            names: list[str] = list(file.keys())
+            return dict(file.metadata() or {}), {name: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None

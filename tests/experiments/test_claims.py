@@ -81,11 +81,15 @@ def test_sweeps_are_judged_on_means():
 
 
 def test_a_claim_names_the_cells_it_needs():
-    cells = needed_cells(claim("accuracy[regions = 3] > accuracy[regions = 1, variant = flat]"), {"mnist": GRID}, "mnist")
+    cells = needed_cells(
+        claim("accuracy[regions = 3] > accuracy[regions = 1, variant = flat]"), {"mnist": GRID}, "mnist"
+    )
     assert [(cell.variant, cell.point) for cell in cells] == [("base", (("regions", 3),)), ("flat", (("regions", 1),))]
 
 
-@pytest.mark.parametrize("value", ["nothing > 1", "accuracy[variant = other] > 0", "accuracy[regions = 9] > 0", "open(1) > 0"])
+@pytest.mark.parametrize(
+    "value", ["nothing > 1", "accuracy[variant = other] > 0", "accuracy[regions = 9] > 0", "open(1) > 0"]
+)
 def test_a_claim_that_cannot_be_read_says_so(value: str):
     with pytest.raises(SpecError) as caught:
         judged(value)
@@ -105,7 +109,9 @@ def test_a_result_is_found_by_what_it_is_made_from(tmp_path: Path):
     key = address({"spec": "abc", "seed": 1})
     assert key == address({"seed": 1, "spec": "abc"}) != address({"seed": 2, "spec": "abc"})
     assert store.find(key) is None
-    result = Result({"accuracy": 0.9, "bad": math.nan, "spectrum": np.array([-1 + 2j, 3])}, 1.5, history=({"loss": 2.0},))
+    result = Result(
+        {"accuracy": 0.9, "bad": math.nan, "spectrum": np.array([-1 + 2j, 3])}, 1.5, history=({"loss": 2.0},)
+    )
     store.keep(key, {"seed": 1}, result)
     found = store.find(key)
     assert found is not None and found.measures["accuracy"] == 0.9 and math.isnan(found.measures["bad"])
