@@ -23,7 +23,7 @@ import numpy as np
 from cortexspec.contracts.backend import Bound
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.ir.builder import Names
-from cortexspec.ir.module import Function, Line, Value
+from cortexspec.ir.module import Function, Line, Module, Value
 from cortexspec.ir.op import OPS, Op
 from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.size import Size
@@ -126,18 +126,18 @@ class Writer:
 
     def size(self, size: Size) -> str:
         """The size as Python text: a number, or an expression in the sizes that a call brings (the sample axis)."""
-        if size.symbols <= self.bound.sizes.keys():
-            return str(size.evaluate(self.bound.sizes))
+        bound = size.bind(self.bound.sizes)
+        if bound.fixed is not None:
+            return str(bound.fixed)
         terms: list[str] = []
-        for monomial, factor in size.terms:
-            number = factor * int(np.prod([self.bound.sizes.get(s, 1) for s in monomial]))
-            free = [self._symbol(s) for s in monomial if s not in self.bound.sizes]
-            terms.append("*".join([str(number)] * (number != 1 or not free) + free))
+        for monomial, factor in bound.terms:
+            symbols = [self._symbol(symbol) for symbol in monomial]
+            terms.append("*".join([str(factor)] * (factor != 1 or not symbols) + symbols))
         return " + ".join(terms)
 
     def fixed(self, size: Size) -> int | None:
         """The size as an integer, where it is known now."""
-        return size.evaluate(self.bound.sizes) if size.symbols <= self.bound.sizes.keys() else None
+        return size.bind(self.bound.sizes).fixed
 
     def shape(self, type_: Type, axes: Sequence[str] | None = None) -> str:
         sizes = [self.size(type_.axis(name).size) for name in (self.axes(type_) if axes is None else axes)]
@@ -261,9 +261,10 @@ class Writer:
         return "\n".join([*filter(None, head), *(_render(*line) for line in body)])
 
     def _symbol(self, symbol: str) -> str:
+        symbol, _, divisors = symbol.partition("//")
         if symbol not in self._symbols:
             self._symbols[symbol] = self.names.fresh(identifier(symbol) + "_size")
-        return self._symbols[symbol]
+        return f"({self._symbols[symbol]}//{divisors})" if divisors else self._symbols[symbol]
 
     def _symbol_lines(self) -> Iterable[tuple[str, str]]:
         for symbol, name in self._symbols.items():
@@ -476,3 +477,62 @@ def einsum_text(operands: Sequence[Sequence[str]], result: Sequence[str]) -> str
             free = [wanted, *"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"]
             letters[name] = next(letter for letter in free if letter not in letters.values())
     return ",".join("".join(letters[n] for n in axes) for axes in operands) + "->" + "".join(letters[n] for n in result)
+
+
+@dataclass(frozen=True)
+class Adjoint:
+    """How `f`, `f_forward` and `f_backward` fit together, as passes.differentiate names things.
+
+    `kept`: where each residual input of the backward function is found, ("input", i) of `f` or ("result", i) of the forward
+    function; `cotangents`: which output of `f` each cotangent belongs to; the backward function reads kept, then
+    cotangents. `gradients`: for each input of `f` its place among the gradients, or None.
+    """
+
+    name: str
+    outputs: int
+    floats: tuple[bool, ...]
+    kept: tuple[tuple[str, int], ...]
+    cotangents: tuple[int, ...]
+    gradients: tuple[int | None, ...]
+
+
+def adjoint_of(module: Module, name: str) -> Adjoint | None:
+    """The adjoint of a function, where the module has it."""
+    functions = module.functions
+    forward, backward = functions.get(f"{name}_forward"), functions.get(f"{name}_backward")
+    if name not in functions or forward is None or backward is None:
+        return None
+    function = functions[name]
+    inputs = [value.name for value in function.inputs]
+    results = list(forward.output_names)
+    kept: list[tuple[str, int]] = []
+    cotangents: list[int] = []
+    for value in backward.inputs:
+        if value.name.startswith("d:"):
+            cotangents.append(function.output_names.index(value.name[2:]))
+        elif value.name in inputs:
+            kept.append(("input", inputs.index(value.name)))
+        else:
+            kept.append(("result", results.index(value.name)))
+    given = {output: place for place, output in enumerate(backward.output_names)}
+    return Adjoint(
+        name,
+        len(function.outputs),
+        tuple(value.type.dtype == "float" for value in function.outputs),
+        tuple(kept),
+        tuple(cotangents),
+        tuple(given.get(f"grad:{path}") for path in inputs),
+    )
+
+
+def value_and_grad_of(module: Module, name: str, wrt: Sequence[str], output: str) -> str | None:
+    """The module's own function for outputs and gradients, where it has one for all of `wrt`."""
+    function = module.functions.get(f"{name}_value_and_grad")
+    if function is None or output != "loss":
+        return None
+    return function.name if all(f"grad:{path}" in function.output_names for path in wrt) else None
+
+
+def without_autograd(name: str) -> bool:
+    """Whether these are lines of an adjoint, through which no framework's autograd runs."""
+    return name.endswith(("_forward", "_backward", "_value_and_grad"))

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cortexspec.contracts.backend import Bound, Options, Recipe
-from cortexspec.contracts.program import fill_inputs
+from cortexspec.contracts.program import fill_inputs, value_and_grad_of
 from cortexspec.ir.module import Value
 from cortexspec_jax.adaptive import solve
 from cortexspec_jax.trainer import Trainer
@@ -33,6 +33,7 @@ class Circuit:
         self.bound, self.dtype = bound, np.dtype(options.dtype)
         self.table: dict[str, tuple[Callable[..., tuple[Any, ...]], list[str], list[str]]] = namespace["FUNCTIONS"]
         self._differentiable: dict[str, Callable[..., tuple[Any, ...]]] = namespace.get("DIFFERENTIABLE", {})
+        self._gradient = options.gradient
         self._jitted: dict[Any, Any] = {}
         self.running = {buffer.value.name for buffer in bound.module.buffers if buffer.role == "running"}
         self._values: dict[str, dict[str, Value]] = {
@@ -126,6 +127,10 @@ class Circuit:
         return self._jitted[key]
 
     def outputs_and_gradients(self, function: str, wrt: tuple[str, ...], output: str) -> Callable[..., Any]:
+        """A pure function (leaves, other arguments) -> (all outputs, gradients by the leaves)."""
+        whole = value_and_grad_of(self.bound.module, function, wrt, output) if self._gradient == "ir" else None
+        if whole is not None:
+            return self._own_gradients(whole, wrt)
         plain, (_, names, output_names) = self.function(function), self.table[function]
 
         def target(leaves: Tree, others: Tree) -> tuple[Any, Tree]:
@@ -135,6 +140,16 @@ class Circuit:
         def both(leaves: Tree, others: Tree) -> tuple[Tree, Tree]:
             (_, outputs), gradients = jax.value_and_grad(target, has_aux=True)(leaves, others)
             return outputs, gradients
+
+        return both
+
+    def _own_gradients(self, whole: str, wrt: tuple[str, ...]) -> Callable[..., Any]:
+        plain, names, output_names = self.table[whole]
+
+        def both(leaves: Tree, others: Tree) -> tuple[Tree, Tree]:
+            results = dict(zip(output_names, plain(*({**others, **leaves}[name] for name in names)), strict=True))
+            gradients = {name: results[f"grad:{name}"] for name in wrt}
+            return {name: value for name, value in results.items() if not name.startswith("grad:")}, gradients
 
         return both
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from cortexspec.contracts.backend import Bound, Options, Recipe
-from cortexspec.contracts.program import fill_inputs
+from cortexspec.contracts.program import fill_inputs, value_and_grad_of
 from cortexspec.ir.module import Value
 from cortexspec_torch.adaptive import solve
 from cortexspec_torch.trainer import Trainer
@@ -131,6 +131,12 @@ class Circuit(torch.nn.Module):
         self, function: str, inputs: Mapping[str, torch.Tensor], wrt: Sequence[str], output: str
     ) -> tuple[Outputs, list[torch.Tensor]]:
         """All outputs, detached, and the gradient of `output` by each of `wrt`."""
+        whole = value_and_grad_of(self.bound.module, function, wrt, output)
+        if whole is not None and self._options.gradient != "native":
+            with torch.no_grad():
+                results = self.run(whole, inputs)
+            gradients = [results.pop(f"grad:{name}") for name in wrt]
+            return {name: value for name, value in results.items() if not name.startswith("grad:")}, gradients
         leaves: dict[str, torch.Tensor] = {}
         for name in wrt:
             source = inputs[name] if name in inputs else self.parameter(name)

@@ -13,6 +13,12 @@ def power(a, b):
     return torch.where(positive, above, torch.pow(a, b.detach()))
 
 
+def apart(tensors):
+    """The tensors, none of them twice: autograd would give a repeated one the cotangent of its last place alone."""
+    seen = set()
+    return tuple(x.detach() if id(x) in seen or seen.add(id(x)) else x for x in tensors)
+
+
 def pool_matrix(size, out):
     """[out, size]: row i averages window i of adaptive pooling."""
     matrix = torch.zeros((out, size), dtype=FLOAT, device=DEVICE)
