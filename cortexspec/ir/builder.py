@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
 
 from cortexspec.diagnostics import Span
 from cortexspec.ir.module import Function, Line, Value
@@ -70,8 +69,7 @@ class Names:
         for line in function.body:
             for value in line.results:
                 self.take_value(value)
-            for field in fields(line.op):  # type: ignore[arg-type]
-                inside = getattr(line.op, field.name)
+            for inside in line.op.attributes().values():
                 if isinstance(inside, Function):
                     self.take_function(inside)
                 elif isinstance(inside, Axis):

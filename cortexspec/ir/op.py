@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -56,6 +56,11 @@ class Op:
     name: ClassVar[str]
     # Whether a save policy may keep the result for the reverse pass (gathers, renames, comparisons are always redone).
     saved: ClassVar[bool] = True
+
+    def attributes(self) -> dict[str, Any]:
+        """The fields by name."""
+        entry: Any = self
+        return {field.name: getattr(self, field.name) for field in fields(entry)}
 
     def rule(self, *operands: Any, **_: Any) -> tuple[Type, ...]:  # each op names its own operands
         raise NotImplementedError

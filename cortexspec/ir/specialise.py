@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from cortexspec.ir.module import Function, Line, Value
@@ -38,10 +38,11 @@ def _type(type_: Type, sizes: Mapping[str, int]) -> Type:
 
 
 def _op(op: Op, sizes: Mapping[str, int]) -> Op:
-    found: dict[str, Any] = {field.name: getattr(op, field.name) for field in fields(op)}  # type: ignore[arg-type]
+    found = op.attributes()
     new = {name: _attribute(value, sizes) for name, value in found.items()}
     changed = {name: value for name, value in new.items() if value is not found[name]}
-    return replace(op, **changed) if changed else op  # type: ignore[type-var]
+    entry: Any = op
+    return replace(entry, **changed) if changed else op
 
 
 def _attribute(value: Any, sizes: Mapping[str, int]) -> Any:

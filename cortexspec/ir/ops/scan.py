@@ -54,7 +54,15 @@ class Scan(Op):
 
     def rule(self, *operands: Type) -> tuple[Type, ...]:
         wanted = [value.type for value in self.body.inputs]
+        counts = (len(wanted), len(self.body.outputs))
+        if (
+            counts != (self.consts + self.carry + self.xs, self.carry + self.stack + self.sum)
+            or len(operands) != counts[0]
+        ):
+            raise RuleError("CS601", f"scan counts other operands or results than its body has: {counts}")
         for place, (type_, inside) in enumerate(zip(operands, wanted, strict=True)):
+            if place >= self.consts + self.carry and inside.has(self.over.name):
+                raise RuleError("CS601", f"the body of a scan along `{self.over.name}` reads that axis", operand=place)
             outside = inside.with_axes((*inside.axes, self.over)) if place >= self.consts + self.carry else inside
             if type_ != outside:
                 raise RuleError("CS601", f"scan operand {place} is {type_}, its body wants {outside}", operand=place)
@@ -62,6 +70,9 @@ class Scan(Op):
         carried = wanted[self.consts : self.consts + self.carry]
         if outputs[: self.carry] != carried:
             raise RuleError("CS601", f"scan body returns a carry of {outputs[: self.carry]}, it was given {carried}")
+        for value in self.body.outputs[self.carry : self.carry + self.stack]:
+            if value.type.has(self.over.name):
+                raise RuleError("CS601", f"scan stacks %{value.name} along `{self.over.name}`, an axis that it has")
         stacked = [t.with_axes((*t.axes, self.over)) for t in outputs[self.carry : self.carry + self.stack]]
         return (*carried, *stacked, *outputs[self.carry + self.stack :])
 
