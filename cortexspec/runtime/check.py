@@ -65,12 +65,13 @@ def check_file(path: str | Path) -> Checked:
     for item in reading.spec.items if reading.spec else ():
         if isinstance(item, Template) and item.kind == "circuit":
             assert reading.spec is not None
-            model, found = elaborate(reading.spec, item.name, placeholders(item), sources=reading.used)
+            given = {argument.name: argument.value for argument in placeholders(item)}
+            model, found = elaborate(reading.spec, item.name, given, sources=reading.used)
             diagnostics += found
             if model is not None:
                 models[item.name] = model
     # A mistake in a neuron is found once for every circuit that has one: it is said once.
-    said = {(each.code, each.span, each.message): each for each in reversed(diagnostics)}
+    said = {(each.code, each.span or each.message): each for each in reversed(diagnostics)}
     return Checked(reading, tuple(in_reading_order(said.values())), models)
 
 
