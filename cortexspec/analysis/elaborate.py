@@ -64,7 +64,7 @@ def library_of(spec: Spec, sources: Mapping[str, Spec], report: Report) -> Libra
         for name in item.names if isinstance(item, Use) else ():
             if name in missing:
                 message = f"the plugin `{name}` is not installed: what it brings is not judged"
-                report.warn("CS903", message, item.span, help=f"install it, or leave out `use {name}`")
+                report.warn("CS904", message, item.span, help=f"install it, or leave out `use {name}`")
     library = Library(missing_plugins=missing, uses=uses).with_templates(templates)
     folded = {name: fold_own_edits(template, library, report) for name, template in templates.items()}
     return library.with_templates(folded)
@@ -81,7 +81,7 @@ def _items(spec: Spec, sources: Mapping[str, Spec], report: Report, seen: tuple[
             inner = _items(sources[item.file], sources, report, (*seen, item.file))
             yield from (one for one in inner if isinstance(one, Template))
         else:
-            report.add("CS901", f'the file "{item.file}" is not there', item.span)
+            report.add("CS905", f'the file "{item.file}" is not there', item.span)
 
 
 def _circuit(library: Library, name: str | None, report: Report) -> Template | None:

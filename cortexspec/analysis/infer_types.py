@@ -24,7 +24,7 @@ from cortexspec.analysis.scope import (
     ProjectionHere,
 )
 from cortexspec.contracts.operand import Array, Operand
-from cortexspec.contracts.plugin import Keys, PartContext, PartParameter
+from cortexspec.contracts.plugin import FunctionEntry, Keys, PartContext, PartParameter
 from cortexspec.contracts.translate import (
     Drawn,
     Shape,
@@ -166,6 +166,8 @@ class Typing:
     def defined(self, declared: Declared) -> Typed | None:
         """`let`, `output r = e`, template arguments: the type is the value's, in the unit that is written, if one is."""
         assert declared.value is not None
+        if _is_data(declared.value):
+            return self.from_file(declared)
         found = self.expression(declared.value, declared.reads_in, declared if declared.value_body is None else None)
         if found is None:
             return None
@@ -186,6 +188,17 @@ class Typing:
         axes = self.order(declared.body, operand)
         shown = declared.unit or _unit_shown(declared.value, operand.type.unit)
         return Typed(operand.type, axes, resolved, literal=operand.literal, unit_shown=shown)
+
+    def from_file(self, declared: Declared) -> Typed | None:
+        """`let M[a, b] : unit = data(...)`: the declaration says what is in the file."""
+        assert declared.value is not None
+        own = self.expander.axes(declared.axes, declared.body, declared.path)
+        unit = self.unit(declared.unit, declared.span) if declared.unit else DIMENSIONLESS
+        resolved = self.resolve(declared.value, declared.reads_in)
+        if own is None or unit is None or resolved is None:
+            return None
+        axes = (*declared.body.instance, *own)
+        return Typed(Type(axes, "float", unit), _names(axes), resolved, unit_shown=declared.unit)
 
     def order(self, body: Body, operand: Operand) -> tuple[str, ...]:
         """Instance, neuron, then own axes as they are written."""
@@ -244,6 +257,8 @@ class Typing:
             return (base.type.unit / self.time_unit**declared.order if base is not None else None), declared.span
         if declared.body.kind == "synapse" and declared.kind == "input":
             return self.arriving_unit(declared), declared.span
+        if declared.default is not None and _is_data(declared.default):
+            return DIMENSIONLESS, declared.span
         if declared.default is not None:
             found = self.expression(declared.default, declared.body)
             if found is None or found[1].type.dtype == "bool":
@@ -257,6 +272,9 @@ class Typing:
         """The value resolved and fitted to the type; None where there is none, _WRONG after a mistake."""
         if declared.value is None:
             return None
+        if _is_data(declared.value):
+            resolved = self.resolve(declared.value, declared.reads_in)
+            return (resolved, Operand(Value("data", type_), _names(axes))) if resolved is not None else _WRONG
         found = self.expression(declared.value, declared.reads_in)
         if found is None:
             return _WRONG
@@ -451,14 +469,16 @@ class Typing:
             return None
         resolved, operand = found
         unit = unit or operand.type.unit
-        allowed = (*around, *axes.all_targets, *axes.all_sources, *each)
+        operand = self.edge_by_edge(operand, projection, axes)
+        edge = tuple(axis for axis in operand.type.axes if axis.role == "edge")
+        allowed = (*around, *axes.all_targets, *axes.all_sources, *each, *edge)
         wanted = Type(tuple({axis.name: axis for axis in allowed}.values()), "float", unit)
         operand = self.own_names(operand, axes)
         fitted = self.fitted(operand, wanted, _names(wanted.axes), declared.value.span)
         if fitted is None:
             return None
         has = fitted.type.names
-        kept = tuple(axis for axis in (*around, *axes.all_targets, *axes.all_sources, *each) if axis.name in has)
+        kept = tuple(axis for axis in allowed if axis.name in has)
         if declared.trainable or declared.draw is not None or declared.kind == "state":
             kept = each
         kept = tuple({axis.name: axis for axis in kept}.values())
@@ -467,6 +487,15 @@ class Typing:
             Type(kept, unit=unit), _names(kept), resolved, draw if isinstance(draw, tree.Expression) else None,
             self.constraint_of(declared), unit_shown=self.shown(declared, unit),
         )  # fmt: skip
+
+    def edge_by_edge(self, operand: Operand, projection: ProjectionHere, axes: ProjectionAxes) -> Operand:
+        """A list of values of its own is one value a connection, in the order of the connections."""
+        known = {axis.name for axis in (*axes.source, *axes.target, *axes.all_sources, *axes.all_targets)}
+        if len(operand.axes) != 1 or operand.anonymous or operand.axes[0] in known:
+            return operand
+        edge = Axis(f"{projection.path}.edge", Size.symbol(f"{projection.path}.edges"), "edge")
+        type_ = operand.type.with_axes((*operand.around, edge))
+        return Operand(Value(operand.value.name, type_), (edge.name,))
 
     def own_names(self, operand: Operand, axes: ProjectionAxes) -> Operand:
         """In a weight, a value over the target's own axis runs along the target."""
@@ -760,7 +789,7 @@ class BodyScope:
 
     def __init__(self, typing: Typing, body: Body, axes: Sequence[Axis] = ()):
         self.typing, self.body, self.axes = typing, body, axes
-        self.functions = typing.library.functions
+        self.functions = {**typing.library.functions, "data": _DATA}
         self.distributions = typing.library.distributions
         self.sizes: Mapping[str, int] = typing.expander.sizes
 
@@ -841,6 +870,12 @@ class BodyScope:
         self.typing.report.put(diagnostic)
 
 
+def _data(build: Builder, arguments: Sequence[Operand], settings: Mapping[str, Any]) -> Operand:
+    """Inside an expression a file's array has the shape of what it meets."""
+    return Operand(Value(build.names.fresh("data"), Type()))
+
+
+_DATA = FunctionEntry("data", _data, (0, 0), static=("file", "key"))
 _WRONG = object()
 
 
@@ -869,6 +904,10 @@ def _targeted(build: Builder, operand: Operand, axes: Sequence[Axis]) -> Operand
             value = write.rename(build, operand.value, {axis.name: f"{axis.name}_target"})
             operand = replace(operand, value=value, axes=tuple(f"{n}_target" if n == axis.name else n for n in operand.axes))
     return operand
+
+
+def _is_data(node: tree.Expression) -> bool:
+    return isinstance(node, tree.Call) and isinstance(node.function, tree.Name) and node.function.name == "data"
 
 
 def _shapeless(node: tree.Expression | None) -> bool:

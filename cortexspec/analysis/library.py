@@ -29,7 +29,7 @@ def _none() -> Mapping[str, Any]:
 class Library:
     """`missing_plugins` are those that a spec uses and that nobody installed: what might be theirs is not judged."""
 
-    functions: Mapping[str, FunctionEntry] = field(default_factory=lambda: library.functions)
+    functions: Mapping[str, FunctionEntry] = field(default_factory=lambda: {**library.functions, **library.signatures})
     distributions: Mapping[str, DistributionEntry] = field(default_factory=lambda: library.distributions)
     parts: Mapping[str, PartEntry] = field(default_factory=lambda: library.parts)
     constraints: Mapping[str, ConstraintEntry] = field(default_factory=lambda: library.constraints)

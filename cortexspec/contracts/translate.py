@@ -168,7 +168,7 @@ def fit(build: Builder, operand: Operand, type_: Type, axes: Sequence[str] | Non
         mate = next((name for name in both if type_.has(name) and not operand.type.has(name)), "")
         if not mate and place >= 0 and len(operand.axes) == len(written) and written[place] not in operand.type.names:
             mate = written[place]
-        if not mate or type_.axis(mate).size != axis.size:
+        if not mate or not _may_be_equal(type_.axis(mate).size, axis.size):
             raise RuleError(
                 "CS501",
                 f"the value has the axis `{axis.name}`, which is not one of [{', '.join(written)}]",
@@ -177,6 +177,11 @@ def fit(build: Builder, operand: Operand, type_: Type, axes: Sequence[str] | Non
             )
         operand = _rename(build, operand, axis.name, type_.axis(mate))
     return replace(operand, axes=tuple(name for name in written if operand.type.has(name)))
+
+
+def _may_be_equal(a: Size, b: Size) -> bool:
+    """A number and a size that is bound later are compared when it is bound."""
+    return a == b or (a.fixed is None) != (b.fixed is None)
 
 
 class _Stop(Exception):
@@ -600,11 +605,31 @@ def meet(build: Builder, *operands: Operand) -> tuple[Operand, ...]:
             )
     matrix = {name for o in operands for name in o.type.names if name.endswith("_target")}
     operands = tuple(_as_target(build, o, matrix) for o in operands)
+    _require_nested(operands)
     if len({o.type.dtype for o in operands} & {"int", "float"}) == 2:
         operands = tuple(
             replace(o, value=write.cast(build, o.value, "float")) if o.type.dtype == "int" else o for o in operands
         )
     return operands
+
+
+def _require_nested(operands: Sequence[Operand]) -> None:
+    """Elementwise, what one operand has along its written axes the other has too: no product of all with all by accident.
+
+    Raises: RuleError CS501.
+    """
+    widest = max(operands, key=lambda o: len(o.axes))
+    for place, operand in enumerate(operands):
+        foreign = [name for name in operand.axes if not widest.type.has(name)]
+        if foreign:
+            first, second = (widest, operand) if operands.index(widest) < place else (operand, widest)
+            culprit = place if operand is second else operands.index(widest)
+            raise RuleError(
+                "CS501",
+                f"arrays over [{', '.join(first.axes)}] and [{', '.join(second.axes)}] do not lie along each other",
+                label=f"expected [{', '.join(first.axes)}], found [{', '.join(second.axes)}]",
+                operand=culprit,
+            )
 
 
 def _placed(place: int, make: Callable[[], Operand]) -> Operand:

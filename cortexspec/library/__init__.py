@@ -6,9 +6,12 @@ from cortexspec.library.connection_rules import CONNECTION_RULES, ConnectionRule
 from cortexspec.library.constraints import CONSTRAINTS
 from cortexspec.library.distributions import DISTRIBUTIONS
 from cortexspec.library.functions import FUNCTIONS
+from cortexspec.library.later import LATER, SIGNATURES
 from cortexspec.library.parts import PARTS
 
-functions = MappingProxyType({entry.name: entry for entry in FUNCTIONS})
+functions = MappingProxyType({entry.name: entry for entry in (*LATER, *FUNCTIONS)})
+# The types of functions that do not lower yet, for analysis.
+signatures = MappingProxyType({entry.name: entry for entry in SIGNATURES if functions[entry.name] in LATER})
 parts = MappingProxyType({entry.name: entry for entry in PARTS})
 distributions = MappingProxyType({entry.name: entry for entry in DISTRIBUTIONS})
 constraints = MappingProxyType({entry.name: entry for entry in CONSTRAINTS})
@@ -17,4 +20,4 @@ connection_rules = MappingProxyType({entry.name: entry for entry in CONNECTION_R
 # What `use NAME` brings where NAME is no plugin: the names that need it.
 groups = MappingProxyType({"vision": ("conv2d", "depthwise", "dense", "batch_norm", "dropout", "adaptive_pool")})
 
-__all__ = ["ConnectionRule", "connection_rules", "constraints", "distributions", "functions", "groups", "parts"]
+__all__ = ["ConnectionRule", "connection_rules", "constraints", "distributions", "functions", "groups", "parts", "signatures"]

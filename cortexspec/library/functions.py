@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -184,9 +185,23 @@ def _reshape(build: Builder, arguments: Operands, settings: Settings) -> Operand
     """The same elements in written order along new axes."""
     flat = _flatten(build, arguments, settings)
     sizes = settings["shape"] if isinstance(settings["shape"], tuple) else (settings["shape"],)
-    axes = [build.axis("axis", int(size)) for size in sizes]
+    whole = flat.type.axis(flat.axes[0]).size
+    axes = [build.axis("axis", size) for size in _shares(whole, [int(size) for size in sizes])]
     value = write.split(build, flat.value, flat.axes[0], axes)
     return Operand(value, tuple(axis.name for axis in axes))
+
+
+def _shares(whole: Size, sizes: Sequence[int]) -> list[Size]:
+    """The sizes of the axes that an axis is split into; where the whole is bound later, so is the one that takes the rest."""
+    known = [Size.of(size) for size in sizes]
+    if whole.fixed is not None:
+        return known
+    for place, size in enumerate(sizes):
+        others = math.prod(sizes) // size if size else 0
+        if others and all(factor % others == 0 for _, factor in whole.terms):
+            known[place] = Size(tuple((monomial, factor // others) for monomial, factor in whole.terms))
+            break
+    return known
 
 
 def _transpose(build: Builder, arguments: Operands, settings: Settings) -> Operand:

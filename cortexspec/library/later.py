@@ -1,0 +1,126 @@
+"""Functions of the language that are typed but not lowered yet: each has its unit and axes, so that specs with it are judged.
+
+`LATER` are the entries that lowering meets: they say CS700 at their place. `SIGNATURES` are those that analysis reads:
+they give the type and write nothing. A function that lowers moves from here to `functions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from cortexspec.contracts.operand import Operand
+from cortexspec.contracts.plugin import FunctionEntry
+from cortexspec.ir.builder import Builder
+from cortexspec.ir.module import Value
+from cortexspec.ir.size import Size
+from cortexspec.ir.types import Axis, RuleError, Type, require_pure
+from cortexspec.units import DIMENSIONLESS, Unit, unit_of
+
+Settings = Mapping[str, Any]
+Signature = Callable[[Builder, Sequence[Operand], Settings], Operand]
+
+
+def _typed(build: Builder, x: Operand, unit: Unit | None = None, without: Sequence[str] = ()) -> Operand:
+    """An operand like x, in another unit or without some axes."""
+    axes = x.type.without(without)
+    type_ = Type(axes, "float", x.type.unit if unit is None else unit)
+    written = tuple(name for name in x.axes if name not in without)
+    return Operand(Value(build.names.fresh("later"), type_), written, anonymous=x.anonymous and bool(written))
+
+
+def _like(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
+    return _typed(build, arguments[0])
+
+
+def _pure(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
+    require_pure(arguments[0].type, "this function")
+    return _typed(build, arguments[0])
+
+
+def _over_time(unit: Unit | None) -> Signature:
+    """Takes the time axis, or the axes `over`."""
+
+    def signature(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
+        return _typed(build, arguments[0], unit, settings.get("over") or ("time",))
+
+    return signature
+
+
+def _reduction(unit: Unit | None = None) -> Signature:
+    def signature(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
+        return _typed(build, arguments[0], unit, settings["over"])
+
+    return signature
+
+
+def _matrix(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
+    if len(arguments[0].axes) != 2:
+        raise RuleError("CS501", "a matrix [target, source] is wanted here", operand=0)
+    return _typed(build, arguments[0])
+
+
+def _eigenvalues(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
+    matrix = _matrix(build, arguments, settings)
+    return _typed(build, matrix, without=matrix.axes[1:])
+
+
+def _jacobian(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
+    rows = [build.axis(name, Size.symbol("states")) for name in ("state_target", "state_source")]
+    unit = settings.get("rate", DIMENSIONLESS)
+    value = Value(build.names.fresh("jacobian"), Type(tuple(rows), "float", unit))
+    return Operand(value, tuple(axis.name for axis in rows))
+
+
+def _places(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
+    """`grid_of(n)`: n places of a cubic grid, in steps of the grid."""
+    count = settings["count"]
+    axes = (build.axis("place", int(count)), Axis(build.axis("xyz", 3).name, Size.of(3)))
+    return Operand(Value(build.names.fresh("grid"), Type(axes)), tuple(axis.name for axis in axes))
+
+
+def _harmonic(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
+    return _typed(build, arguments[0], without=arguments[0].axes)
+
+
+def _per_time(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
+    """A frequency of a recording: one a step where time is a number."""
+    steps = settings.get("time_unit", unit_of("ms"))
+    return _typed(build, arguments[0], DIMENSIONLESS / steps, settings.get("over") or ("time",))
+
+
+_REDUCE = ("over", "by")
+_TABLE: tuple[tuple[str, Signature, tuple[int, int | None], tuple[str, ...], tuple[str, ...], str], ...] = (
+    ("sort", _like, (1, 1), ("descending",), (), "the elements in rising order"),
+    ("shuffled", _like, (1, 1), ("over", "together"), (), "the elements in a drawn order"),
+    ("redrawn", _like, (1, 1), (), (), "drawn anew from the elements' own distribution"),
+    ("spectral_radius", _matrix, (1, 2), (), (), "the matrix scaled to a spectral radius"),
+    ("grid_of", _places, (0, 0), (), ("count",), "n places on a cubic grid"),
+    ("bessel_i0", _pure, (1, 1), (), (), "the modified Bessel function of order 0"),
+    ("rate", _over_time(None), (1, 1), ("over",), (), "the mean of a spike train over time"),
+    ("cv_isi", _over_time(DIMENSIONLESS), (1, 1), ("over",), (), "the coefficient of variation of the intervals between spikes"),
+    ("fano", _over_time(DIMENSIONLESS), (1, 1), ("over", "bin"), (), "variance over mean of counts in bins"),
+    ("peak_frequency", _per_time, (1, 1), ("over",), (), "where the power spectrum is largest"),
+    ("median", _reduction(), (1, 1), _REDUCE, (), "the middle value"),
+    ("selectivity", _over_time(DIMENSIONLESS), (1, 1), ("over",), (), "the length of the mean vector over directions"),
+    ("harmonic", _harmonic, (2, 2), ("feature",), (), "a Fourier component over a feature"),
+    ("running_mean", _harmonic, (1, 1), (), (), "the mean over the last epoch of training, noise on"),
+    ("eigenvalues", _eigenvalues, (1, 1), (), (), "the eigenvalues of a matrix"),
+    ("jacobian", _jacobian, (0, 0), (), (), "the derivative of the vector field at rest"),
+    ("real", _like, (1, 1), (), (), "the real part"),
+    ("imag", _like, (1, 1), (), (), "the imaginary part"),
+)
+
+
+def _not_yet(name: str) -> Signature:
+    def write(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
+        raise RuleError("CS700", f"`{name}` is not supported here yet")
+
+    return write
+
+
+SIGNATURES: tuple[FunctionEntry, ...] = tuple(
+    FunctionEntry(name, signature, arity, settings, static, doc) for name, signature, arity, settings, static, doc in _TABLE
+)
+LATER: tuple[FunctionEntry, ...] = tuple(replace(entry, write=_not_yet(entry.name)) for entry in SIGNATURES)
