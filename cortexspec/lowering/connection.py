@@ -23,7 +23,7 @@ def port(frame: Frame, path: str) -> Operand:
     arriving = [projection for projection in frame.model.projections if projection.target == path]
     if not arriving:
         if variable.value is None:
-            raise frame.stop("CS502", f"nothing is connected to `{path}`, and it has no default", variable.span)
+            raise frame.stop("CS503", f"nothing is connected to `{path}`, and it has no default", variable.span)
         return frame.translated(variable, variable.value)
     total: Value | None = None
     for projection in arriving:

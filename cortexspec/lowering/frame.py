@@ -40,6 +40,7 @@ class Plan:
     declared: Declarations
     report: Report
     training: bool = False
+    stimuli: Mapping[str, Expression] = field(default_factory=dict[str, Expression])
     functions: Mapping[str, FunctionEntry] = field(default_factory=lambda: library.functions)
     distributions: Mapping[str, DistributionEntry] = field(default_factory=lambda: library.distributions)
 
@@ -79,7 +80,7 @@ class Frame:
         if path in self.known:
             return self.known[path]
         if path in self.open:
-            raise self.stop("CS502", f"`{path}` depends on itself within a step", self.span_of(path))
+            raise self.stop("CS508", f"`{path}` depends on itself within a step", self.span_of(path))
         self.open.append(path)
         before, self.build.span = self.build.span, self.span_of(path) or self.build.span
         try:
@@ -109,7 +110,7 @@ class Frame:
         if variable.kind == "state":
             return self.state(variable)
         if path in self.declared.inputs:
-            return self.whole(variable, self.input(self.declared.inputs[path].value))
+            return self.outer(variable)
         if variable.kind == "input":
             if self.port is None:
                 raise self.stop("CS700", f"reading the input `{path}` here is not supported yet", variable.span)
@@ -129,8 +130,24 @@ class Frame:
         if self.phase == "init" and self.state_start is not None:
             return self.state_start(self, path)
         if self.phase not in ("step", "output"):
-            raise self.stop("CS502", f"the state `{path}` is not known here", variable.span)
+            raise self.stop("CS700", f"reading the state `{path}` here is not supported yet", variable.span)
         return self.whole(variable, self.input(self.declared.states[path].value))
+
+    def outer(self, variable: Variable) -> Operand:
+        """An input of the circuit, or the stimulus that takes its place; in the stimulus the name is what comes in."""
+        path, come_in = variable.path, self.input(self.declared.inputs[variable.path].value)
+        stimulus = self.plan.stimuli.get(path)
+        if stimulus is None or f"stimulus {path}" in self.open:
+            return self.whole(variable, come_in)
+        self.open.remove(path)
+        self.open.append(f"stimulus {path}")
+        try:
+            self.known[path] = self.whole(variable, come_in)
+            return self.translated(variable, stimulus)
+        finally:
+            self.open.remove(f"stimulus {path}")
+            self.open.append(path)
+            del self.known[path]
 
     def natural(self, path: str) -> Value:
         """A parameter's natural value from the raw one."""
@@ -149,7 +166,7 @@ class Frame:
     def translated(self, variable: Variable, expression: Expression | None) -> Operand:
         """The value of an expression, as the variable declares it."""
         if expression is None:
-            raise self.stop("CS502", f"`{variable.path}` has no value", variable.span)
+            raise self.stop("CS301", f"`{variable.path}` has no value", variable.span)
         scope = Here(self, variable.around, variable)
         operand = translate(expression, scope, self.build)
         if operand is None:

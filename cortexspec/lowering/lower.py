@@ -6,7 +6,7 @@ batched array along its instance axis, so the number of operations does not depe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -14,7 +14,8 @@ from cortexspec.analysis.model import Model, Start, Variable
 from cortexspec.contracts.operand import Operand
 from cortexspec.contracts.translate import fit, translate
 from cortexspec.diagnostics import Diagnostic
-from cortexspec.ir.module import Function, Layout, Module, Value
+from cortexspec.expressions.tree import Expression
+from cortexspec.ir.module import Function, Input, Layout, Module, Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, RuleError
@@ -26,10 +27,18 @@ from cortexspec.lowering.frame import Frame, Here, Plan, Report, Unwritten, guar
 from cortexspec.lowering.unsupported import unsupported
 
 
-def lower(model: Model, report: Report, *, training: bool = False, streams: Iterable[str] = ()) -> Module | None:
+def lower(
+    model: Model,
+    report: Report,
+    *,
+    training: bool = False,
+    streams: Iterable[str] = (),
+    stimuli: Mapping[str, Expression] | None = None,
+) -> Module | None:
     """The module of a circuit; None after a mistake, which `report` was told.
 
-    `training`: batch norm and dropout as they are while training. `streams`: inputs with one frame a step.
+    `training`: batch norm and dropout as they are while training. `streams`: inputs with one frame a step. `stimuli`: what
+    takes the place of an input, as an expression that may read the input.
     """
     found = list(unsupported(model))
     for diagnostic in found:
@@ -42,7 +51,7 @@ def lower(model: Model, report: Report, *, training: bool = False, streams: Iter
         failed.append(True)
         report(diagnostic)
 
-    plan = Plan(model, Declarations.of(model, streams), told, training)
+    plan = Plan(model, Declarations.of(model, streams), told, training, stimuli or {})
     functions = [
         parameters.start(plan),
         parameters.unconstrain(plan),
@@ -54,6 +63,7 @@ def lower(model: Model, report: Report, *, training: bool = False, streams: Iter
         output(plan),
         penalty(plan),
     ]
+    inputs = tuple(_with_default(plan, entry) for entry in plan.declared.inputs.values())
     if failed:
         return None
     declared = plan.declared
@@ -62,11 +72,23 @@ def lower(model: Model, report: Report, *, training: bool = False, streams: Iter
         tuple(declared.params.values()),
         tuple(declared.buffers.values()),
         tuple(declared.states.values()),
-        tuple(declared.inputs.values()),
+        inputs,
         MappingProxyType({function.name: function for function in functions if function is not None}),
         Layout(("trial",)),
         MappingProxyType(dict(model.sizes)),
     )
+
+
+def _with_default(plan: Plan, entry: Input) -> Input:
+    """The input with the number that stands in where nothing is given."""
+    variable = plan.model.variables[entry.value.name]
+    if variable.value is None:
+        return entry
+    with guarded():
+        literal = Frame(plan, "start").translated(variable, variable.value).literal
+        if literal is not None and literal.ndim == 0:
+            return replace(entry, default=float(literal))
+    return entry
 
 
 def init(plan: Plan) -> Function:

@@ -30,7 +30,7 @@ def derivative(plan: Plan, shown: bool) -> Function | None:
             for order in range(equation.order):
                 with guarded():
                     path = equation.state + "'" * order
-                    outputs[path] = frame.read(path + "'").value
+                    outputs[path] = frame.spread(path, frame.read(path + "'"))
     if shown:
         outputs |= seen(frame)
     return frame.function("derivative", outputs)
@@ -95,7 +95,7 @@ def _solved(frame: Frame, population: Population, equation: Equation, path: str)
         numerator, denominator = solve(equation.left, equation.right, is_target)
     except NotLinear as error:
         message = f"the equation of `{equation.state}` is not linear in its highest derivative"
-        raise frame.stop("CS503", message, error.span or equation.span) from None
+        raise frame.stop("CS509", message, error.span or equation.span) from None
     variable = frame.model.variables[equation.state]
     slope = slope_type(frame, variable, equation.order)
     scope = Here(frame, _around(population, variable), variable)

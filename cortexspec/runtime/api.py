@@ -1,0 +1,155 @@
+"""The public face: load or parse a spec, compile a circuit, save and restore what was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from cortexspec.contracts.backend import Options, PassStep
+from cortexspec.diagnostics import SpecError
+from cortexspec.language.parse import parse_spec
+from cortexspec.runtime.compile import FIXED_STEP, Source, elaborated
+from cortexspec.runtime.quantities import Quantity, coherent
+from cortexspec.runtime.read import read_file
+from cortexspec.runtime.registry import load_backend
+from cortexspec.runtime.simulation import Settings, Simulation
+from cortexspec.schema.spec import Spec
+
+# Where a loaded Spec came from, so that its mistakes can be shown with their lines. A Spec made in Python has no text.
+_SOURCES: dict[int, tuple[Spec, Source]] = {}
+
+
+def load(path: str | Path) -> Spec:
+    """A spec from a .cortex, .yaml or .json file, or the `model.cortex` of a folder. Raises: SpecError with every mistake."""
+    reading = read_file(path)
+    spec = reading.require()
+    _SOURCES[id(spec)] = (spec, Source(spec, reading.sources, reading.used))
+    return spec
+
+
+def parse(text: str, source: str = "<text>") -> Spec:
+    """A spec from text. Raises: SpecError with every mistake."""
+    spec, found = parse_spec(text, source)
+    if spec is None or any(one.severity == "error" for one in found):
+        raise SpecError(found, {source: text})
+    _SOURCES[id(spec)] = (spec, Source(spec, {source: text}))
+    return spec
+
+
+def source_of(spec: Spec | str | Path) -> Source:
+    """The spec with its texts; a path is loaded."""
+    if not isinstance(spec, Spec):
+        spec = load(spec)
+    known = _SOURCES.get(id(spec))
+    return known[1] if known is not None and known[0] is spec else Source(spec)
+
+
+def compile(  # noqa: A001
+    spec: Spec | str | Path,
+    circuit: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    experiment: str | None = None,
+    variant: str | None = None,
+    backend: str = "interpreter",
+    dtype: Literal["float32", "float64"] = "float32",
+    solver: str = "euler",
+    dt: Quantity | None = None,
+    duration: Quantity | None = None,
+    seed: int = 0,
+    gradient: Literal["auto", "native", "ir"] = "auto",
+    pipeline: Sequence[PassStep] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    device: str = "cpu",
+    math: Literal["fast", "exact"] = "fast",
+    torch_compile: bool = False,
+    rtol: float = 1e-6,
+    atol: float = 1e-9,
+) -> Simulation:
+    """A circuit of a spec as a simulation that runs and trains.
+
+    `arguments` are the circuit's template arguments. `dt` and `duration` are quantities such as "0.1 ms". `shapes` are those of
+    inputs whose size only the data tell: `{"image": (1, 28, 28)}`. `pipeline` overrides the backend's passes.
+    Raises: SpecError with every mistake of the spec; CS802 where the backend is not installed.
+    """
+    source = source_of(spec)
+    engine = load_backend(backend)
+    model = elaborated(source, circuit, arguments or {}, experiment, variant)
+    _check_solver(solver, engine.adaptive_solvers)
+    unit = model.time_unit
+    settings = Settings(
+        backend=backend,
+        options=Options(dtype, device, torch_compile, gradient, math),
+        solver=solver,
+        dt=coherent(dt, unit, "dt") if dt is not None else None,
+        duration=coherent(duration, unit, "the duration") if duration is not None else None,
+        seed=seed,
+        pipeline=pipeline,
+        sizes=_sizes(model, shapes or {}),
+        rtol=rtol,
+        atol=atol,
+    )
+    provenance = {"spec": next(iter(source.sources), "")}
+    return Simulation(model, engine, settings, sources=source.sources, provenance=provenance)
+
+
+def _check_solver(solver: str, adaptive: Sequence[str]) -> None:
+    """Raises: SpecError CS711 naming what there is."""
+    from difflib import get_close_matches
+
+    from cortexspec.diagnostics import Diagnostic
+
+    known = (*FIXED_STEP, *adaptive)
+    if solver not in known:
+        near = get_close_matches(solver, known, 1)
+        help = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(known)}"
+        raise SpecError([Diagnostic("CS711", f"there is no solver `{solver}`", help=help)])
+
+
+def _sizes(model: Any, shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    """Size symbols of inputs from their shapes. Raises: SpecError CS301, CS501."""
+    from cortexspec.diagnostics import Diagnostic
+    from cortexspec.ir.size import Size
+
+    found: dict[str, int] = {}
+    for name, shape in shapes.items():
+        if name not in model.inputs:
+            known = ", ".join(f"`{one}`" for one in model.inputs)
+            raise SpecError([Diagnostic("CS301", f"the circuit has no input `{name}`", help=f"its inputs: {known}")])
+        variable = model.variables[name]
+        written = variable.axes_written
+        if len(written) != len(shape):
+            message = f"the input `{name}` has {len(written)} axes, its shape is given as {tuple(shape)}"
+            raise SpecError([Diagnostic("CS501", message)])
+        for axis, length in zip(written, shape, strict=True):
+            size = variable.type.axis(axis).size
+            if len(size.symbols) == 1 and size == Size.symbol(next(iter(size.symbols))):
+                found[next(iter(size.symbols))] = int(length)
+            elif size.fixed is not None and size.fixed != length:
+                message = f"the axis `{axis}` of `{name}` has {size.fixed} elements, its shape is given as {tuple(shape)}"
+                raise SpecError([Diagnostic("CS501", message)])
+    return found
+
+
+def save(simulation: Simulation, path: str | Path) -> None:
+    """Parameters and buffers as a safetensors file that any backend loads, bound to the circuit. Written whole or not at all."""
+    from cortexspec.runtime.checkpoint import write_checkpoint
+
+    write_checkpoint(
+        Path(path), simulation.identity, simulation.circuit, simulation.parameters(), simulation.buffers()
+    )
+
+
+def restore(simulation: Simulation, path: str | Path) -> Simulation:
+    """Loads a checkpoint into a simulation of the same circuit, whatever its backend; gives the simulation.
+
+    Raises: SpecError CS901 where the file is not there, CS914 where it is cut short or of another circuit.
+    """
+    from cortexspec.runtime.checkpoint import read_checkpoint
+
+    shapes = {name: array.shape for name, array in simulation.parameters().items()}
+    parameters, buffers = read_checkpoint(Path(path), simulation.identity, simulation.circuit, shapes)
+    simulation.set_parameters(parameters)
+    simulation.set_buffers(buffers)
+    return simulation

@@ -1,0 +1,186 @@
+"""From a Spec to a program, stage by stage. Each stage is a function of its own, so that each can be shown."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any
+
+from cortexspec.analysis.elaborate import elaborate
+from cortexspec.analysis.model import Model
+from cortexspec.diagnostics import Diagnostic, SpecError
+from cortexspec.expressions.tree import Expression
+from cortexspec.ir.module import Function, Line, Module, Value
+from cortexspec.ir.ops.constant import Const
+from cortexspec.lowering import lower
+from cortexspec.lowering.readout import Readout, lower_readout
+from cortexspec.passes.drive import drive
+from cortexspec.schema.spec import Spec, Template
+
+FIXED_STEP = ("euler", "heun", "midpoint", "rk4", "exponential_euler", "exact", "euler_maruyama")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A Spec with what it takes to report its mistakes: the texts it came from and the specs that it uses."""
+
+    spec: Spec
+    sources: Mapping[str, str] = field(default_factory=dict[str, str])
+    used: Mapping[str, Spec] = field(default_factory=dict[str, Spec])
+
+
+def only_circuit(spec: Spec) -> str:
+    """The name of the circuit where a spec has one. Raises: SpecError CS301."""
+    names = [item.name for item in spec.items if isinstance(item, Template) and item.kind == "circuit"]
+    if len(names) == 1:
+        return names[0]
+    what = "the spec has no circuit" if not names else "the spec has several circuits"
+    raise SpecError([Diagnostic("CS301", what, help=f"name one of {', '.join(names)}" if names else "")])
+
+
+def elaborated(
+    source: Source,
+    circuit: str | None,
+    arguments: Mapping[str, Any],
+    experiment: str | None = None,
+    variant: str | None = None,
+) -> Model:
+    """Raises: SpecError with every mistake."""
+    name = circuit or (only_circuit(source.spec) if experiment is None else None)
+    model, found = elaborate(source.spec, name, arguments, experiment, variant, sources=source.used)
+    if model is None:
+        raise SpecError(found, dict(source.sources))
+    return model
+
+
+def lowered(
+    model: Model,
+    *,
+    training: bool = False,
+    streams: Sequence[str] = (),
+    stimuli: Mapping[str, Expression] | None = None,
+    sources: Mapping[str, str] | None = None,
+) -> Module:
+    """The module with `start`, `init`, `derivative`, `update`, `output`, ... Raises: SpecError CS700 for what does not lower."""
+    found: list[Diagnostic] = []
+    module = lower(model, found.append, training=training, streams=streams, stimuli=stimuli)
+    if module is None:
+        raise SpecError(found, dict(sources or {}))
+    return module
+
+
+def stepped(module: Module, solver: str) -> Module:
+    """With `step`. Raises: SpecError CS711 for an unknown solver, CS700 for one that is not there yet."""
+    if "derivative" not in module.functions:
+        solver = "euler"  # only updates: every solver does the same
+    if solver not in FIXED_STEP:
+        near = get_close_matches(solver, FIXED_STEP, 1)
+        help = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(FIXED_STEP)}"
+        raise SpecError([Diagnostic("CS711", f"there is no solver `{solver}`", help=help)])
+    try:
+        found = importlib.import_module(f"cortexspec.passes.solvers.{solver}")
+    except ModuleNotFoundError:
+        raise SpecError([Diagnostic("CS700", f"the solver `{solver}` is not supported yet")]) from None
+    return getattr(found, solver)(module)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The functions of one program.
+
+    `record` and `final` make `rollout`; `readouts` whole functions of their own. `training` adds their versions for training:
+    `rollout_training`, and readouts named in `trained` read the circuit as it is while training.
+    """
+
+    record: tuple[str, ...] = ()
+    final: tuple[str, ...] = ()
+    readouts: tuple[Readout, ...] = ()
+    trained: tuple[str, ...] = ()
+    training: bool = False
+    rollout: bool = True
+    pieces: tuple[str, ...] = ()  # functions of the module that are kept: `init`, `derivative`, `output`, ...
+
+
+def program_module(
+    model: Model,
+    wanted: Wanted,
+    *,
+    solver: str,
+    dt: float | None,
+    streams: Sequence[str] = (),
+    stimuli: Mapping[str, Expression] | None = None,
+    train_stimuli: Mapping[str, Expression] | None = None,
+    sources: Mapping[str, str] | None = None,
+) -> Module:
+    """The module of a program, before the passes: whole rollouts, the step's length written in. Raises: SpecError."""
+    sources = dict(sources or {})
+    fixed = solver in FIXED_STEP
+    plain = lowered(model, streams=streams, stimuli=stimuli, sources=sources)
+    plain = stepped(plain, solver) if fixed else plain
+    trained = plain
+    if wanted.training or wanted.trained:
+        every = {**(stimuli or {}), **(train_stimuli or {})}
+        trained = lowered(model, training=True, streams=streams, stimuli=every, sources=sources)
+        trained = stepped(trained, solver) if fixed else trained
+    functions: dict[str, Function] = {}
+    if wanted.rollout and fixed:
+        functions["rollout"] = _driven(plain, wanted, "rollout")
+        if wanted.training:
+            functions["rollout_training"] = _driven(trained, wanted, "rollout_training")
+    for readout in wanted.readouts:
+        training = readout.function in wanted.trained
+        functions[readout.function] = _read_out(model, trained if training else plain, readout, training, sources)
+    for name in ("project", *wanted.pieces):
+        if name in plain.functions:
+            functions[name] = plain.functions[name]
+    if dt is not None:
+        functions = {name: with_constants(function, {"dt": dt}) for name, function in functions.items()}
+    return replace(plain, functions=MappingProxyType(functions))
+
+
+def _driven(module: Module, wanted: Wanted, name: str) -> Function:
+    try:
+        return drive(module, wanted.record, wanted.final, name).function(name)
+    except KeyError as error:
+        raise SpecError([unknown_recording(module, str(error.args[0]))]) from None
+
+
+def recordable(module: Module) -> list[str]:
+    """Everything that a recording may name."""
+    shown = [state.value.name for state in module.states]
+    for name in ("step", "derivative", "update", "output"):
+        if name in module.functions:
+            shown += module.functions[name].output_names
+    return list(dict.fromkeys(shown))
+
+
+def unknown_recording(module: Module, name: str) -> Diagnostic:
+    near = get_close_matches(name, recordable(module), 1)
+    help = f"did you mean `{near[0]}`?" if near else ""
+    return Diagnostic("CS301", f"there is nothing to record under the name `{name}`", help=help)
+
+
+def _read_out(model: Model, module: Module, readout: Readout, training: bool, sources: dict[str, str]) -> Function:
+    found: list[Diagnostic] = []
+    try:
+        made = lower_readout(model, module, readout, found.append, drive, training=training)
+    except KeyError as error:
+        raise SpecError([unknown_recording(module, str(error.args[0]))], sources) from None
+    if made is None:
+        raise SpecError(found, sources)
+    return made.function(readout.function)
+
+
+def with_constants(function: Function, constants: Mapping[str, float]) -> Function:
+    """The function with inputs replaced by numbers."""
+    named = [value for value in function.inputs if value.name in constants]
+    lines = tuple(Line((value,), Const(float(constants[value.name]), "float", value.type.unit), ()) for value in named)
+    inputs = tuple(value for value in function.inputs if value.name not in constants)
+    return replace(function, inputs=inputs, body=(*lines, *function.body))
+
+
+def function_inputs(module: Module, name: str) -> dict[str, Value]:
+    return {value.name: value for value in module.function(name).inputs}

@@ -1,0 +1,498 @@
+"""A compiled circuit: parameters under the spec's names, runs as named arrays, gradients, the backend's own module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cortexspec.analysis.model import Model
+from cortexspec.contracts.backend import Backend, Bound, Options, PassStep, Simulator
+from cortexspec.diagnostics import Diagnostic, SpecError
+from cortexspec.expressions.parse import parse_expression
+from cortexspec.expressions.tree import Expression
+from cortexspec.ir.module import Module, Value
+from cortexspec.ir.op import Array
+from cortexspec.ir.types import Type
+from cortexspec.lowering.readout import Readout
+from cortexspec.passes.differentiate import differentiate, forward_and_backward
+from cortexspec.passes.pipeline import CLEAN, DEFAULT, run_pipeline
+from cortexspec.runtime.bind import bind_sizes, constrained, start_arrays, unconstrained
+from cortexspec.runtime.compile import FIXED_STEP, Wanted, lowered, program_module, recordable, unknown_recording
+from cortexspec.runtime.given import Given, read_inputs
+from cortexspec.runtime.recordings import Recording, dataset, outputs_of
+from cortexspec.runtime.quantities import Quantity, coherent, coherent_array, whole_steps
+
+if TYPE_CHECKING:
+    import xarray
+
+_END = "[time = end]"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a circuit is compiled. `dt` and `duration` are in coherent units (ms, or steps where time is a number)."""
+
+    backend: str = "interpreter"
+    options: Options = Options()
+    solver: str = "euler"
+    dt: float | None = None
+    duration: float | None = None
+    seed: int = 0
+    pipeline: Sequence[PassStep] | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict[str, int])
+    rtol: float = 1e-6
+    atol: float = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A program that runs, with its module and what it was made for."""
+
+    simulator: Simulator
+    module: Module
+    bound: Bound
+
+
+class Simulation:
+    """What `compile` gives. Parameters, inputs and results have their axes in written order: trial, time, instance, neuron, own.
+
+    Numbers at this border are in the coherent set (ms, mV, pA, nS, pF, GOhm, kHz, um); texts such as "50 Hz" say their unit.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        backend: Backend,
+        settings: Settings,
+        *,
+        sources: Mapping[str, str] | None = None,
+        stimuli: Mapping[str, Expression] | None = None,
+        provenance: Mapping[str, str] | None = None,
+    ):
+        self.model, self.backend, self.settings = model, backend, settings
+        self.sources, self.stimuli = dict(sources or {}), dict(stimuli or {})
+        self.provenance = dict(provenance or {})
+        self._plain = lowered(model, stimuli=self.stimuli, sources=self.sources)
+        self._loaded: dict[Any, Loaded] = {}
+        self._main: Loaded | None = None
+        self.sizes = bind_sizes(self._plain, settings.sizes)
+        started = start_arrays(self._plain, self.sizes, settings.seed)
+        self._raw = {name: self._written(name, array, self._plain) for name, array in started.raw.items()}
+        self._buffers = {name: self._written(name, array, self._plain) for name, array in started.buffers.items()}
+
+    def __repr__(self) -> str:
+        count = sum(array.size for name, array in self._raw.items() if self._params[name].trainable)
+        return f"<Simulation of {self.model.circuit} on {self.settings.backend}: {count} trainable parameters>"
+
+    # Parameters.
+
+    @cached_property
+    def _params(self) -> dict[str, Any]:
+        return {param.value.name: param for param in self._plain.params}
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The names of all state variables."""
+        return tuple(state.value.name for state in self._plain.states)
+
+    @property
+    def circuit(self) -> str:
+        return self.model.circuit
+
+    @property
+    def trainable(self) -> tuple[str, ...]:
+        """The names of what is trained."""
+        return tuple(name for name, param in self._params.items() if param.trainable)
+
+    def raw_parameters(self) -> dict[str, Array]:
+        """What is trained: the logarithm of a `positive(by = exp)`, and so on."""
+        if self._main is not None:
+            found = self._main.simulator.parameters()
+            return {name: self._written(name, array, self._main.module) for name, array in found.items()}
+        return {name: array.copy() for name, array in self._raw.items()}
+
+    def set_raw_parameters(self, raw: Mapping[str, Array]) -> None:
+        """Raises: SpecError CS301 for an unknown name, CS501 for a wrong shape."""
+        self._check(raw)
+        self._raw |= {name: np.array(array, float) for name, array in raw.items()}
+        if self._main is not None:
+            self._main.simulator.set_parameters(self.in_layout(self._main.module, raw))
+
+    def parameters(self) -> dict[str, Array]:
+        """Natural values in coherent units, under the same dotted names on every backend."""
+        raw = self.raw_parameters()
+        natural = constrained(self._plain, self.sizes, self.in_layout(self._plain, raw))
+        return {name: self._written(name, array, self._plain) for name, array in natural.items()}
+
+    def set_parameters(self, parameters: Mapping[str, Quantity]) -> None:
+        """Natural values: arrays or numbers in coherent units, quantities, or text such as "50 Hz".
+
+        Raises: SpecError CS301 for an unknown name, CS401 for a wrong unit, CS501 for a wrong shape.
+        """
+        self.set_raw_parameters(self.raw_of(parameters))
+
+    def raw_of(self, parameters: Mapping[str, Quantity]) -> dict[str, Array]:
+        natural: dict[str, Array] = {}
+        for name, value in parameters.items():
+            if name not in self._params:
+                raise SpecError([_unknown("parameter", name, self._params)])
+            unit = self._params[name].natural.unit
+            array = coherent_array(value, unit, f"the parameter `{name}`").astype(float)
+            natural[name] = np.array(np.broadcast_to(array, self._raw[name].shape)) if array.ndim == 0 else array
+        self._check(natural)
+        raw = unconstrained(self._plain, self.sizes, self.in_layout(self._plain, natural))
+        return {name: self._written(name, array, self._plain) for name, array in raw.items()}
+
+    def _check(self, arrays: Mapping[str, Array]) -> None:
+        for name, array in arrays.items():
+            if name not in self._raw:
+                raise SpecError([_unknown("parameter", name, self._raw)])
+            if np.shape(array) != self._raw[name].shape:
+                axes = ", ".join(self._axes(name))
+                message = f"`{name}` [{axes}] has the shape {self._raw[name].shape}, it is given {np.shape(array)}"
+                raise SpecError([Diagnostic("CS501", message)])
+
+    def buffers(self) -> dict[str, Array]:
+        """Data, drawn wiring and running statistics."""
+        if self._main is not None:
+            found = self._main.simulator.buffers()
+            return {name: self._written(name, array, self._main.module) for name, array in found.items()}
+        return {name: array.copy() for name, array in self._buffers.items()}
+
+    def set_buffers(self, buffers: Mapping[str, Array]) -> None:
+        self._buffers |= {name: np.array(array) for name, array in buffers.items()}
+        if self._main is not None:
+            self._main.simulator.set_buffers(self.in_layout(self._main.module, buffers))
+
+    # Axis orders: the public one is the written one, a program has its layout's.
+
+    def _axes(self, name: str) -> tuple[str, ...]:
+        variable = self.model.variables[name]
+        return variable.axes_written or tuple(axis.name for axis in variable.type.axes)
+
+    def _written(self, name: str, array: Array, module: Module) -> Array:
+        wanted = self._axes(name)
+        order = module.layout.sort(wanted)
+        return np.array(np.asarray(array).transpose([order.index(axis) for axis in wanted]))
+
+    def in_layout(self, module: Module, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        made: dict[str, Array] = {}
+        for name, array in arrays.items():
+            written = self._axes(name)
+            made[name] = np.asarray(array).transpose([written.index(axis) for axis in module.layout.sort(written)])
+        return made
+
+    # Programs.
+
+    def load(
+        self,
+        wanted: Wanted,
+        steps: int | None,
+        *,
+        streams: Sequence[str] = (),
+        fields: Mapping[str, Type] | None = None,
+        train_stimuli: Mapping[str, Expression] | None = None,
+        wrt: Mapping[str, Sequence[str]] | None = None,
+    ) -> Loaded:
+        """The program for what is wanted, from the cache where it was made before. It starts with the present parameters.
+
+        `wrt`: for readouts that are differentiated, by what.
+        """
+        key = repr((wanted, steps, tuple(streams), sorted((fields or {}).items()), sorted((wrt or {}).items())))
+        if key not in self._loaded:
+            module = program_module(
+                self.model,
+                wanted,
+                solver=self.settings.solver,
+                dt=self.settings.dt,
+                streams=streams,
+                stimuli=self.stimuli,
+                train_stimuli=train_stimuli,
+                sources=self.sources,
+            )
+            self._loaded[key] = self._make(module, steps, wrt or {})
+        loaded = self._loaded[key]
+        if loaded is not self._main:
+            loaded.simulator.set_parameters(self.in_layout(loaded.module, self.raw_parameters()))
+            loaded.simulator.set_buffers(self.in_layout(loaded.module, self.buffers()))
+        return loaded
+
+    def _make(self, module: Module, steps: int | None, wrt: Mapping[str, Sequence[str]]) -> Loaded:
+        pipeline = self.settings.pipeline if self.settings.pipeline is not None else self.backend.pipeline or DEFAULT
+        sizes = {**self.sizes, **({"time": steps} if steps is not None else {})}
+        module = run_pipeline(replace(module, sizes=sizes), pipeline)
+        module = self._with_adjoints(module, wrt)
+        bound = Bound(
+            module, sizes, self.in_layout(module, self.raw_parameters()), self.in_layout(module, self.buffers())
+        )
+        return Loaded(self.backend.load(bound, self.settings.options), module, bound)
+
+    def _with_adjoints(self, module: Module, wrt: Mapping[str, Sequence[str]]) -> Module:
+        """With the IR's own adjoints, where `gradient = ir` asks for them."""
+        if self.settings.options.gradient != "ir":
+            return module
+        made = dict(module.functions)
+        for name, paths in wrt.items():
+            read = {value.name for value in module.function(name).inputs}
+            function = differentiate(module.function(name), [path for path in paths if path in read])
+            made[function.name] = function
+        for name in ("rollout", "rollout_training"):
+            if name in made:
+                trained = [value.name for value in made[name].inputs if value.name in self.trainable]
+                for function in forward_and_backward(made[name], trained):
+                    made[function.name] = function
+        return run_pipeline(module.with_functions(**made), CLEAN)
+
+    @property
+    def main(self) -> Loaded:
+        """The program behind `module`: `rollout` to the outputs after the last step, and its version for training."""
+        if self._main is None:
+            wanted = Wanted(final=self._final_outputs(), training=True)
+            self._main = self.load(wanted, self.steps())
+        return self._main
+
+    def _final_outputs(self) -> tuple[str, ...]:
+        return tuple(self.model.outputs) or self.states
+
+    @property
+    def module(self) -> Any:
+        """torch: the nn.Module; jax: pure `init` and `apply`; interpreter: the IR module. From now on its parameters are those of
+        this simulation: what your own loop trains is what `simulate` runs."""
+        return self.main.simulator.module
+
+    @property
+    def program(self) -> str:
+        """The text of the program that `module` runs."""
+        return self.main.simulator.program
+
+    def project(self) -> None:
+        """Maps parameters back into their sets (`in C`); call it after each step of your own optimiser."""
+        run: Callable[[], None] | None = getattr(self.main.simulator, "project", None)
+        if run is not None:
+            run()
+
+    def init(self, seed: int | None = None) -> Any:
+        """JAX: the pytree of raw parameters. Raises: AttributeError on other backends."""
+        return self.module.init(seed)
+
+    def apply(self, params: Any, inputs: Mapping[str, Any]) -> Any:
+        """JAX: the outputs of a run, as a pure function."""
+        return self.module.apply(params, inputs)
+
+    # Time.
+
+    def steps(self, duration: Quantity | None = None) -> int:
+        """The number of steps. Raises: SpecError CS916 without a duration or a step, or where they do not fit."""
+        length = self._duration(duration)
+        if self.settings.dt is None:
+            raise SpecError([Diagnostic("CS916", "the length of a step is not known", help='compile(..., dt = "0.1 ms")')])
+        return whole_steps(length, self.settings.dt)
+
+    def _duration(self, duration: Quantity | None) -> float:
+        if duration is None and self.settings.duration is None:
+            raise SpecError([Diagnostic("CS916", "the duration is not known", help='give it: duration = "50 ms"')])
+        if duration is None:
+            assert self.settings.duration is not None
+            return self.settings.duration
+        return coherent(duration, self.model.time_unit, "the duration")
+
+    # Runs.
+
+    def simulate(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        duration: Quantity | None = None,
+        record: Sequence[str] | None = None,
+        parameters: Mapping[str, Quantity] | None = None,
+        seed: int | None = None,
+        trials: int | None = None,
+        first_trial: int = 0,
+    ) -> xarray.Dataset:
+        """Runs the circuit. `record` names states, outputs, lets and `NAME.arriving`; with `[time = end]` only the last value.
+
+        Inputs are arrays [own axes], [trial, own axes] or [trial, time, own axes]. `parameters` are natural values for this run.
+        A recording has one row a step, the state after it.
+        Raises: SpecError CS301 for an unknown name, CS915 where numbers leave the finite range: population, equation, step.
+        """
+        given = read_inputs(self.model, replace(self._plain, sizes=self.sizes), inputs or {}, trials)
+        names = self._names_to_record(record)
+        members = {name: self._members(name) for name in names}
+        if self.settings.solver not in FIXED_STEP:
+            found, times = self._adaptive(given, duration, members, parameters, seed, first_trial)
+        else:
+            steps = self._frames(given, duration)
+            every = [one for name in names if not name.endswith(_END) for one in members[name]]
+            last = [one.removesuffix(_END) for name in names if name.endswith(_END) for one in members[name]]
+            wanted = Wanted(tuple(dict.fromkeys(every)), tuple(dict.fromkeys([*last, *self.states])))
+            loaded = self.load(wanted, steps, streams=given.streams)
+            arrays = self._call(loaded, "rollout", given, parameters, seed, first_trial)
+            self._check_finite(arrays, given, steps, parameters, seed, first_trial)
+            found = _recordings(loaded, "rollout", arrays)
+            times = (np.arange(steps) + 1) * (self.settings.dt or 1.0)
+        return dataset(self, members, found, times, given, seed)
+
+    def _frames(self, given: Given, duration: Quantity | None) -> int:
+        """Steps of the run; where nothing else says, as many as the inputs have frames."""
+        if duration is None and self.settings.duration is None and given.frames is not None:
+            return given.frames
+        steps = self.steps(duration)
+        if given.frames is not None and given.frames != steps:
+            message = f"the inputs have {given.frames} frames, the run has {steps} steps"
+            raise SpecError([Diagnostic("CS501", message)])
+        return steps
+
+    def _names_to_record(self, record: Sequence[str] | None) -> tuple[str, ...]:
+        if record is None:
+            return self._final_outputs()
+        return (record,) if isinstance(record, str) else tuple(record)
+
+    def _members(self, name: str) -> tuple[str, ...]:
+        """The recordings that make up a name: itself, each member of a group, or every population that has `V.*.v`.
+
+        Raises: SpecError CS301.
+        """
+        end = _END if name.endswith(_END) else ""
+        path = name.removesuffix(_END)
+        known = recordable(self._plain)
+        if path in known:
+            return (name,)
+        for group in self.model.groups:
+            rest = path.removeprefix(f"{group.path}.")
+            if rest != path and f"{group.members[0]}.{rest}" in known:
+                return tuple(f"{member}.{rest}{end}" for member in group.members)
+        raise SpecError([unknown_recording(self._plain, path)])
+
+    def _call(
+        self,
+        loaded: Loaded,
+        function: str,
+        given: Given,
+        parameters: Mapping[str, Quantity] | None,
+        seed: int | None,
+        first_trial: int,
+    ) -> dict[str, Array]:
+        """Runs one function; results have their axes in the layout's order."""
+        if parameters:
+            raw = {**self.raw_parameters(), **self.raw_of(parameters)}
+            loaded.simulator.set_parameters(self.in_layout(loaded.module, raw))
+        try:
+            return loaded.simulator.call(function, self.arguments(loaded, function, given, seed, first_trial))
+        finally:
+            if parameters:
+                loaded.simulator.set_parameters(self.in_layout(loaded.module, self.raw_parameters()))
+
+    def arguments(self, loaded: Loaded, function: str, given: Given, seed: int | None, first_trial: int) -> dict[str, Array]:
+        arrays: dict[str, Array] = {}
+        for value in loaded.module.function(function).inputs:
+            if value.name in given.arrays:
+                arrays[value.name] = given.arranged(value.name, loaded.module.layout.sort(value.type.names))
+            elif value.name == "seed":
+                arrays["seed"] = np.array(self.settings.seed if seed is None else seed)
+            elif value.name == "trial":
+                arrays["trial"] = np.arange(first_trial, first_trial + given.trials)
+            elif value.name == "dt" and self.settings.dt is not None:
+                arrays["dt"] = np.array(self.settings.dt)
+        return arrays
+
+    def _check_finite(
+        self,
+        arrays: Mapping[str, Array],
+        given: Given,
+        steps: int,
+        parameters: Mapping[str, Quantity] | None,
+        seed: int | None,
+        first_trial: int,
+    ) -> None:
+        """Raises: SpecError CS915 that names state, equation, trial and step."""
+        if all(np.isfinite(array).all() for array in arrays.values() if np.asarray(array).dtype.kind == "f"):
+            return
+        from cortexspec.runtime.finite import where_it_broke
+
+        raw = self.raw_parameters() | (self.raw_of(parameters) if parameters else {})
+        raise SpecError([where_it_broke(self, given, raw, steps, seed, first_trial)], self.sources)
+
+    def _adaptive(
+        self,
+        given: Given,
+        duration: Quantity | None,
+        members: Mapping[str, Sequence[str]],
+        parameters: Mapping[str, Quantity] | None,
+        seed: int | None,
+        first_trial: int,
+    ) -> tuple[dict[str, Recording], Array]:
+        from cortexspec.runtime.adaptive import run_adaptive
+
+        return run_adaptive(self, given, self._duration(duration), members, parameters, seed, first_trial)
+
+    # Gradients.
+
+    def value_and_grad(
+        self,
+        loss: str | Expression,
+        inputs: Mapping[str, Any] | None = None,
+        duration: Quantity | None = None,
+        wrt: Sequence[str] | None = None,
+        seed: int | None = None,
+        trials: int | None = None,
+        first_trial: int = 0,
+        training: bool = False,
+    ) -> tuple[float, dict[str, Array]]:
+        """The loss and its gradient with respect to what is trained (raw values), by name; the same on every backend.
+
+        The loss is an expression of an experiment: `"mean(logits[time = end]^2)"`. Inputs that the circuit has not are fields
+        that it may read, such as labels.
+        Raises: SpecError where the loss does not check, or is not finite.
+        """
+        expression = parse_expression(loss) if isinstance(loss, str) else loss
+        given = read_inputs(self.model, replace(self._plain, sizes=self.sizes), inputs or {}, trials, fields=True)
+        paths = tuple(wrt) if wrt is not None else self.trainable
+        for path in paths:
+            if path not in self._params:
+                raise SpecError([_unknown("parameter", path, self._params)])
+        readout = Readout("loss", {"loss": expression}, fields=given.fields)
+        trained = ("loss",) if training else ()
+        wanted = Wanted(readouts=(readout,), rollout=False, trained=trained)
+        steps = self._frames(given, duration)
+        loaded = self.load(wanted, steps, streams=given.streams, fields=given.fields, wrt={"loss": paths})
+        read = {value.name for value in loaded.module.function("loss").inputs}
+        asked = [path for path in paths if path in read]
+        arguments = self.arguments(loaded, "loss", given, seed, first_trial)
+        outputs, gradients = loaded.simulator.value_and_grad("loss", arguments, asked)
+        self._check_finite(outputs, given, steps, None, seed, first_trial)
+        found = {name: self._written(name, array, loaded.module) for name, array in gradients.items()}
+        return float(outputs["loss"]), {path: found.get(path, np.zeros(self._raw[path].shape)) for path in paths}
+
+    # What identifies it.
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of the elaborated circuit with its sizes: not of its docs, its layout, its experiments or claims."""
+        from hashlib import sha256
+
+        from cortexspec.ir.content_hash import content_hash
+
+        sizes = {k: v for k, v in self.sizes.items() if k not in ("trial", "time")}
+        return sha256(f"{content_hash(self._plain)} {sorted(sizes.items())}".encode()).hexdigest()
+
+    def value_of(self, name: str) -> Value:
+        """The IR's declaration of a state or parameter. Raises: KeyError."""
+        declared = (*self._plain.states, *self._plain.params, *self._plain.inputs)
+        return {entry.value.name: entry.value for entry in declared}[name]
+
+
+def _recordings(loaded: Loaded, function: str, arrays: Mapping[str, Array]) -> dict[str, Recording]:
+    """The arrays of a function's outputs with the names of their axes."""
+    types, layout = outputs_of(loaded.module, function), loaded.module.layout
+    return {name: Recording(array, layout.sort(types[name].names), types[name].unit) for name, array in arrays.items()}
+
+
+def _unknown(what: str, name: str, known: Mapping[str, Any]) -> Diagnostic:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(known), 1)
+    help = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(list(known)[:12])}"
+    return Diagnostic("CS301", f"the circuit has no {what} `{name}`", help=help)
