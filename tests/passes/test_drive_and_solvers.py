@@ -91,3 +91,18 @@ def test_no_step_leaves_the_initial_state():
 def test_a_name_that_nothing_gives_is_refused():
     with pytest.raises(KeyError, match="z"):
         drive(euler(decay_to_sine()), record=("z",))
+
+
+def test_where_time_is_a_number_so_is_the_step():
+    """x' = -x with nothing in it that has a unit, nor `t` read anywhere."""
+    x = Value("x", Type((SAMPLE,)))
+    build = Builder()
+    build.names.take("x")
+    derivative = build.function("derivative", (x,), (write.neg(build, x),), ("x",))
+    init = Builder().function("init", (x0 := Value("x0", Type((SAMPLE,))),), (x0,), ("x",))
+    module = Module(
+        "decay", states=(State(x, "p", "decay", "x"),), functions={"init": init, "derivative": derivative}
+    )
+    module = drive(euler(module), final=("x",))
+    found = rollout(module, 3, 0.5, np.array([8.0]))
+    np.testing.assert_array_equal(found["x[time = end]"], [1.0])

@@ -18,7 +18,7 @@ from cortexspec.ir.ops.arith import Add, Cast, Mul
 from cortexspec.ir.ops.constant import Const
 from cortexspec.ir.ops.shape import Expand
 from cortexspec.ir.types import Type
-from cortexspec.units import parse_unit
+from cortexspec.units import Unit, parse_unit
 
 STEP_NUMBER = Value("n", Type((), "int"))
 
@@ -100,11 +100,21 @@ def state_types(module: Module) -> dict[str, Type]:
 
 def step_length(module: Module) -> Value:
     """`dt`, in ms or, where time is a number, in steps."""
+    return Value("dt", Type((), "float", _unit_of_time(module)))
+
+
+def _unit_of_time(module: Module) -> Unit:
+    """That of `t` or `dt` where a function reads one; else that of a state over its slope."""
     for function in module.functions.values():
         for value in function.inputs:
             if value.name in ("t", "dt"):
-                return Value("dt", Type((), "float", value.type.unit))
-    return Value("dt", Type((), "float", parse_unit("ms")[0]))
+                return value.type.unit
+    derivative, states = module.functions.get("derivative"), state_types(module)
+    if derivative is not None:
+        for name, slope in zip(derivative.output_names, derivative.outputs, strict=True):
+            if name in states:
+                return states[name].unit / slope.type.unit
+    return parse_unit("ms")[0]
 
 
 def gather_inputs(functions: Sequence[Function], leave_out: Sequence[str], more: Sequence[Value]) -> tuple[Value, ...]:
