@@ -24,6 +24,7 @@ from cortexspec.analysis.model import (
     Variable,
 )
 from cortexspec.analysis.report import suggestion
+from cortexspec.analysis.rules import RULES, Facts
 from cortexspec.analysis.scope import (
     Body,
     Declared,
@@ -65,7 +66,7 @@ class ModelBuilder:
             self.typing.variable(path)
         parts = tuple(self.part(one) for one in self.expansion.functions.values() if self.is_called(one))
         top = self.expansion.body
-        return Model(
+        model = Model(
             circuit=self.expansion.circuit,
             sizes=MappingProxyType(dict(self.expansion.sizes)),
             variables=MappingProxyType(self.variables()),
@@ -82,6 +83,10 @@ class ModelBuilder:
             uses=self.typing.library.uses,
             removed=tuple(self.typing.expander.removed),
         )
+        facts = Facts(model, self.expansion.incomplete)
+        for rule in RULES:
+            self.report.put(*rule(facts))
+        return model
 
     def outputs(self, top: Body) -> tuple[str, ...]:
         named = [self.expansion.body.names.get(name) for name in self.expansion.outputs]
@@ -271,7 +276,7 @@ class ModelBuilder:
             elif isinstance(one, written.Equation):
                 self.typing.expander.no_assignment(one)
             else:
-                self.report.add("CS203", f"`{one.kind}` cannot stand in a spike's block", one.span)
+                self.report.add("CS105", f"`{one.kind}` cannot stand in a spike's block", one.span)
         if statement.refractory is not None:
             found = self.typing.expression(statement.refractory, body)
             if found is not None:
@@ -293,7 +298,7 @@ class ModelBuilder:
             return resolved, operand.type.unit
         if operand.type.dtype != "bool":
             text = print_expression(node)
-            self.report.add("CS313", f"`{text}` is a number, where a condition is wanted", node.span, help=f"write `{text} > θ`")
+            self.report.add("CS602", f"`{text}` is a number, where a condition is wanted", node.span, help=f"write `{text} > θ`")
             return resolved, DIMENSIONLESS
         side = resolved.left if isinstance(resolved, tree.Binary) else None
         compared = self.typing.typed(side, body) if side is not None else None
@@ -430,7 +435,7 @@ class ModelBuilder:
             if key in ("p", "K", "n", "chance"):
                 self.wants(found[1].type.unit, DIMENSIONLESS, argument.value.span, f"`{key}` of `{entry.name}`")
             if key in ("autapses", "multapses", "where") and found[1].type.dtype != "bool":
-                self.report.add("CS313", f"`{key}` is true or false", argument.value.span)
+                self.report.add("CS602", f"`{key}` is true or false", argument.value.span)
         missing = [name for name in entry.arguments if name not in seen]
         if missing and len(given) < len(entry.arguments):
             self.report.add("CS306", f"`{entry.name}` wants `{missing[0]}`", node.span, help=f"write `{entry.name}({missing[0]})`")

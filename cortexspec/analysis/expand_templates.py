@@ -78,6 +78,7 @@ class Expansion:
     starts: list[StartHere] = field(default_factory=list)
     penalties: list[PenaltyHere] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
+    incomplete: bool = False  # a connection could not be made
 
 
 class TooMuch(Exception):
@@ -108,7 +109,7 @@ class Expander:
     def alone(self, template: Template) -> Expansion:
         """A neuron, synapse or function by itself, as `check` wants it."""
         outside = Body("", "circuit", "", sizes=self.sizes)
-        self.result = Expansion(template.name, outside, self.sizes)
+        self.result = Expansion(template.name, outside, self.sizes, incomplete=True)
         use = written.TypeUse(name=template.name, arguments=placeholders(template), span=template.span)
         match template.kind:
             case "neuron":
@@ -358,7 +359,7 @@ class Expander:
         home = next((kind for kind, words in TAKES.items() if statement.kind in words), "experiment")
         help = f"{word} belongs in a {home}" if home != "experiment" else f"{word} belongs in an experiment"
         self.report.add(
-            "CS203", f"{word} cannot stand in the {template.kind} `{template.name}`", _first_span(statement), help=help
+            "CS105", f"{word} cannot stand in the {template.kind} `{template.name}`", _first_span(statement), help=help
         )
         return False
 
@@ -851,7 +852,7 @@ class Expander:
                 case written.Declare() if suffix:
                     self.declare(one, place, body, suffix=suffix)
                 case _ if suffix and one.kind not in ("connect", "for", "let", "start", "penalty"):
-                    self.report.add("CS203", f"`{one.kind}` cannot stand in a `for`", _first_span(one))
+                    self.report.add("CS105", f"`{one.kind}` cannot stand in a `for`", _first_span(one))
                 case _:
                     pass
 
@@ -946,6 +947,7 @@ class Expander:
             source_name = _owner_name(found, body) if found is not None else ""
         name = statement.name or f"{source_name}_to_{self.target_name(target, port, body)}"
         if port is None or (source is None and in_place is None):
+            self.result.incomplete = True
             if statement.name or (source_name and target is not None):
                 body.names.setdefault(name, Opaque(name))
             return
@@ -957,12 +959,14 @@ class Expander:
             notes = [Note("the first one", first)] if first is not None else []
             help = "" if statement.name else f"name it: `connect NAME: {print_expression(statement.source)} -> {print_expression(statement.target)}`"
             self.report.add("CS302", f"there is a `{name}` already", span, help=help, notes=notes)
+            self.result.incomplete = True
             return
         home.names[name], home.spans[name] = here, span
         if in_place is not None:
             source = self.population_in_place(in_place, path, port, body, statement)
             if source is None:
                 home.names[name] = Opaque(name)
+                self.result.incomplete = True
                 return
             here.source = source
         self.settings(here, statement)
@@ -1111,7 +1115,7 @@ class Expander:
                     setting = Setting(None, modifiers, one.span or one.target.span)
                 case _:
                     message = f"a connection has {', '.join(SETTINGS)}; this is none of them"
-                    self.report.add("CS203", message, _first_span(one))
+                    self.report.add("CS105", message, _first_span(one))
                     continue
             if name not in SETTINGS:
                 message = f"a connection has no setting `{name}`"
@@ -1205,7 +1209,7 @@ class Expander:
             case written.Send():
                 self.send(one, body, here)
             case written.Update() | written.Noise():
-                self.report.add("CS203", f"`{one.kind}` stands in `on pre` or `on post` of a synapse", _first_span(one))
+                self.report.add("CS105", f"`{one.kind}` stands in `on pre` or `on post` of a synapse", _first_span(one))
             case _:
                 pass
 
@@ -1253,7 +1257,7 @@ class Expander:
                     self.no_assignment(one)
                 case _:
                     message = f"`{one.kind}` cannot stand in `on {statement.event}`"
-                    self.report.add("CS203", message, _first_span(one))
+                    self.report.add("CS105", message, _first_span(one))
         here.on[statement.event] = updates
 
     def send(self, statement: written.Send, body: Body, here: SynapseHere) -> None:
@@ -1265,7 +1269,7 @@ class Expander:
     def no_assignment(self, statement: written.Equation) -> None:
         left = print_expression(statement.left)
         self.report.add(
-            "CS310",
+            "CS107",
             "`=` states an equation; a change at one moment is written `<-`",
             statement.span or statement.left.span,
             help=f"write `{left} <- {print_expression(statement.right)}`",

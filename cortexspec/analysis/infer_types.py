@@ -385,7 +385,7 @@ class Typing:
         try:
             return unit_of(text)
         except UnitError as error:
-            self.report.add("CS402", str(error), span, help=error.help)
+            self.report.add("CS104", str(error), span, help=error.help)
             return None
 
     def clash(self, declared: Declared, wanted: Unit | None) -> str:

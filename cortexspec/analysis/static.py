@@ -204,7 +204,7 @@ def _unit(text: str, span: Span | None) -> Unit:
     try:
         return parse_unit(text)[0]
     except UnitError as error:
-        raise NotStatic("CS402", str(error), span, error.help) from None
+        raise NotStatic("CS104", str(error), span, error.help) from None
 
 
 def _spread(function: Callable[[float | int], float | int], operand: Static, size: Size | None = None) -> Static:
