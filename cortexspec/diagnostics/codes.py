@@ -37,6 +37,8 @@ _ALL = (
     Code("CS603", "unreadable-ir", "a text that is not the text form of the IR"),
     Code("CS604", "ir-version", "a module of another version of the IR"),
     Code("CS700", "not-supported-yet", "the construct is part of the language, but does not lower yet"),
+    Code("CS701", "unknown-pass", "a pipeline names a pass that does not exist"),
+    Code("CS721", "noise-solver", "white noise needs the solver `euler_maruyama`"),
     Code("CS801", "missing-lowering", "the backend has no lowering for an operation"),
     Code("CS802", "missing-backend", "no installed distribution provides this backend"),
     Code("CS901", "missing-data", "a data file that the spec names is not there"),
@@ -50,6 +52,7 @@ _ALL = (
     Code("CS914", "wrong-checkpoint", "a checkpoint is cut short, or of another circuit, experiment or plan"),
     Code("CS915", "diverged", "training or simulation left the finite numbers"),
     Code("CS921", "undefined-claim", "a claim reads a value that its cells do not have"),
+    Code("CS923", "unknown-setting", "a section of an experiment has no such setting"),
     Code("CS922", "broken-cell", "a stored result of an experiment cannot be read"),
 )
 CODES = {entry.code: entry for entry in _ALL}
