@@ -112,13 +112,20 @@ def _single(body: Iterable[written.Statement]) -> list[written.Statement]:
 
 
 def _overlaid(below: Sequence[written.Statement], above: Sequence[written.Statement]) -> list[written.Statement]:
-    """The statements of both; one of `above` stands where one of the same name stood."""
+    """The statements of both; one of `above` stands where one of the same name stood.
+
+    The settings of `simulate` and `train` are statements of their own here; a `vary` is one, since its lines span one grid.
+    """
     result = list(below)
     keys = [_key(one) for one in result]
     for one in above:
         key = _key(one)
         if key and key in keys:
-            result[keys.index(key)] = one
+            place = keys.index(key)
+            below_it = result[place]
+            if isinstance(one, written.Section) and isinstance(below_it, written.Section) and one.kind != "vary":
+                one = one.model_copy(update={"body": tuple(_overlaid(below_it.body, one.body))})
+            result[place] = one
         else:
             result.append(one)
             keys.append("")

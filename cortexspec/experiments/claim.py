@@ -19,6 +19,7 @@ from cortexspec.analysis.model import ClaimModel
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.experiments.statistics import Spread, Verdict, judge_figure, judge_order
 from cortexspec.expressions import tree
+from cortexspec.expressions.parse import parse_expression
 from cortexspec.expressions.print import print_expression
 from cortexspec.units import to_coherent
 
@@ -314,9 +315,20 @@ def _measure(experiment: str, name: str, chosen: Mapping[str, Any], scope: _Scop
 
 
 def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, str) or isinstance(b, str):
-        return str(a) == str(b)
-    return math.isclose(float(a), float(b), rel_tol=1e-12)
+    """Values of a vary axis: numbers, or texts of names and quantities."""
+    if isinstance(a, str) and isinstance(b, str):
+        return a == b
+    try:
+        a, b = (number_of(parse_expression(x)) if isinstance(x, str) else float(x) for x in (a, b))
+    except SpecError:
+        return False
+    return math.isclose(a, b, rel_tol=1e-12)
+
+
+def number_of(expression: tree.Expression) -> float:
+    """An expression of numbers alone, in coherent units. Raises: SpecError CS921 where it reads a name."""
+    nothing = Grid("", (), (), (), ())
+    return float(_value(expression, _Scope({"": nothing}, "", lambda key, measure: np.array(math.nan))))
 
 
 def _call(expression: tree.Call, scope: _Scope) -> Any:

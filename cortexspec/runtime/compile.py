@@ -113,6 +113,7 @@ def program_module(
     streams: Sequence[str] = (),
     stimuli: Mapping[str, Expression] | None = None,
     train_stimuli: Mapping[str, Expression] | None = None,
+    sizes: Mapping[str, int] | None = None,
     sources: Mapping[str, str] | None = None,
 ) -> Module:
     """The module of a program, before the passes: whole rollouts, the step's length written in. Raises: SpecError."""
@@ -120,11 +121,13 @@ def program_module(
     fixed = solver in FIXED_STEP
     plain = lowered(model, streams=streams, stimuli=stimuli, sources=sources)
     plain = stepped(plain, solver) if fixed else plain
+    plain = replace(plain, sizes=MappingProxyType({**plain.sizes, **(sizes or {})}))
     trained = plain
     if wanted.training or wanted.trained:
         every = {**(stimuli or {}), **(train_stimuli or {})}
         trained = lowered(model, training=True, streams=streams, stimuli=every, sources=sources)
         trained = stepped(trained, solver) if fixed else trained
+        trained = replace(trained, sizes=plain.sizes)
     functions: dict[str, Function] = {}
     if wanted.rollout and fixed:
         functions["rollout"] = _driven(plain, wanted, "rollout")

@@ -179,6 +179,15 @@ class Simulation:
         order = module.layout.sort(wanted)
         return np.array(np.asarray(array).transpose([order.index(axis) for axis in wanted]))
 
+    @property
+    def plain(self) -> Module:
+        """The module before solver and passes, with its sizes."""
+        return replace(self._plain, sizes=self.sizes)
+
+    def in_written(self, module: Module, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """A program's parameters or buffers with their axes in written order."""
+        return {name: self._written(name, array, module) for name, array in arrays.items()}
+
     def in_layout(self, module: Module, arrays: Mapping[str, Array]) -> dict[str, Array]:
         made: dict[str, Array] = {}
         for name, array in arrays.items():
@@ -212,6 +221,7 @@ class Simulation:
                 streams=streams,
                 stimuli=self.stimuli,
                 train_stimuli=train_stimuli,
+                sizes=self.sizes,
                 sources=self.sources,
             )
             self._loaded[key] = self._make(module, steps, wrt or {})

@@ -1,0 +1,411 @@
+"""One cell with one seed: its circuit compiled, its data read, trained and measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cortexspec.analysis.apply_variant import Cell, Merged, cell_of, merge_like
+from cortexspec.analysis.elaborate import experiments_of, library_of, model_of_cell, time_unit_of
+from cortexspec.analysis.model import ClaimModel
+from cortexspec.analysis.report import Report
+from cortexspec.contracts.backend import Options, Recipe, Trainer
+from cortexspec.contracts.dataset import Dataset, DatasetEntry, Places
+from cortexspec.diagnostics import Diagnostic, SpecError
+from cortexspec.experiments.cells import Result, address
+from cortexspec.experiments.claim import BASE, CellKey, Grid, number_of
+from cortexspec.experiments.images import IMAGES
+from cortexspec.experiments.settings import claims_of, grid_of, plan_of, section
+from cortexspec.experiments.train import Plan, train
+from cortexspec.experiments.train import Report as TrainReport
+from cortexspec.expressions import tree
+from cortexspec.expressions.print import print_expression
+from cortexspec.ir.op import Array
+from cortexspec.language.print_spec import print_spec
+from cortexspec.lowering.readout import Readout
+from cortexspec.runtime.api import input_sizes, source_of
+from cortexspec.runtime.compile import Source, Wanted
+from cortexspec.runtime.dynamics import Flow, spectrum
+from cortexspec.runtime.given import read_inputs
+from cortexspec.runtime.registry import load_backend
+from cortexspec.runtime.simulation import Loaded, Settings, Simulation
+from cortexspec.schema import statement as written
+from cortexspec.schema.spec import Spec, Template
+
+DATASETS: Mapping[str, DatasetEntry] = {entry.name: entry for entry in (IMAGES,)}
+_AT_ONCE = 1000  # held-out trials in one call
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the user chose: which file, which engine, which data folder."""
+
+    file: Path
+    backend: str = "jax"
+    dtype: str = "float32"
+    data: Path | None = None
+    gradient: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRead:
+    """An experiment as `reproduce` needs it."""
+
+    merged: Merged
+    grid: Grid
+    claims: tuple[ClaimModel, ...]
+
+
+def read_experiments(choice: Choice) -> dict[str, ExperimentRead]:
+    """Every experiment of the file, `like` resolved. Raises: SpecError with every mistake."""
+    source = source_of(choice.file)
+    report = Report()
+    experiments = experiments_of(source.spec)
+    read: dict[str, ExperimentRead] = {}
+    for name in experiments:
+        merged = merge_like(experiments, name, report)
+        if merged is not None:
+            read[name] = ExperimentRead(merged, grid_of(name, merged.body), tuple(claims_of(merged.body)))
+    _require(report, source)
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    dataset: Dataset | None
+    text: str
+
+
+class Session:
+    """A compiled cell. `description` is everything that its result depends on; its hash is the cell's address."""
+
+    def __init__(self, choice: Choice, key: CellKey, seed: int):
+        self.choice, self.key, self.seed = choice, key, seed
+        source, cell, merged = _edited(choice, key)
+        self.body = cell.body
+        self.data = _data(choice, _dataset_text(cell.body))
+        self.description = _description(choice, key, seed)
+        library = library_of(source.spec, source.used, Report())
+        model, found = model_of_cell(cell, library, time_unit_of(merged))
+        if model is None:
+            raise SpecError(found, dict(source.sources))
+        simulate = section(cell.body, "simulate")
+        self.train_section = section(cell.body, "train")
+        self.plan: Plan | None = plan_of(self.train_section) if self.train_section else None
+        shapes: dict[str, Sequence[int]] = {}
+        if self.data.dataset is not None:
+            fields = self.data.dataset.train.fields
+            shapes = {n: f.array.shape[len(f.axes) :] for n, f in fields.items() if n in model.inputs}
+        settings = Settings(
+            backend=choice.backend,
+            options=Options(dtype=_dtype(choice.dtype), gradient=_gradient(choice.gradient)),
+            solver=_word(simulate.get("solver"), "euler"),
+            dt=number_of(simulate["dt"]) if "dt" in simulate else None,
+            duration=number_of(simulate["duration"]) if "duration" in simulate else None,
+            seed=seed,
+            sizes=input_sizes(model, shapes),
+        )
+        self.simulation = Simulation(model, load_backend(choice.backend), settings, sources=source.sources)
+        self.measures = {one.name: one.value for one in cell.body if isinstance(one, written.Measure)}
+        self._loaded: Loaded | None = None
+
+    @staticmethod
+    def open(choice: Choice, key: CellKey, seed: int) -> Session:
+        """Raises: SpecError for a cell that does not check, or whose data are not there (CS901)."""
+        return Session(choice, key, seed)
+
+    @staticmethod
+    def address(choice: Choice, key: CellKey, seed: int, read: ExperimentRead) -> str:
+        """Where the cell's result is kept. Raises: SpecError CS901 where its data are not there."""
+        return address(_description(choice, key, seed))
+
+    # What the training loop needs.
+
+    @property
+    def dataset(self) -> Dataset:
+        if self.data.dataset is None:
+            message = f"the experiment `{self.key.experiment}` trains without a data set"
+            raise SpecError([Diagnostic("CS923", message, help='write `dataset = images("mnist")`')])
+        return self.data.dataset
+
+    @property
+    def trials(self) -> int:
+        return len(self.dataset.train)
+
+    def trainable(self) -> Sequence[str]:
+        read = {value.name for value in self.loaded.module.function("loss").inputs}
+        return [name for name in self.simulation.trainable if name in read]
+
+    def trainer(self, recipe: Recipe) -> Trainer:
+        return self.loaded.simulator.trainer(recipe)
+
+    def batch(self, places: Array, first_trial: int) -> Mapping[str, Array]:
+        return self._arguments("loss", self.dataset.train.take(places), first_trial)
+
+    def held_out(self) -> Mapping[str, float]:
+        """The measures on the held-out split, numbers only."""
+        found = self._read_measures()
+        numbers = {name: float(value) for name, value in found.items() if np.ndim(value) == 0}
+        return {**({"held_out": numbers["accuracy"]} if "accuracy" in numbers else {}), **numbers}
+
+    def arrays(self) -> dict[str, Array]:
+        simulator = self.loaded.simulator
+        return {f"p/{n}": a for n, a in simulator.parameters().items()} | {
+            f"b/{n}": a for n, a in simulator.buffers().items()
+        }
+
+    def set_arrays(self, arrays: Mapping[str, Array]) -> None:
+        simulator = self.loaded.simulator
+        simulator.set_parameters({n.removeprefix("p/"): a for n, a in arrays.items() if n.startswith("p/")})
+        simulator.set_buffers({n.removeprefix("b/"): a for n, a in arrays.items() if n.startswith("b/")})
+
+    # Results.
+
+    def train(self, folder: Path | None = None, report: TrainReport | None = None) -> list[dict[str, float]]:
+        """Trains as the section says; afterwards `simulation` has the trained parameters. Raises: SpecError CS915."""
+        if self.plan is None:
+            return []
+        identity = address({**self.description, "plan": repr(self.plan)})
+        history = train(self, self.plan, folder, report, identity)
+        self.adopt()
+        return history
+
+    def adopt(self) -> None:
+        """Makes the trained parameters those of `simulation`."""
+        module, simulator = self.loaded.module, self.loaded.simulator
+        self.simulation.set_raw_parameters(self.simulation.in_written(module, simulator.parameters()))
+        self.simulation.set_buffers(self.simulation.in_written(module, simulator.buffers()))
+
+    def result(self, folder: Path | None = None, report: TrainReport | None = None) -> Result:
+        """Trains where there is a `train` section, then measures. Divergence is a result."""
+        started = time.perf_counter()
+        try:
+            history = self.train(folder, report)
+            measures = {**self._read_measures(), **self._analysed()}
+        except SpecError as error:
+            diverged = [one for one in error.diagnostics if one.code in ("CS915", "CS917")]
+            if not diverged:
+                raise
+            return Result({}, time.perf_counter() - started, diverged[0].message)
+        note = self.data.dataset.note if self.data.dataset is not None else ""
+        return Result(measures, time.perf_counter() - started, "", tuple(history), note)
+
+    @property
+    def loaded(self) -> Loaded:
+        """The program with the functions `loss` and `measures`."""
+        if self._loaded is None:
+            fields: dict[str, Any] = {}
+            streams: tuple[str, ...] = ()
+            if self.data.dataset is not None:
+                given = self._given(self.dataset.train.take(np.arange(1)))
+                fields, streams = dict(given.fields), given.streams
+            lets = _lets(self.body)
+            readouts: list[Readout] = []
+            if "loss" in self.train_section:
+                penalties = _penalties(self.body)
+                names = ["loss_of_data" if penalties else "loss", *penalties]
+                outputs = {names[0]: self.train_section["loss"], **penalties}
+                total = tuple(names) if penalties else ()
+                readouts.append(Readout("loss", outputs, total=total, lets=lets, fields=fields))
+            lowered = {name: value for name, value in self.measures.items() if not _is_analysis(value)}
+            if lowered:
+                readouts.append(Readout("measures", lowered, lets=lets, fields=fields))
+            wanted = Wanted(readouts=tuple(readouts), trained=("loss",), rollout=False)
+            wrt = {"loss": self.simulation.trainable} if readouts and readouts[0].function == "loss" else {}
+            self._loaded = self.simulation.load(wanted, self.simulation.steps(), streams=streams, fields=fields, wrt=wrt)
+        return self._loaded
+
+    def _given(self, fields: Mapping[str, Array]) -> Any:
+        return read_inputs(self.simulation.model, self.simulation.plain, fields, None, fields=True)
+
+    def _arguments(self, function: str, fields: Mapping[str, Array], first_trial: int) -> dict[str, Array]:
+        return self.simulation.arguments(self.loaded, function, self._given(fields), self.seed, first_trial)
+
+    def _read_measures(self) -> dict[str, Any]:
+        """Every lowered measure on the held-out split; a mean over trials is taken over chunks of them."""
+        if "measures" not in self.loaded.module.functions:
+            return {}
+        if self.data.dataset is None:
+            return dict(self.loaded.simulator.call("measures", self._arguments("measures", {}, 0)))
+        split = self.dataset.test
+        names = self.loaded.module.function("measures").output_names
+        at_once = _AT_ONCE if all(_is_mean(self.measures[name]) for name in names if name in self.measures) else len(split)
+        totals: dict[str, Any] = {}
+        for first in range(0, len(split), at_once):
+            places = np.arange(first, min(first + at_once, len(split)))
+            found = self.loaded.simulator.call("measures", self._arguments("measures", split.take(places), first))
+            for name, value in found.items():
+                totals[name] = totals.get(name, 0.0) + np.asarray(value, float) * (len(places) / len(split))
+        return {name: totals[name] for name in self.measures if name in totals}
+
+    def _analysed(self) -> dict[str, Any]:
+        """Measures of the equations themselves: the spectrum of the Jacobian at rest."""
+        return {name: self._spectrum() for name, value in self.measures.items() if _is_analysis(value)}
+
+    def _spectrum(self) -> Array:
+        return spectrum(self.flow())
+
+    def flow(self) -> Flow:
+        """The circuit's vector field, with its present parameters and inputs at their defaults (0 without one)."""
+        simulation = self.simulation
+        plain = simulation.plain
+        values = simulation.in_layout(plain, simulation.raw_parameters() | simulation.buffers())
+        sizes = {**simulation.sizes, "trial": 1}
+        for entry in plain.inputs:
+            names = plain.layout.sort(entry.value.type.names)
+            shape = [entry.value.type.axis(n).size.evaluate(sizes) for n in names]
+            values[entry.value.name] = np.full(shape, entry.default or 0.0)
+        return Flow(plain, values, simulation.sizes)
+
+
+def _is_analysis(value: tree.Expression) -> bool:
+    """`eigenvalues(jacobian())`: a property of the equations, found without a run."""
+    return print_expression(value) == "eigenvalues(jacobian())"
+
+
+def _is_mean(value: tree.Expression) -> bool:
+    """Whether chunks of trials may be averaged: a mean over everything, or a number of the circuit."""
+    match value:
+        case tree.Call(function=tree.Name(name="mean"), arguments=(_,)):
+            return True
+        case tree.Call(function=tree.Name(name="count"), arguments=(tree.Argument(value=tree.Name(name="parameters")),)):
+            return True
+        case _:
+            return False
+
+
+def _lets(body: Sequence[written.Statement]) -> dict[str, tree.Expression]:
+    return {
+        one.name: one.value
+        for each in body
+        if isinstance(each, written.Declare) and each.kind == "let"
+        for one in each.declarators
+        if one.value is not None
+    }
+
+
+def _penalties(body: Sequence[written.Statement]) -> dict[str, tree.Expression]:
+    return {
+        one.name: one.value
+        for each in body
+        if isinstance(each, written.Section) and each.kind == "train"
+        for one in each.body
+        if isinstance(one, written.Penalty)
+    }
+
+
+def _dataset_text(body: Sequence[written.Statement]) -> str:
+    for one in body:
+        if isinstance(one, written.Equation) and one.left == tree.Name("dataset"):
+            return print_expression(one.right)
+    return ""
+
+
+@lru_cache(maxsize=8)
+def _data(choice: Choice, text: str) -> _Data:
+    """The data set that `dataset = NAME(...)` names. Raises: SpecError CS901, CS911, CS912."""
+    if not text:
+        return _Data(None, "")
+    from cortexspec.expressions.parse import parse_expression
+
+    call = parse_expression(text)
+    if not isinstance(call, tree.Call) or not isinstance(call.function, tree.Name) or call.function.name not in DATASETS:
+        name = print_expression(call.function) if isinstance(call, tree.Call) else text
+        help = f"known are: {', '.join(DATASETS)}"
+        raise SpecError([Diagnostic("CS912", f"no data set is called `{name}`", call.span, help=help)])
+    positional = tuple(_argument(a.value) for a in call.arguments if not a.name and a.value is not None)
+    named = {a.name: _argument(a.value) for a in call.arguments if a.name and a.value is not None}
+    folder = choice.file if choice.file.is_dir() else choice.file.parent
+    entry = DATASETS[call.function.name]
+    unknown = sorted(set(named) - set(entry.settings))
+    if unknown:
+        help = f"known are: {', '.join(entry.settings)}"
+        raise SpecError([Diagnostic("CS923", f"`{entry.name}` has no setting `{unknown[0]}`", call.span, help=help)])
+    return _Data(entry.load(positional, {**entry.settings, **named}, Places(folder, choice.data)), text)
+
+
+def _argument(value: tree.Expression) -> Any:
+    match value:
+        case tree.Text(value=text):
+            return text
+        case tree.Name(name="true" | "false" as word):
+            return word == "true"
+        case _:
+            return number_of(value)
+
+
+@lru_cache(maxsize=64)
+def _edited(choice: Choice, key: CellKey) -> tuple[Source, Cell, Merged]:
+    """The text of the circuit after the edits of experiment, variant and point. Raises: SpecError with every mistake."""
+    source = source_of(choice.file)
+    report = Report()
+    library = library_of(source.spec, source.used, report)
+    merged = merge_like(experiments_of(source.spec), key.experiment, report)
+    cell = None
+    if merged is not None:
+        point = [written.Equation.model_validate({"left": name, "right": str(value)}) for name, value in key.point]
+        variant = "" if key.variant == BASE else key.variant
+        cell = cell_of(source.spec, library, merged, variant, report, point)
+    _require(report, source)
+    assert cell is not None and merged is not None
+    return source, cell, merged
+
+
+@lru_cache(maxsize=512)
+def _description_of_cell(choice: Choice, key: CellKey) -> Mapping[str, Any]:
+    from cortexspec import library as built_in
+
+    _, cell, _ = _edited(choice, key)
+    templates = [one.model_copy(update={"doc": ""}) for _, one in sorted(cell.templates.items())]
+    written_ones = [one for one in templates if isinstance(one, Template)]
+    kept = tuple(
+        one
+        for one in cell.body
+        if not isinstance(one, (written.Claim, written.Variant))
+        and not (isinstance(one, written.Section) and one.kind == "vary")
+    )
+    from cortexspec.schema.spec import Experiment
+
+    experiment = Experiment(name="cell", of=cell.circuit, arguments=cell.arguments, body=kept)
+    data = _data(choice, _dataset_text(cell.body)).dataset
+    return {
+        "text": print_spec(Spec(items=(*written_ones, experiment))),
+        "removed": sorted(cell.removed),
+        "cuts": {name: list(map(list, cut)) for name, cut in sorted(cell.cuts.items())},
+        "data": data.fingerprint if data is not None else "",
+        "backend": choice.backend,
+        "dtype": choice.dtype,
+        "library": sorted(built_in.groups),
+    }
+
+
+def _description(choice: Choice, key: CellKey, seed: int) -> dict[str, Any]:
+    return {**_description_of_cell(choice, key), "seed": seed}
+
+
+def _require(report: Report, source: Source) -> None:
+    if report.failed:
+        raise SpecError(report.diagnostics, dict(source.sources))
+
+
+def _word(value: tree.Expression | None, default: str) -> str:
+    return value.name if isinstance(value, tree.Name) else default
+
+
+def _dtype(text: str) -> Any:
+    if text not in ("float32", "float64"):
+        raise SpecError([Diagnostic("CS804", f"there is no dtype `{text}`", help="float32 or float64")])
+    return text
+
+
+def _gradient(text: str) -> Any:
+    return text
+
+
+__all__ = ["Choice", "ExperimentRead", "Session", "read_experiments"]
