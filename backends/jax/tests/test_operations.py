@@ -31,19 +31,29 @@ def test_every_operation_has_a_case():
     assert {case.op.name for case in CASES} | set(operations.COVERED_ELSEWHERE) >= set(OPS)
 
 
-@pytest.mark.parametrize("layout", operations.LAYOUTS, ids=["forth", "back"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+# XLA needs half a second a program: what knows nothing of axes runs in one layout only.
+EITHER_WAY = ("arith.", "random.", "const")
+FORTH, BACK = operations.LAYOUTS
+RUNS = [pytest.param(case, FORTH, id=f"{case.name}-forth") for case in CASES]
+RUNS += [pytest.param(case, BACK, id=f"{case.name}-back") for case in CASES if not case.op.name.startswith(EITHER_WAY)]
+
+
+@pytest.mark.parametrize(("case", "layout"), RUNS)
 def test_operation(case, layout):
     trial = operations.trial(case, layout)
     simulator = Backend().load(Bound(trial.module, {}, {}, {}), Options(dtype="float64"))
-    for name, function in trial.module.functions.items():
-        wanted = run(function, trial.inputs, layout=layout)
-        found = simulator.call(name, trial.inputs)
-        for output, array in wanted.items():
-            compare(found[output], array, 1e-12, f"{name} {output}\n{simulator.program}")
+    wanted = run(trial.module.functions["value"], trial.inputs, layout=layout)
+    if not trial.wrt:
+        found = simulator.call("value", trial.inputs)
+    else:
+        found, slopes = simulator.value_and_grad("value", trial.inputs, trial.wrt)
+    for output, array in wanted.items():
+        compare(found[output], array, 1e-12, f"{output}\n{simulator.program}")
     if trial.wrt:
         wanted = run(trial.module.functions["pullback"], trial.inputs, layout=layout)
-        _, slopes = simulator.value_and_grad("value", trial.inputs, trial.wrt)
+        found = simulator.call("pullback", trial.inputs) if layout is FORTH else {}
+        for output, array in found.items():
+            compare(array, wanted[output], 1e-12, f"{output}\n{simulator.program}")
         for name in trial.wrt:
             zero = np.zeros_like(trial.inputs[name])
             compare(slopes[name], wanted.get(f"d{name}", zero), 1e-10, f"d{name}\n{simulator.program}")
