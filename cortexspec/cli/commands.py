@@ -9,9 +9,12 @@ import typer
 from cortexspec.cli.check import check
 from cortexspec.cli.diff import diff
 from cortexspec.cli.explain import explain
+from cortexspec.cli.export import export
 from cortexspec.cli.format import format_files
 from cortexspec.cli.output import BROKEN, say
 from cortexspec.cli.plugins import plugins
+from cortexspec.cli.run import run
+from cortexspec.cli.show import show
 
 app = typer.Typer(
     name="cortexspec",
@@ -25,6 +28,9 @@ app = typer.Typer(
 
 app.command()(check)
 app.command("format")(format_files)
+app.command()(show)
+app.command()(run)
+app.command()(export)
 app.command()(diff)
 app.command()(explain)
 app.command()(plugins)

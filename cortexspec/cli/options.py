@@ -1,5 +1,6 @@
 """The arguments and options that several commands share, so that they read and behave alike."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,17 @@ def assignments(pairs: list[str]) -> dict[str, str]:
         if not equals or not name.strip() or not value.strip():
             raise typer.BadParameter(f"`{pair}` is not of the form NAME=VALUE")
         found[name.strip()] = value.strip()
+    return found
+
+
+def lengths(pairs: list[str]) -> dict[str, tuple[int, ...]]:
+    """`["image=1,28,28"]` to `{"image": (1, 28, 28)}`."""
+    found: dict[str, tuple[int, ...]] = {}
+    for name, value in assignments(pairs).items():
+        try:
+            found[name] = tuple(int(length) for length in value.split(","))
+        except ValueError:
+            raise typer.BadParameter(f"`{value}` is not a shape: write lengths with commas, as in 1,28,28") from None
     return found
 
 
@@ -66,17 +78,27 @@ Arguments = Annotated[
 Backend = Annotated[
     str, typer.Option("--backend", "-b", metavar="NAME", help="interpreter, torch, jax, or a plugin's.")
 ]
-Dtype = Annotated[str, typer.Option("--dtype", metavar="TYPE", help="float32 or float64.")]
+
+
+class Precision(StrEnum):
+    float32 = "float32"
+    float64 = "float64"
+
+
+Dtype = Annotated[Precision, typer.Option("--dtype", help="How exact the numbers are.")]
+Shapes = Annotated[
+    list[str],
+    typer.Option(
+        "--shape", metavar="INPUT=A,B,..", help="The shape of an input whose size only the data tell.",
+        show_default=False,
+    ),
+]
 Solver = Annotated[
     str,
     typer.Option("--solver", metavar="NAME", help="euler, heun, midpoint, rk4, exponential_euler, exact, ..."),
 ]
-Step = Annotated[
-    str,
-    typer.Option(
-        "--dt", metavar="TIME", help='Length of a step, such as "0.1 ms".', show_default="a hundredth of the duration"
-    ),
-]
+Step = Annotated[str, typer.Option("--dt", metavar="TIME", help='Length of a step, such as "0.1 ms".')]
+Duration = Annotated[str, typer.Option("--duration", "-d", metavar="TIME", help='How long, such as "100 ms".')]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of every random draw.")]
 Data = Annotated[
     Path | None,

@@ -5,7 +5,21 @@ from typing import Annotated
 
 import typer
 
-from cortexspec.cli.options import Arguments, AsJson, Backend, Circuit, Dtype, Solver, SpecFile, Step, assignments
+from cortexspec.cli.options import (
+    Arguments,
+    AsJson,
+    Backend,
+    Circuit,
+    Dtype,
+    Duration,
+    Precision,
+    Shapes,
+    Solver,
+    SpecFile,
+    Step,
+    assignments,
+    lengths,
+)
 from cortexspec.cli.output import reporting, say, say_json
 
 
@@ -21,11 +35,17 @@ def show(
     file: SpecFile,
     stage: Annotated[Stage, typer.Option("--stage", help="How far to go.")] = Stage.spec,
     circuit: Circuit = "",
+    experiment: Annotated[
+        str, typer.Option("--experiment", "-e", metavar="NAME", help="The circuit as this experiment has it.")
+    ] = "",
+    variant: Annotated[str, typer.Option("--variant", metavar="NAME", help="A variant of the experiment.")] = "",
     arguments: Arguments = [],  # noqa: B006  (typer copies the default)
     backend: Backend = "interpreter",
-    dtype: Dtype = "float32",
+    dtype: Dtype = Precision.float32,
     solver: Solver = "euler",
-    step: Step = "",
+    dt: Step = "",
+    duration: Duration = "",
+    shapes: Shapes = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
     """Show a spec at one stage of its way.
@@ -37,22 +57,29 @@ def show(
 
       cortexspec show specs/cmc --stage model --circuit cmc
 
-      cortexspec show specs/cmc --stage python --circuit visual_hierarchy --set regions=1 --backend jax
+      cortexspec show specs/cmc --stage python --circuit cmc --backend jax --solver rk4
     """
-    from cortexspec.runtime.show import show_stage
+    from cortexspec.runtime.show import show_stage, spec_data
 
     with reporting(as_json):
-        shown = show_stage(
+        if as_json and stage is Stage.spec:
+            say_json(ok=True, stage=stage.value, spec=spec_data(file))
+            return
+        text = show_stage(
             file,
             stage.value,
             circuit=circuit,
             arguments=assignments(arguments),
+            experiment=experiment,
+            variant=variant,
             backend=backend,
-            dtype=dtype,
+            dtype=dtype.value,
             solver=solver,
-            dt=step,
+            dt=dt,
+            duration=duration,
+            shapes=lengths(shapes),
         )
-    if as_json:
-        say_json(ok=True, stage=stage.value, **shown.data())
-    else:
-        say(shown.text.rstrip())
+        if as_json:
+            say_json(ok=True, stage=stage.value, text=text)
+        else:
+            say(text.rstrip())

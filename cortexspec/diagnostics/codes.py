@@ -51,6 +51,7 @@ _ALL = (
     Code("CS913", "unknown-schedule", "no learning-rate schedule has this name"),
     Code("CS914", "wrong-checkpoint", "a checkpoint is cut short, or of another circuit, experiment or plan"),
     Code("CS915", "diverged", "training or simulation left the finite numbers"),
+    Code("CS918", "unknown-format", "a file for results whose ending names no format"),
     Code("CS921", "undefined-claim", "a claim reads a value that its cells do not have"),
     Code("CS923", "unknown-setting", "a section of an experiment has no such setting"),
     Code("CS922", "broken-cell", "a stored result of an experiment cannot be read"),

@@ -16,6 +16,7 @@ def write_whole(path: Path, content: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
+            os.chmod(temporary, 0o666 & ~_mask())  # mkstemp makes it the owner's alone; a result is like any other file
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -23,6 +24,13 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _mask() -> int:
+    """The permissions that this process takes away from new files; reading it means setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
