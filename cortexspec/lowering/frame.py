@@ -32,6 +32,14 @@ class Unwritten(Exception):
     """A value could not be written; the mistake was reported."""
 
 
+def _data(build: Builder, arguments: Sequence[Operand], settings: Mapping[str, object]) -> Operand:
+    raise RuleError("CS700", "reading a data file into a circuit is not supported yet")
+
+
+# What analysis types by itself and lowering does not write yet.
+_LATER = {"data": FunctionEntry("data", _data, (0, 0), static=("file", "key"))}
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What all functions of a module share. `functions` are those of the expression language, with the plugins'."""
@@ -41,7 +49,7 @@ class Plan:
     report: Report
     training: bool = False
     stimuli: Mapping[str, Expression] = field(default_factory=dict[str, Expression])
-    functions: Mapping[str, FunctionEntry] = field(default_factory=lambda: library.functions)
+    functions: Mapping[str, FunctionEntry] = field(default_factory=lambda: {**library.functions, **_LATER})
     distributions: Mapping[str, DistributionEntry] = field(default_factory=lambda: library.distributions)
 
     @property

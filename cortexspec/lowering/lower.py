@@ -41,15 +41,19 @@ def lower(
     takes the place of an input, as an expression that may read the input.
     """
     found = list(unsupported(model))
-    for diagnostic in found:
-        report(diagnostic)
-    if found:
-        return None
-    failed: list[bool] = []
+    # A neuron type used by many populations is reported once.
+    said: dict[object, Diagnostic] = {}
 
     def told(diagnostic: Diagnostic) -> None:
-        failed.append(True)
-        report(diagnostic)
+        key = (diagnostic.code, diagnostic.message, diagnostic.span)
+        if key not in said:
+            said[key] = diagnostic
+            report(diagnostic)
+
+    for diagnostic in found:
+        told(diagnostic)
+    if found:
+        return None
 
     plan = Plan(model, Declarations.of(model, streams), told, training, stimuli or {})
     functions = [
@@ -64,7 +68,7 @@ def lower(
         penalty(plan),
     ]
     inputs = tuple(_with_default(plan, entry) for entry in plan.declared.inputs.values())
-    if failed:
+    if said:
         return None
     declared = plan.declared
     return Module(

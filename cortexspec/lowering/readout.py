@@ -106,7 +106,11 @@ def _dotted(node: tree.Expression) -> str:
 
 def _known(path: str, model: Model) -> bool:
     groups = {group.path: group for group in model.groups}
-    if path in model.variables or path in groups or path.removesuffix(".arriving") in {p.path for p in model.projections}:
+    if (
+        path in model.variables
+        or path in groups
+        or path.removesuffix(".arriving") in {p.path for p in model.projections}
+    ):
         return True
     return any(
         path.startswith(f"{owner}.") and f"{group.members[0]}.{path.removeprefix(owner + '.')}" in model.variables
@@ -149,7 +153,11 @@ def _rebuilt(node: tree.Expression, change: Callable[[tree.Expression], tree.Exp
 
 
 def _is_end(argument: tree.Argument) -> bool:
-    return argument.name == "time" and isinstance(argument.value, tree.Name | tree.Reference) and _dotted(argument.value) == "end"
+    return (
+        argument.name == "time"
+        and isinstance(argument.value, tree.Name | tree.Reference)
+        and _dotted(argument.value) == "end"
+    )
 
 
 class _Needs:
@@ -231,7 +239,11 @@ class _Writing:
             type_ = self.readout.fields[path]
             return self.recording("", self.frame.input(Value(path, type_)), [axis.name for axis in type_.axes])
         for group in self.plan.model.groups:
-            if path.startswith(f"{group.path}.") and path.removeprefix(f"{group.path}.") and self.moves(group.members[0], path, group.path):
+            if (
+                path.startswith(f"{group.path}.")
+                and path.removeprefix(f"{group.path}.")
+                and self.moves(group.members[0], path, group.path)
+            ):
                 return self.joined(group.path, path, at_end)
         return self.frame.read(path)
 

@@ -39,14 +39,16 @@ def run_adaptive(
     steps = whole_steps(duration, dt) if dt is not None else _ROWS
     times = np.linspace(0.0, duration, steps + 1)
     wanted = Wanted(rollout=False, pieces=("init", "derivative", "output"))
-    loaded = simulation.load(wanted, None)
+    loaded = simulation.load(wanted, None, trials=given.trials)
     kept = simulation.raw_parameters()
     if parameters:
         raw = {**kept, **simulation.raw_of(parameters)}
         loaded.simulator.set_parameters(simulation.in_layout(loaded.module, raw))
     try:
         inputs = _arguments(simulation, loaded, given, seed, first_trial)
-        states = {name: array for name, array in loaded.simulator.call("init", inputs).items() if name in simulation.states}
+        states = {
+            name: array for name, array in loaded.simulator.call("init", inputs).items() if name in simulation.states
+        }
         solver: Any = loaded.simulator
         settings = simulation.settings
         # The solver keeps its own time; a step has no number.
@@ -63,7 +65,9 @@ def _check(simulation: Simulation, given: Given) -> None:
     for population in simulation.model.populations:
         if population.updates or population.spike is not None:
             message = f"the adaptive solver `{solver}` cannot run `{population.path}`, which changes in steps"
-            raise SpecError([Diagnostic("CS700", message, population.span, help="use a fixed-step solver, such as rk4")])
+            raise SpecError(
+                [Diagnostic("CS700", message, population.span, help="use a fixed-step solver, such as rk4")]
+            )
     if given.streams:
         message = f"the adaptive solver `{solver}` takes no inputs with one frame a step: `{given.streams[0]}`"
         raise SpecError([Diagnostic("CS700", message)])
@@ -111,5 +115,7 @@ def _read(
         type_ = types[path] if path in rows else simulation.value_of(path).type
         stacked = np.stack(rows[path]) if path in rows else np.asarray(run[path])[1:]
         axes = layout.sort(type_.names)
-        found[one] = Recording(stacked[-1], axes, type_.unit) if at_end else Recording(stacked, ("time", *axes), type_.unit)
+        found[one] = (
+            Recording(stacked[-1], axes, type_.unit) if at_end else Recording(stacked, ("time", *axes), type_.unit)
+        )
     return found

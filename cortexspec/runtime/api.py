@@ -86,7 +86,7 @@ def compile(  # noqa: A001
         duration=coherent(duration, unit, "the duration") if duration is not None else None,
         seed=seed,
         pipeline=pipeline,
-        sizes=_sizes(model, shapes or {}),
+        sizes=input_sizes(model, shapes or {}),
         rtol=rtol,
         atol=atol,
     )
@@ -107,7 +107,7 @@ def _check_solver(solver: str, adaptive: Sequence[str]) -> None:
         raise SpecError([Diagnostic("CS711", f"there is no solver `{solver}`", help=help)])
 
 
-def _sizes(model: Any, shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
+def input_sizes(model: Any, shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
     """Size symbols of inputs from their shapes. Raises: SpecError CS301, CS501."""
     from cortexspec.diagnostics import Diagnostic
     from cortexspec.ir.size import Size
@@ -127,7 +127,9 @@ def _sizes(model: Any, shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
             if len(size.symbols) == 1 and size == Size.symbol(next(iter(size.symbols))):
                 found[next(iter(size.symbols))] = int(length)
             elif size.fixed is not None and size.fixed != length:
-                message = f"the axis `{axis}` of `{name}` has {size.fixed} elements, its shape is given as {tuple(shape)}"
+                message = (
+                    f"the axis `{axis}` of `{name}` has {size.fixed} elements, its shape is given as {tuple(shape)}"
+                )
                 raise SpecError([Diagnostic("CS501", message)])
     return found
 
@@ -136,9 +138,7 @@ def save(simulation: Simulation, path: str | Path) -> None:
     """Parameters and buffers as a safetensors file that any backend loads, bound to the circuit. Written whole or not at all."""
     from cortexspec.runtime.checkpoint import write_checkpoint
 
-    write_checkpoint(
-        Path(path), simulation.identity, simulation.circuit, simulation.parameters(), simulation.buffers()
-    )
+    write_checkpoint(Path(path), simulation.identity, simulation.circuit, simulation.parameters(), simulation.buffers())
 
 
 def restore(simulation: Simulation, path: str | Path) -> Simulation:

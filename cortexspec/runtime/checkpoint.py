@@ -27,7 +27,7 @@ def write_checkpoint(
     arrays = {_PARAMETER + name: array for name, array in parameters.items()}
     arrays |= {_BUFFER + name: array for name, array in buffers.items()}
     metadata = {"format": FORMAT, "identity": identity, "circuit": circuit}
-    content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)
+    content = save({name: np.array(array, order="C") for name, array in arrays.items()}, metadata)
     try:
         write_whole(path, content)
     except OSError as error:

@@ -41,7 +41,9 @@ class Given:
         return self.arrays[name].transpose([axes.index(axis) for axis in order])
 
 
-def read_inputs(model: Model, module: Module, inputs: Mapping[str, Any], trials: int | None, fields: bool = False) -> Given:
+def read_inputs(
+    model: Model, module: Module, inputs: Mapping[str, Any], trials: int | None, fields: bool = False
+) -> Given:
     """`fields`: names that the circuit has not are fields, not mistakes.
 
     Raises: SpecError CS301 for an unknown name, CS805 for an input that is missing, CS501 for a shape that does not fit.
@@ -127,9 +129,7 @@ def _field(name: str, value: Any) -> tuple[Array, tuple[str, ...], Type]:
     return array, (*leading, *(axis.name for axis in own)), type_
 
 
-def _length(
-    arrays: Mapping[str, Array], axes: Mapping[str, tuple[str, ...]], axis: str, asked: int | None
-) -> int:
+def _length(arrays: Mapping[str, Array], axes: Mapping[str, tuple[str, ...]], axis: str, asked: int | None) -> int:
     found = {name: array.shape[axes[name].index(axis)] for name, array in arrays.items() if axis in axes[name]}
     counts = {count for count in found.values() if count != 1} or set(found.values())
     if asked is not None:

@@ -14,9 +14,10 @@ from cortexspec.contracts.backend import Backend, Bound, Options, PassStep, Simu
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.expressions.parse import parse_expression
 from cortexspec.expressions.tree import Expression
-from cortexspec.ir.module import Module, Value
+from cortexspec.ir.module import Function, Module, Value
 from cortexspec.ir.op import Array
 from cortexspec.ir.types import Type
+from cortexspec.lowering.declarations import TRIAL
 from cortexspec.lowering.readout import Readout
 from cortexspec.passes.differentiate import differentiate, forward_and_backward
 from cortexspec.passes.pipeline import CLEAN, DEFAULT, run_pipeline
@@ -77,7 +78,8 @@ class Simulation:
         self.sources, self.stimuli = dict(sources or {}), dict(stimuli or {})
         self.provenance = dict(provenance or {})
         self._plain = lowered(model, stimuli=self.stimuli, sources=self.sources)
-        self._loaded: dict[Any, Loaded] = {}
+        self._loaded: dict[tuple[str, int | None], Loaded] = {}
+        self._without_trials: set[str] = set()
         self._main: Loaded | None = None
         self.sizes = bind_sizes(self._plain, settings.sizes)
         started = start_arrays(self._plain, self.sizes, settings.seed)
@@ -206,12 +208,14 @@ class Simulation:
         fields: Mapping[str, Type] | None = None,
         train_stimuli: Mapping[str, Expression] | None = None,
         wrt: Mapping[str, Sequence[str]] | None = None,
+        trials: int = 1,
     ) -> Loaded:
         """The program for what is wanted, from the cache where it was made before. It starts with the present parameters.
 
-        `wrt`: for readouts that are differentiated, by what.
+        `wrt`: for readouts that are differentiated, by what. `trials` counts only where no input tells their number.
         """
-        key = repr((wanted, steps, tuple(streams), sorted((fields or {}).items()), sorted((wrt or {}).items())))
+        what = repr((wanted, steps, tuple(streams), sorted((fields or {}).items()), sorted((wrt or {}).items())))
+        key = (what, trials if what in self._without_trials else None)
         if key not in self._loaded:
             module = program_module(
                 self.model,
@@ -224,16 +228,20 @@ class Simulation:
                 sizes=self.sizes,
                 sources=self.sources,
             )
-            self._loaded[key] = self._make(module, steps, wrt or {})
+            if not all(_tells_trials(function) for function in module.functions.values()):
+                self._without_trials.add(what)
+                key = (what, trials)
+            self._loaded[key] = self._make(module, steps, wrt or {}, key[1])
         loaded = self._loaded[key]
         if loaded is not self._main:
             loaded.simulator.set_parameters(self.in_layout(loaded.module, self.raw_parameters()))
             loaded.simulator.set_buffers(self.in_layout(loaded.module, self.buffers()))
         return loaded
 
-    def _make(self, module: Module, steps: int | None, wrt: Mapping[str, Sequence[str]]) -> Loaded:
+    def _make(self, module: Module, steps: int | None, wrt: Mapping[str, Sequence[str]], trials: int | None) -> Loaded:
         pipeline = self.settings.pipeline if self.settings.pipeline is not None else self.backend.pipeline or DEFAULT
-        sizes = {**self.sizes, **({"time": steps} if steps is not None else {})}
+        told = {"time": steps, "trial": trials}
+        sizes = {**self.sizes, **{name: count for name, count in told.items() if count is not None}}
         module = run_pipeline(replace(module, sizes=sizes), pipeline)
         module = self._with_adjoints(module, wrt)
         bound = Bound(
@@ -299,7 +307,9 @@ class Simulation:
         """The number of steps. Raises: SpecError CS916 without a duration or a step, or where they do not fit."""
         length = self._duration(duration)
         if self.settings.dt is None:
-            raise SpecError([Diagnostic("CS916", "the length of a step is not known", help='compile(..., dt = "0.1 ms")')])
+            raise SpecError(
+                [Diagnostic("CS916", "the length of a step is not known", help='compile(..., dt = "0.1 ms")')]
+            )
         return whole_steps(length, self.settings.dt)
 
     def _duration(self, duration: Quantity | None) -> float:
@@ -338,7 +348,7 @@ class Simulation:
             every = [one for name in names if not name.endswith(_END) for one in members[name]]
             last = [one.removesuffix(_END) for name in names if name.endswith(_END) for one in members[name]]
             wanted = Wanted(tuple(dict.fromkeys(every)), tuple(dict.fromkeys([*last, *self.states])))
-            loaded = self.load(wanted, steps, streams=given.streams)
+            loaded = self.load(wanted, steps, streams=given.streams, trials=given.trials)
             arrays = self._call(loaded, "rollout", given, parameters, seed, first_trial)
             self._check_finite(arrays, given, steps, parameters, seed, first_trial)
             found = _recordings(loaded, "rollout", arrays)
@@ -395,7 +405,9 @@ class Simulation:
             if parameters:
                 loaded.simulator.set_parameters(self.in_layout(loaded.module, self.raw_parameters()))
 
-    def arguments(self, loaded: Loaded, function: str, given: Given, seed: int | None, first_trial: int) -> dict[str, Array]:
+    def arguments(
+        self, loaded: Loaded, function: str, given: Given, seed: int | None, first_trial: int
+    ) -> dict[str, Array]:
         arrays: dict[str, Array] = {}
         for value in loaded.module.function(function).inputs:
             if value.name in given.arrays:
@@ -467,7 +479,9 @@ class Simulation:
         trained = ("loss",) if training else ()
         wanted = Wanted(readouts=(readout,), rollout=False, trained=trained)
         steps = self._frames(given, duration)
-        loaded = self.load(wanted, steps, streams=given.streams, fields=given.fields, wrt={"loss": paths})
+        loaded = self.load(
+            wanted, steps, streams=given.streams, fields=given.fields, wrt={"loss": paths}, trials=given.trials
+        )
         read = {value.name for value in loaded.module.function("loss").inputs}
         asked = [path for path in paths if path in read]
         arguments = self.arguments(loaded, "loss", given, seed, first_trial)
@@ -492,6 +506,14 @@ class Simulation:
         """The IR's declaration of a state or parameter. Raises: KeyError."""
         declared = (*self._plain.states, *self._plain.params, *self._plain.inputs)
         return {entry.value.name: entry.value for entry in declared}[name]
+
+
+def _tells_trials(function: Function) -> bool:
+    """Whether the number of trials can be read from an input, or does not matter."""
+    values = [*function.outputs, *(value for line in function.body for value in line.results)]
+    return not any(value.type.has(TRIAL.name) for value in values) or any(
+        value.type.has(TRIAL.name) for value in function.inputs
+    )
 
 
 def _recordings(loaded: Loaded, function: str, arrays: Mapping[str, Array]) -> dict[str, Recording]:
