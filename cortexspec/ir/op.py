@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -34,11 +34,19 @@ class Context:
     layout: Layout
     dtype: np.dtype[Any]
 
+    # Axes by the identity of a type, which the entry keeps alive: a loop asks for the same types at every step.
+    _axes: dict[int, tuple[Type, tuple[str, ...]]] = field(
+        default_factory=dict[int, tuple[Type, tuple[str, ...]]], init=False, compare=False, repr=False
+    )
+
     def shape(self, type_: Type) -> tuple[int, ...]:
         return tuple(type_.axis(name).size.evaluate(self.sizes) for name in self.axes(type_))
 
     def axes(self, type_: Type) -> tuple[str, ...]:
-        return self.layout.sort(type_.names)
+        known = self._axes.get(id(type_))
+        if known is None:
+            known = self._axes[id(type_)] = (type_, self.layout.sort(type_.names))
+        return known[1]
 
     def numpy_dtype(self, type_: Type) -> np.dtype[Any]:
         return self.dtype if type_.dtype == "float" else _DTYPES[type_.dtype]

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 
-from cortexspec.ir.module import Function
+from cortexspec.ir.module import Function, Line
 from cortexspec.ir.op import Array, Context, Op, Tensor, op
 from cortexspec.ir.types import Axis, RuleError, Type
 
@@ -24,11 +24,33 @@ def evaluate_function(function: Function, operands: Sequence[Tensor], context: C
 
 def evaluate_lines(function: Function, environment: dict[str, Tensor], context: Context) -> None:
     """Enters the results of every line into the environment."""
-    for line in function.body:
+    _evaluate(function.body, environment, context)
+
+
+def _evaluate(lines: Sequence[Line], environment: dict[str, Tensor], context: Context) -> None:
+    for line in lines:
         operands = [environment[value.name] for value in line.operands]
-        types = [value.type for value in line.results]
-        for value, tensor in zip(line.results, line.op.evaluate(operands, types, context), strict=True):
+        results = line.results
+        if len(results) == 1:
+            (environment[results[0].name],) = line.op.evaluate(operands, (results[0].type,), context)
+            continue
+        types = [value.type for value in results]
+        for value, tensor in zip(results, line.op.evaluate(operands, types, context), strict=True):
             environment[value.name] = tensor
+
+
+def _steady_and_changing(body: Function, consts: int) -> tuple[list[Line], list[Line]]:
+    """The lines that read nothing but consts, which are the same at every step, and the others."""
+    changing = {value.name for value in body.inputs[consts:]}
+    steady: list[Line] = []
+    rest: list[Line] = []
+    for line in body.body:
+        if changing.isdisjoint(value.name for value in line.operands):
+            steady.append(line)
+        else:
+            rest.append(line)
+            changing.update(value.name for value in line.results)
+    return steady, rest
 
 
 @op
@@ -82,9 +104,15 @@ class Scan(Op):
         stacks = [_empty(type_, context) for type_ in results[first:second]]
         sums = [Tensor(np.zeros_like(t.array), t.axes) for t in (_empty(type_, context) for type_ in results[second:])]
         length = self.over.size.evaluate(context.sizes)
+        steady, changing = _steady_and_changing(self.body, self.consts)
+        always: dict[str, Tensor] = {v.name: t for v, t in zip(self.body.inputs, consts, strict=False)}
+        if length:
+            _evaluate(steady, always, context)
+        names = [value.name for value in self.body.inputs[self.consts :]]
         for n in reversed(range(length)) if self.reverse else range(length):
-            now = [self._take(x, n) for x in xs]
-            outputs = evaluate_function(self.body, [*consts, *carry, *now], context)
+            environment = {**always, **dict(zip(names, [*carry, *(self._take(x, n) for x in xs)], strict=True))}
+            _evaluate(changing, environment, context)
+            outputs = [environment[value.name] for value in self.body.outputs]
             carry = list(outputs[:first])
             for stack, element in zip(stacks, outputs[first:second], strict=True):
                 stack.array[self._place(stack.axes, n)] = element.array
