@@ -10,7 +10,7 @@ from lark import Tree as LarkTree
 from cortexspec.diagnostics import Diagnostic, Span
 from cortexspec.expressions import tree
 from cortexspec.expressions.names import RESERVED, name_problem, normalize_name, plain_power, raised_characters
-from cortexspec.units import UnitError
+from cortexspec.units import UnitError, parse_unit
 
 ParseTree = LarkTree[Token]
 ParseNode = ParseTree | Token
@@ -125,7 +125,7 @@ class ExpressionBuilder:
                 return tree.Number(self._digits(token, str(token)), span=span)
             case "QUANTITY":
                 digits, unit = split_quantity(str(token))
-                return tree.Number(self._digits(token, digits), unit, span=span)
+                return tree.Number(self._digits(token, digits), self._unit(token, unit), span=span)
             case "STRING":
                 return tree.Text(str(token)[1:-1], span=span)
             case _:
@@ -137,6 +137,14 @@ class ExpressionBuilder:
             return "0"
         return digits
 
+    def _unit(self, token: Token, unit: str) -> str:
+        try:
+            parse_unit(unit)
+        except UnitError as error:
+            self.report_unit(token, error)
+            return ""
+        return unit
+
     def _derivative(self, node: ParseTree, span: Span) -> tree.Expression:
         operand = self._expression(node.children[0])
         order = len(cast(Token, node.children[1]))
@@ -147,7 +155,7 @@ class ExpressionBuilder:
     def _list(self, node: ParseTree, span: Span) -> tree.Expression:
         items = tuple(self._expression(part) for part in node.children if not _is_mark(part))
         last = node.children[-1]
-        unit = str(last) if isinstance(last, Token) and last.type == "UNIT" else ""
+        unit = self._unit(last, str(last)) if isinstance(last, Token) and last.type == "UNIT" else ""
         return tree.ListOf(items, unit, span=span)
 
     def arguments(self, parts: list[ParseNode]) -> tuple[tree.Argument, ...]:

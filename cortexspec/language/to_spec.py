@@ -380,7 +380,7 @@ class _Builder:
         return Variant(name=names[0], of=of, body=self._block(node), span=self.place.of(node))
 
     def _claim(self, node: ParseTree) -> Claim:
-        text, source = _tokens(node, "STRING")
+        text, source = node.children[1], node.children[3]
         value = _after(node, "COLON")
         within, contradicts = _tree(node, "within"), _tree(node, "contradicts")
         of = _tree(within, "of_value") if within else None

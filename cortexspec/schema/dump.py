@@ -1,9 +1,13 @@
 """Spec to JSON and YAML. Fields that say nothing are left out; expressions are text."""
 
 import json
-from io import StringIO
-from typing import Any
+from typing import Any, cast
 
+from pydantic.fields import FieldInfo
+
+from cortexspec.expressions import tree
+from cortexspec.expressions.print import print_expression
+from cortexspec.schema.base import SchemaNode
 from cortexspec.schema.spec import Spec
 
 
@@ -14,29 +18,29 @@ def dump_json(spec: Spec) -> str:
 
 def dump_yaml(spec: Spec) -> str:
     """The spec as YAML; `load_yaml` gives an equal spec back."""
-    from ruamel.yaml import YAML
+    from cortexspec.schema.yaml_writer import write_yaml
 
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.allow_unicode = True
-    yaml.width = 1_000_000
-    yaml.representer.sort_base_mapping_type_on_output = False  # pyright: ignore[reportAttributeAccessIssue]
-    out = StringIO()
-    yaml.dump(plain_data(spec), out)  # pyright: ignore[reportUnknownMemberType]
-    return out.getvalue()
+    return write_yaml(plain_data(spec))
 
 
 def plain_data(spec: Spec) -> dict[str, Any]:
-    """The spec as dictionaries, lists and texts."""
-    return {"format_version": spec.format_version, **_without_empty(spec.model_dump(mode="json"))}
+    """The spec as dictionaries, lists, texts and its format version."""
+    return cast(dict[str, Any], _plain(spec))
 
 
-def _without_empty(value: Any) -> Any:
+def _plain(value: object) -> object:
     match value:
-        case dict():
-            pruned = {key: _without_empty(part) for key, part in value.items()}  # pyright: ignore[reportUnknownVariableType]
-            return {key: part for key, part in pruned.items() if part not in (None, "", [])}  # pyright: ignore[reportUnknownVariableType]
-        case list():
-            return [_without_empty(part) for part in value]  # pyright: ignore[reportUnknownVariableType]
+        case SchemaNode():
+            fields = type(value).model_fields
+            return {name: _plain(getattr(value, name)) for name, field in fields.items() if _says(value, name, field)}
+        case tuple():
+            return [_plain(part) for part in cast(tuple[object, ...], value)]
+        case tree.Node():
+            return print_expression(cast(tree.Expression, value))
         case _:
             return value
+
+
+def _says(node: SchemaNode, name: str, field: FieldInfo) -> bool:
+    """Whether a field says more than its absence would."""
+    return name in ("kind", "format_version") or (name != "span" and getattr(node, name) != field.default)

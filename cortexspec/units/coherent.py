@@ -30,6 +30,7 @@ class Quantity:
     unit: Unit
 
 
+_HIGHEST_POWER = 12
 _FACTOR = re.compile(r"\s*([*/]?)\s*([^\W\d_]+|%|1)\s*(?:\^(-?\d+|\(-?\d+(?:/\d+)?\)))?\s*")
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*")
 _FOREIGN = {
@@ -50,6 +51,8 @@ def _parse(text: str) -> tuple[Unit, Fraction | float]:
             raise UnitError(f"`{text}` is not a unit", "write symbols joined by `*`, `/` and `^`, as in `mV/ms`")
         operator, symbol, power_text = match.groups()
         power = Fraction(power_text.strip("()")) if power_text else Fraction(1)
+        if abs(power) > _HIGHEST_POWER:
+            raise UnitError(f"`{text}` has a power beyond any physical unit")
         if operator == "/":
             power = -power
         one_unit, one_factor = _symbol(symbol)
