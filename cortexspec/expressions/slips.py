@@ -52,15 +52,17 @@ def _character(mistake: Mistake, around: Surroundings) -> Slip | None:
 
 
 def _number(mistake: Mistake, around: Surroundings) -> Slip | None:
-    if digits := re.search(r"(?<![\w.])([0-9]+)\.$", around.ahead):
+    if digits := re.search(r"(?<![\w.])([0-9]+)\.[ \t]*$", around.ahead):
         help = f"write `{digits[1]}.0` or `{digits[1]}`"
-        return Slip("CS109", "a number does not end in a point", help, back=len(digits[0]), length=len(digits[0]))
+        return Slip("CS109", "a number does not end in a point", help, back=len(digits[0]), length=len(digits[1]) + 1)
+    if pointed := re.match(r"\.[0-9]+", around.rest):
+        return Slip("CS109", "a number begins with a digit", f"write `0{pointed[0]}`", length=len(pointed[0]))
     fraction = re.match("[0-9]+", around.rest)
     if fraction and re.search(r"(^|[^\w.\])'])\.$", around.ahead):
         help = f"write `0.{fraction.group()}`"
         return Slip("CS109", "a number begins with a digit", help, back=1, length=1 + len(fraction.group()))
     before = mistake.before
-    if before is None or before.type != "NUMBER" or not around.word:
+    if before is None or before.type != "NUMBER" or not around.word or around.word in ("if", "else"):
         return None
     return _word_after_number(str(before), around, gap=not around.ahead.endswith(str(before)))
 

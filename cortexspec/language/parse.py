@@ -5,7 +5,7 @@ as if the statement had not been there. The tree of a file with mistakes is neve
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -100,7 +100,6 @@ class _Reading:
     starts: list[Mark] = field(default_factory=list[Mark])
     braces: list[Token] = field(default_factory=list[Token])
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
-    resumed: int = -1
 
     def read(self) -> ParseTree | None:
         """The tree of the text without the statements that hold a mistake; None where even that is not to be had."""
@@ -110,7 +109,8 @@ class _Reading:
                 for token in self.reader.tokens():
                     self._take(token)
                 return subtree(self.reader.finish())
-            except Mistake as mistake:
+            except Mistake as found:
+                mistake = self._or_missing_brace(found)
                 self.diagnostics.append(self._explain(mistake))
                 if mistake.kind == "$END":
                     return self._finish_anyway()
@@ -140,7 +140,7 @@ class _Reading:
             return
         if self.layout.at_statement:
             self.starts[-1] = self.reader.mark()
-            if self.braces and token.type in ("NAME", "DOC") and self._begins_item(token):
+            if token.type == "NAME" and self.braces and self._begins_item(token.start_pos or 0):
                 raise Mistake.at_token(token, self.reader.before, set(_MISSING_BRACE))
         if len(self.braces) == DEEPEST_BLOCK and token.type == "LBRACE":
             raise Mistake.at_token(Token.new_borrow_pos("TOO_DEEP", str(token), token), self.reader.before, set())
@@ -153,9 +153,14 @@ class _Reading:
             self.braces.pop()
             self.starts.pop()
 
-    def _begins_item(self, token: Token) -> bool:
+    def _or_missing_brace(self, mistake: Mistake) -> Mistake:
+        """A doc string inside a block is the beginning of an item whose predecessor is not closed, or a mistake itself."""
+        if mistake.kind == "DOC" and self.braces and self.layout.at_statement and self._begins_item(mistake.offset):
+            return replace(mistake, accepts=_MISSING_BRACE)
+        return mistake
+
+    def _begins_item(self, start: int) -> bool:
         """An item inside a block: a `}` is missing before it."""
-        start = token.start_pos or 0
         line = self.reader.text[self.reader.text.rfind("\n", 0, start) + 1 : start]
         return not line.strip() and _ITEM.match(self.reader.text, start) is not None
 
@@ -204,15 +209,17 @@ class _Reading:
             offset += 1
         self._restart(offset)
         if text.startswith("{", offset):
-            self._read_block_anyway(offset, skip=mistake.kind == "TOO_DEEP")
+            # `let x = {1, 2}` is no block, but `connect a -> { ... }` lacks only its target.
+            value = mistake.kind == "LBRACE" and self.reader.before is not None and self.reader.before.type != "ARROW"
+            self._read_block_anyway(offset, skip=mistake.kind == "TOO_DEEP" or (value and "NAME" in mistake.accepts))
         return True
 
     def _resume_at(self, mistake: Mistake) -> int:
-        """Behind the statement; or at the mistake itself, once, where it is the beginning of the next statement."""
+        """Behind the statement; or at the mistake itself, where another statement begins before this one is complete."""
         text = self.reader.text
         line = text[text.rfind("\n", 0, mistake.offset) + 1 : mistake.offset]
-        if not line.strip() and mistake.offset > self.resumed and _STATEMENT_START.match(text, mistake.offset):
-            self.resumed = mistake.offset
+        inside = not self.layout.at_statement
+        if inside and not line.strip() and _STATEMENT_START.match(text, mistake.offset):
             return mistake.offset
         return _end_of_statement(text, mistake.offset, len(self.layout.opened))
 
