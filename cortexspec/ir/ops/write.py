@@ -374,9 +374,10 @@ def fit(build: Builder, x: Value, axes: Iterable[Axis]) -> Value:
 def contract(build: Builder, a: Value, b: Value, over: Axes) -> Value:
     """The sum over `over` of a*b. An axis that only one of them has is summed there first."""
     names = _names(over)
-    a = sum_(build, a, [name for name in names if a.type.has(name) and not b.type.has(name)])
-    b = sum_(build, b, [name for name in names if b.type.has(name) and not a.type.has(name)])
-    return build.one(linear.Contract(tuple(name for name in names if a.type.has(name) or b.type.has(name))), a, b)
+    only_a = [name for name in names if a.type.has(name) and not b.type.has(name)]
+    only_b = [name for name in names if b.type.has(name) and not a.type.has(name)]
+    both = tuple(name for name in names if name not in (*only_a, *only_b))
+    return build.one(linear.Contract(both), sum_(build, a, only_a), sum_(build, b, only_b))
 
 
 def conv2d(
