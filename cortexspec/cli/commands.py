@@ -13,8 +13,10 @@ from cortexspec.cli.export import export
 from cortexspec.cli.format import format_files
 from cortexspec.cli.output import BROKEN, say
 from cortexspec.cli.plugins import plugins
+from cortexspec.cli.reproduce import reproduce
 from cortexspec.cli.run import run
 from cortexspec.cli.show import show
+from cortexspec.cli.train import train
 
 app = typer.Typer(
     name="cortexspec",
@@ -30,6 +32,8 @@ app.command()(check)
 app.command("format")(format_files)
 app.command()(show)
 app.command()(run)
+app.command()(train)
+app.command()(reproduce)
 app.command()(export)
 app.command()(diff)
 app.command()(explain)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cortexspec.cli.options import AsJson, Backend, Data, SpecFile
+from cortexspec.cli.options import AsJson, Backend, Data, Dtype, Precision, SpecFile
 from cortexspec.cli.output import finish, reporting, say_json
 
 if TYPE_CHECKING:
@@ -24,12 +24,18 @@ def reproduce(
         str, typer.Option("--profile", metavar="NAME", help="smoke, parity or demo: the small experiments of that name.")
     ] = "",
     backend: Backend = "jax",
-    dtype: Annotated[str, typer.Option("--dtype", metavar="TYPE", help="float32 or float64.")] = "float32",
+    dtype: Dtype = Precision.float32,
     data: Data = None,
     results: Annotated[
         Path, typer.Option("--results", metavar="FOLDER", help="Where finished cells are kept and found again.")
     ] = Path("results"),
-    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Cells that run at one time.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", metavar="N", min=0, show_default="one a core",
+            help="Cells that run at one time, each in a process of its own; 0 runs them in this one.",
+        ),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when a claim fails.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -48,14 +54,14 @@ def reproduce(
     from cortexspec.experiments.session import Choice
 
     with reporting(as_json):
-        choice = Choice(file, backend=backend, dtype=dtype, data=data)
+        choice = Choice(file, backend=backend, dtype=dtype.value, data=data)
         table = run_claims(
             choice, experiments, profile=profile, store=results, workers=workers, on_cell=_tell_cell
         )
     if as_json:
         say_json(ok=not (strict and table.failed), **_as_data(table))
     else:
-        _print(table)
+        print_table(table)
     finish(not (strict and table.failed))
 
 
@@ -70,7 +76,7 @@ def _tell_cell(task: Any, result: Any, status: str, done: int, total: int) -> No
     print(f"[{done}/{total}] {where}: {outcome} ({took})", file=sys.stderr, flush=True)
 
 
-def _print(table: "Table") -> None:
+def print_table(table: "Table") -> None:
     from rich.console import Console
     from rich.table import Table as Grid
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -42,11 +42,11 @@ def write_result(result: xarray.Dataset, path: str | Path) -> None:
     path = Path(path)
     match path.suffix:
         case ".nc":
-            content: bytes = bytes(result.to_netcdf(engine="scipy"))
+            content: bytes = bytes(cast(Any, result).to_netcdf(engine="scipy"))
         case ".npz":
             content = _npz(result)
         case ".csv":
-            content = result.to_dataframe().to_csv().encode()
+            content = cast(Any, result).to_dataframe().to_csv().encode()
         case _:
             known = ", ".join(_FORMATS)
             raise SpecError([Diagnostic("CS918", f"`{path}` ends in no format for results", help=f"end it in {known}")])
