@@ -229,11 +229,14 @@ class Editor:
             scratch = Expander(replace(self.library, templates=self.templates), Report())
             template = self.templates[self.merged.circuit]
             try:
-                scratch.circuit(template, self.arguments)
+                scratch.circuit(template, self.arguments, self.outside())
             except (TooMuch, RecursionError):
                 pass
             self._expanded = scratch
         return self._expanded
+
+    def outside(self) -> list[str]:
+        return outside_names(self.body)
 
     @property
     def expansion(self) -> Expansion:
@@ -572,7 +575,7 @@ class Editor:
         """Rewrites the statement of one connection. One round of a loop is taken out of its loop first."""
         expander = self.expanded()
         holder = here.body
-        while holder.outer is not None:
+        while holder.outer is not None and holder.outer.kind != "experiment":
             holder = holder.outer
         template = self.own_template(holder.path.split(".") if holder.path else ())
         rounds = _rounds_of(here.body)
@@ -612,7 +615,7 @@ class Editor:
         span = loop.span
         for inner in expander.rounds(loop.ranges, body):
             ranges = tuple(
-                written.RangeOf(names=(name,), values=tree.ListOf((_as_text(entry, span),)), span=span)
+                written.RangeOf(names=(name,), values=tree.ListOf((_as_text(entry, span, body.path),)), span=span)
                 for name, entry in inner.names.items()
                 if not isinstance(entry, Declared) or entry.kind != "let"
             )
@@ -703,6 +706,7 @@ class Editor:
             here = next((one for one in self.expansion.projections if one.path == path_of_connection), None)
             if here is not None and not self.ends_at_group(here, population):
                 self.change_connection(here, lambda connect: ())
+                self.removed.setdefault(path_of_connection, span)
         for group in [one for one in self.expansion.groups if any(m is not None and getattr(m, "path", "") == population.path for m in one.members)]:
             self.leave_group(group, population)
         self.change_instance(path, lambda instance: None)
@@ -761,6 +765,11 @@ class Editor:
             self.report.add("CS316", "a block is written [target, source]", target.span)
             return
         self.cuts[found.path] = (*self.cuts.get(found.path, ()), (sides[0], sides[1]))
+
+
+def outside_names(body: Iterable[written.Statement]) -> list[str]:
+    """The names that an experiment's own statements declare: an edit of its circuit may read them."""
+    return [one.declarators[0].name for one in body if isinstance(one, written.Declare) and one.kind == "let"]
 
 
 # Text.
@@ -879,7 +888,7 @@ def _rounds_of(body: Body) -> list[Body]:
     chain: list[Body] = []
     current: Body | None = body
     while current is not None:
-        if current.outer is not None and current.projection is None:
+        if current.outer is not None and current.outer.kind != "experiment" and current.projection is None:
             chain.insert(0, current)
         current = current.outer
     return chain
@@ -900,13 +909,14 @@ def _bound(entry: Entry) -> object:
     return entry.value if isinstance(entry, Static) else id(entry)
 
 
-def _as_text(entry: Entry, span: Span | None) -> tree.Expression:
-    """An entry as an author would write it."""
+def _as_text(entry: Entry, span: Span | None, inside: str = "") -> tree.Expression:
+    """An entry as an author would write it inside the circuit at a path."""
     if isinstance(entry, Static):
         from cortexspec.analysis.resolve_names import literal
 
         return literal(entry, span)
-    first, *rest = getattr(entry, "path", "").split(".")
+    path = getattr(entry, "path", "")
+    first, *rest = (path.removeprefix(f"{inside}.") if inside else path).split(".")
     node: tree.Expression = tree.Name(first, span=span)
     for name in rest:
         node = tree.Member(node, name, span=span)

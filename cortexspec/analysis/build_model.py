@@ -82,6 +82,7 @@ class ModelBuilder:
             time_unit=self.typing.time_unit,
             uses=self.typing.library.uses,
             removed=tuple(self.typing.expander.removed),
+            opaque=tuple(self.typing.opaque),
         )
         facts = Facts(model, self.expansion.incomplete)
         for rule in RULES:

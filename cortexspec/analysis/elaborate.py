@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cortexspec import library as built_in
-from cortexspec.analysis.apply_variant import Cell, Merged, cell_of, fold_own_edits, merge_like
+from cortexspec.analysis.apply_variant import Cell, Merged, cell_of, fold_own_edits, merge_like, outside_names
 from cortexspec.analysis.build_model import ModelBuilder
-from cortexspec.analysis.expand_templates import Expander, TooMuch
+from cortexspec.analysis.expand_templates import Expander, TooMuch, placeholders
+from cortexspec.analysis.experiments import Around, ExperimentChecker
 from cortexspec.analysis.infer_types import TIME, Typing
 from cortexspec.analysis.library import Library
-from cortexspec.analysis.model import Model
+from cortexspec.analysis.model import ExperimentModel, Model
 from cortexspec.analysis.report import Report, suggestion
 from cortexspec.diagnostics import Diagnostic, Note
 from cortexspec.expressions import tree
@@ -26,7 +27,7 @@ Result = tuple[Model | None, tuple[Diagnostic, ...]]
 def elaborate(
     spec: Spec,
     circuit: str | None = None,
-    arguments: Arguments | None = None,
+    arguments: Arguments | Sequence[written.Argument] | None = None,
     experiment: str | None = None,
     variant: str | None = None,
     sources: Mapping[str, Spec] | None = None,
@@ -39,13 +40,141 @@ def elaborate(
     """
     report = Report()
     library = library_of(spec, sources or {}, report)
+    given = arguments if isinstance(arguments, Mapping) else {}
     if experiment is not None:
-        return _of_experiment(spec, library, report, experiment, variant or "", circuit, arguments or {})
+        return _of_experiment(spec, library, report, experiment, variant or "", circuit, given)
     template = _circuit(library, circuit, report)
     if template is None:
         return None, report.diagnostics
-    merged = Merged("", template.name, (), (), template.span)
-    return _of_cell(spec, library, report, merged, "", arguments or {}, None)
+    positional = tuple(arguments) if arguments is not None and not isinstance(arguments, Mapping) else ()
+    merged = Merged("", template.name, positional, (), template.span)
+    return _of_cell(spec, library, report, merged, "", given, None)
+
+
+def elaborate_experiment(
+    spec: Spec,
+    name: str,
+    variant: str | None = None,
+    arguments: Arguments | None = None,
+    sources: Mapping[str, Spec] | None = None,
+) -> tuple[ExperimentModel | None, tuple[Diagnostic, ...]]:
+    """What one experiment asks of its circuit, under one variant, and what is wrong in it."""
+    report = Report()
+    library = library_of(spec, sources or {}, report)
+    around = around_of(spec, Report())
+    merged = merge_like(around.experiments, name, report) if name in around.experiments else None
+    if name not in around.experiments:
+        report.add("CS301", f"there is no experiment `{name}`", help=suggestion(name, around.experiments))
+    if merged is None or _circuit(library, merged.circuit, report) is None:
+        return None, report.diagnostics
+    point = [_as_edit(key, value, library.templates[merged.circuit]) for key, value in (arguments or {}).items()]
+    found, _ = check_cell(spec, library, merged, variant or "", around, report, point)
+    return (None if report.failed else found), report.diagnostics
+
+
+def check(spec: Spec, sources: Mapping[str, Spec] | None = None) -> tuple[Diagnostic, ...]:
+    """Everything that is wrong in a spec: every item by itself, every circuit, every experiment with every variant."""
+    report = Report()
+    library = library_of(spec, sources or {}, report)
+    around = around_of(spec, report)
+    own = {item.name for item in spec.items if isinstance(item, Template)}
+    used = {merged.circuit for merged in around.merged.values()}
+    built: dict[object, Built] = {}
+    for name in own:
+        template = library.templates[name]
+        if template.kind == "circuit":
+            if name not in used or all(formal.default is not None for formal in template.formals):
+                cell = Cell("", "base", name, placeholders(template), library.templates, ())
+                report.put(*model_of_cell(cell, library, None)[1])
+        else:
+            report.put(*check_alone(template, library))
+    for merged in around.merged.values():
+        if _circuit(library, merged.circuit, report) is None:
+            continue
+        variants = [one.name for one in merged.body if isinstance(one, written.Variant)]
+        for variant in ("", *variants):
+            check_cell(spec, library, merged, variant, around, report, built=built)
+    return report.diagnostics
+
+
+def check_alone(template: Template, library: Library) -> tuple[Diagnostic, ...]:
+    """A neuron, synapse or function by itself: it passes where time as a quantity or as a number of steps fits."""
+    best: tuple[Diagnostic, ...] | None = None
+    for unit in (TIME, DIMENSIONLESS):
+        report = Report()
+        expander = Expander(library, report)
+        try:
+            expander.alone(template)
+            ModelBuilder(Typing(expander, unit)).build()
+        except TooMuch:
+            pass
+        except RecursionError:
+            report.add("CS506", f"`{template.name}` is nested too deeply", template.span)
+        if not report.failed:
+            return report.diagnostics
+        if best is None or len(report.diagnostics) < len(best):
+            best = report.diagnostics
+    return best or ()
+
+
+def around_of(spec: Spec, report: Report) -> Around:
+    experiments: dict[str, Experiment] = {}
+    for item in spec.items:
+        if isinstance(item, Experiment):
+            first = experiments.setdefault(item.name, item)
+            if first is not item:
+                notes = [Note("the first one", first.span)] if first.span is not None else []
+                report.add("CS302", f"there are two experiments `{item.name}`", item.span, notes=notes)
+    found = {name: merge_like(experiments, name, report) for name in experiments}
+    return Around(experiments, {name: merged for name, merged in found.items() if merged is not None})
+
+
+def check_cell(
+    spec: Spec,
+    library: Library,
+    merged: Merged,
+    variant: str,
+    around: Around,
+    report: Report,
+    point: Sequence[written.Statement] = (),
+    built: dict[object, Built] | None = None,
+) -> tuple[ExperimentModel | None, Model | None]:
+    """One cell of an experiment, its circuit and what is said about it, with every mistake in `report`."""
+    cell = cell_of(spec, library, merged, variant, report, point)
+    if cell is None:
+        return None, None
+    best: tuple[Report, ExperimentModel | None, Model | None] | None = None
+    time_unit = time_unit_of(merged)
+    for unit in (TIME, DIMENSIONLESS) if time_unit is None else (time_unit,):
+        typing, model, diagnostics = _built(cell, library, unit, built if built is not None else {})
+        inner = Report()
+        inner.put(*diagnostics)
+        found: ExperimentModel | None = None
+        if typing is not None:
+            typing.expander.report = inner
+            found = ExperimentChecker(merged, cell, typing, model, around, inner).check()
+        if best is None or len(inner) < len(best[0]):
+            best = (inner, found, model)
+        if not inner.failed:
+            break
+    assert best is not None
+    report.put(*best[0].diagnostics)
+    return best[1], best[2]
+
+
+Built = tuple[Typing | None, Model | None, tuple[Diagnostic, ...]]
+
+
+def _built(cell: Cell, library: Library, unit: Unit, known: dict[object, Built]) -> Built:
+    """A cell's circuit typed and built; cells that differ only in what is done with the circuit share it."""
+    outside = tuple(outside_names(cell.body))
+    key = (outside, cell.circuit, cell.arguments, frozenset(cell.templates.items()), tuple(cell.removed), tuple(cell.cuts.items()), unit)
+    if key not in known:
+        report = Report()
+        typing = typed_cell(cell, library, unit, report)
+        model = build(typing, cell) if typing is not None else None
+        known[key] = (typing, None if report.failed else model, report.diagnostics)
+    return known[key]
 
 
 def library_of(spec: Spec, sources: Mapping[str, Spec], report: Report) -> Library:
@@ -154,7 +283,7 @@ def typed_cell(cell: Cell, library: Library, unit: Unit, report: Report) -> Typi
     expander.removed = cell.removed
     template = cell.templates[cell.circuit]
     try:
-        expander.circuit(template, cell.arguments)
+        expander.circuit(template, cell.arguments, outside_names(cell.body))
     except TooMuch:
         return None
     except RecursionError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 
 from cortexspec.analysis.library import Library
 from cortexspec.analysis.report import Report, suggestion
@@ -91,18 +92,22 @@ class Expander:
         self.sizes: dict[str, int] = {}
         self.axis_owners: dict[str, object] = {}
         self.stack: list[str] = []
-        self.count = 0
+        self.made = 0
         self.group_variables: dict[str, GroupVariable] = {}
         self.removed: Mapping[str, Span | None] = {}  # what a variant removed: a mention of it deserves its own words
         self.result: Expansion
 
     # Entry points.
 
-    def circuit(self, template: Template, arguments: Sequence[written.Argument], caller: Body | None = None) -> Expansion:
-        """One circuit with its arguments."""
-        body = Body("", "circuit", template.name, sizes=self.sizes)
+    def circuit(
+        self, template: Template, arguments: Sequence[written.Argument], outside: Iterable[str] = ()
+    ) -> Expansion:
+        """One circuit with its arguments; `outside` are names of the experiment, whose values are not known here."""
+        around = Body("", "experiment", "", sizes=self.sizes)
+        around.names = {name: Opaque(name) for name in outside}
+        body = Body("", "circuit", template.name, outer=around if around.names else None, sizes=self.sizes)
         self.result = Expansion(template.name, body, self.sizes)
-        self.bind(template, arguments, caller or Body("", "experiment", "", sizes=self.sizes), body, None, top=True)
+        self.bind(template, arguments, around, body, None, top=True)
         self.fill_circuit(template, body)
         return self.result
 
@@ -119,6 +124,7 @@ class Expander:
                 self.text_function(template, use.arguments, template.name, (), outside, template.span)
             case "synapse":
                 here = ProjectionHere(template.name, outside, _NO_CONNECT, _NOTHING, _NOTHING, span=template.span)
+                outside.projection = here
                 self.synapse(here, template, use.arguments, outside, template.span)
                 self.result.projections.append(here)
             case "circuit":
@@ -126,8 +132,8 @@ class Expander:
         return self.result
 
     def tick(self, span: Span | None) -> None:
-        self.count += 1
-        if self.count > MOST:
+        self.made += 1
+        if self.made > MOST:
             self.report.add("CS506", f"this circuit has more than {MOST} things in it", span, help="use sizes, not names")
             raise TooMuch
 
@@ -138,7 +144,8 @@ class Expander:
         if name.rstrip("'") in BUILT_IN:
             self.report.add("CS302", f"`{name}` hides a built-in name", span, help="choose another name")
             return False
-        if body.find(name) is not None:
+        known = body.find(name)
+        if known is not None and not (isinstance(known, Opaque) and name not in body.names and body.outer is not None):
             first = body.owner_of(name)
             notes = [Note("declared here first", first)] if first is not None else []
             self.report.add("CS302", f"`{name}` is declared twice", span, notes=notes)
@@ -157,7 +164,7 @@ class Expander:
 
     def claim(self, name: str, owner: object, longer: str) -> str:
         """An axis name that stands for one thing in the whole circuit."""
-        for candidate in (name, longer, *(f"{longer}_{number}" for number in range(2, 1000))):
+        for candidate in chain((name, longer), (f"{longer}_{number}" for number in count(2))):
             if self.axis_owners.setdefault(candidate, owner) == owner:
                 return candidate
         raise TooMuch
@@ -1226,8 +1233,7 @@ class Expander:
             projection.weight = Declared(
                 f"{projection.path}.weight", "weight", "state", projection.body, default=value, value=value, span=mine[0].span
             )
-            if projection.target.path:
-                self.add(projection.weight)
+            self.add(projection.weight)
         projection.weight.kind = "state"
         self.modify(projection.weight, [m for m in statement.modifiers if m.kind != "per"], body)
         extents = [modifier.extent for modifier in statement.modifiers if modifier.kind == "per"]
@@ -1375,7 +1381,7 @@ def _owner_name(entry: Entry, body: Body) -> str:
 
 def _home(body: Body) -> Body:
     """The circuit's own body: connections of all rounds of a loop are named there."""
-    while body.outer is not None:
+    while body.outer is not None and body.outer.kind != "experiment":
         body = body.outer
     return body
 

@@ -82,6 +82,8 @@ class Typing:
         self.parts: dict[str, TypedPart | None] = {}
         self.bound: dict[str, Operand] = {}  # formal inputs of functions, while and after they are called
         self.busy: set[str] = set()
+        self.unknown: set[str] = set()  # declared, but with a value that cannot be told
+        self.opaque: dict[str, Span | None] = {}  # what only a missing plugin or another experiment could tell
 
     @property
     def report(self) -> Report:
@@ -136,11 +138,14 @@ class Typing:
             self.report.add("CS305", f"`{declared.name}` is defined by itself", declared.span)
             return None
         self.busy.add(path)
+        before = len(self.report)
         try:
             found = self.infer(declared)
         finally:
             self.busy.discard(path)
         self.types.setdefault(path, found)
+        if len(self.report) == before and (found is None or path in self.unknown):
+            self.opaque.setdefault(path, declared.span)
         return self.types[path]
 
     def infer(self, declared: Declared) -> Typed | None:
@@ -220,6 +225,7 @@ class Typing:
         value = self.value_of(declared, type_, axes)
         draw = self.draw_of(declared, type_, axes)
         if value is _WRONG or draw is _WRONG:
+            self.unknown.add(declared.path)
             # The type is known even where the value is not: what reads it can be judged.
             value = draw = None
         constraint = self.constraint_of(declared)
@@ -429,6 +435,8 @@ class Typing:
     def projection_axes(self, projection: ProjectionHere) -> ProjectionAxes | None:
         """The axes of both sides, and what they are called in a weight."""
         around = {axis.name for axis in projection.body.instance}
+        if not projection.target.path:
+            return None  # a synapse by itself
         source, target = self.read(projection.source.path), self.read(projection.target.path)
         if source is None or target is None:
             return None
@@ -565,6 +573,11 @@ class Typing:
                 return None
             unit = unit * sent[1].type.unit
         return unit
+
+    def arriving(self, path: str) -> Operand | None:
+        """What a connection delivers: the axes and the unit of the port it ends at."""
+        projection = next((one for one in self.expander.result.projections if one.path == path), None)
+        return self.read(projection.target.path) if projection is not None and projection.target.path else None
 
     def wanted_weight(self, projection: ProjectionHere) -> Unit | None:
         """The unit that a weight must have, where its distribution has none of its own."""
@@ -794,6 +807,22 @@ class BodyScope:
         self.sizes: Mapping[str, int] = typing.expander.sizes
 
     def read(self, path: str, build: Builder) -> Operand | None:
+        operand = self.found(path)
+        declared = self.typing.expander.result.variables.get(path)
+        edge = [axis for axis in operand.type.axes if axis.role == "edge"] if operand is not None else []
+        if operand is None or declared is None or not edge or declared.body.connection is None:
+            return operand
+        sides = self.typing.projection_axes(declared.body.connection)
+        if sides is None:
+            return operand
+        # One value a connection is read as the matrix [target, source].
+        both = {axis.name: axis for axis in (*sides.all_targets, *sides.all_sources)}
+        around = {axis.name for axis in self.around()}
+        type_ = operand.type.with_axes((*operand.type.without([edge[0].name]), *both.values()))
+        names = (*(name for name in operand.axes if name != edge[0].name), *both)
+        return Operand(Value(path, type_), tuple(name for name in names if name not in around))
+
+    def found(self, path: str) -> Operand | None:
         match path:
             case "t" | "dt":
                 return Operand(Value(path, Type(unit=self.typing.time_unit)))

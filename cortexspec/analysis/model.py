@@ -199,6 +199,7 @@ class Penalty:
 class Model:
     """`time_unit` is the one dimension T of t and dt. `variables` is in dependency order where one is defined by others.
 
+    `opaque` are variables whose value only a plugin that is not installed, or another experiment, could tell.
     `removed` are the paths that a variant took away: wiring is drawn as in the same cell without the removal, then cut.
     """
 
@@ -217,6 +218,7 @@ class Model:
     time_unit: Unit
     uses: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    opaque: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

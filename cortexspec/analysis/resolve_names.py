@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from cortexspec.analysis.expand_templates import DEEPEST, Expander
-from cortexspec.analysis.report import suggestion
+from cortexspec.analysis.report import Report, suggestion
 from cortexspec.analysis.scope import (
     Body,
     CircuitHere,
@@ -45,9 +45,12 @@ class Resolver:
 
     def __init__(self, expander: Expander):
         self.expander = expander
-        self.report = expander.report
         self.library = expander.library
         self.made = 0
+
+    @property
+    def report(self) -> Report:
+        return self.expander.report
 
     def resolve(self, node: tree.Expression, body: Body) -> tree.Expression | None:
         """The expression with every name resolved; None after a mistake, which is reported, or where a plugin is missing."""
@@ -441,8 +444,8 @@ def literal(static: Static, span: Span | None) -> tree.Expression:
             return tree.ListOf(tuple(literal(item, span) for item in static.value), span=span)
         case number:
             unit = "" if static.unit == DIMENSIONLESS else static.unit.name()
-            literal = tree.Number(repr(abs(number)), unit, span=span)
-            return tree.Unary("-", literal, span=span) if number < 0 else literal
+            positive = tree.Number(repr(abs(number)), unit, span=span)
+            return tree.Unary("-", positive, span=span) if number < 0 else positive
 
 
 def _callers(path: str, functions: dict[str, FunctionHere]) -> list[str]:
