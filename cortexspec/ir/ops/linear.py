@@ -35,7 +35,9 @@ def einsum(operands: Sequence[Tensor], axes: Sequence[str]) -> Array:
             letters.setdefault(name, ascii_letters[len(letters)])
     inputs = ",".join("".join(letters[name] for name in tensor.axes) for tensor in operands)
     output = "".join(letters[name] for name in axes)
-    return np.asarray(np.einsum(f"{inputs}->{output}", *(t.array for t in operands), optimize=True))
+    # Looking for an order of products and for BLAS costs more than a small sum.
+    large = sum(t.array.size for t in operands) > 2000
+    return np.asarray(np.einsum(f"{inputs}->{output}", *(t.array for t in operands), optimize=large))
 
 
 @op
