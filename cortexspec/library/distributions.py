@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cortexspec.contracts.operand import Operand
+from cortexspec.contracts.operators import same_unit
 from cortexspec.contracts.plugin import DistributionEntry, Keys
-from cortexspec.contracts.translate import Drawn, same_unit
+from cortexspec.contracts.translate import Drawn
 from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Value
 from cortexspec.ir.ops import write

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from cortexspec.contracts.operand import Array, Operand, after
+from cortexspec.contracts.operators import elementwise, meet, same_unit
 from cortexspec.contracts.plugin import FunctionEntry
-from cortexspec.contracts.translate import elementwise, meet, same_unit
 from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Value
 from cortexspec.ir.ops import write
@@ -184,9 +184,9 @@ def _flatten(build: Builder, arguments: Operands, settings: Settings) -> Operand
 def _reshape(build: Builder, arguments: Operands, settings: Settings) -> Operand:
     """The same elements in written order along new axes."""
     flat = _flatten(build, arguments, settings)
-    sizes = settings["shape"] if isinstance(settings["shape"], tuple) else (settings["shape"],)
+    sizes = _numbers(settings["shape"])
     whole = flat.type.axis(flat.axes[0]).size
-    axes = [build.axis("axis", size) for size in _shares(whole, [int(size) for size in sizes])]
+    axes = [build.axis("axis", size) for size in _shares(whole, sizes)]
     value = write.split(build, flat.value, flat.axes[0], axes)
     return Operand(value, tuple(axis.name for axis in axes))
 
@@ -202,6 +202,12 @@ def _shares(whole: Size, sizes: Sequence[int]) -> list[Size]:
             known[place] = Size(tuple((monomial, factor // others) for monomial, factor in whole.terms))
             break
     return known
+
+
+def _numbers(setting: Any) -> tuple[int, ...]:
+    """A list of whole numbers, or one of them."""
+    items = cast("tuple[Any, ...]", setting) if isinstance(setting, tuple) else (setting,)
+    return tuple(int(item) for item in items)
 
 
 def _transpose(build: Builder, arguments: Operands, settings: Settings) -> Operand:
@@ -315,11 +321,11 @@ def _distance(build: Builder, arguments: Operands, settings: Settings) -> Operan
 def _pool(build: Builder, arguments: Operands, settings: Settings) -> Operand:
     """Means over windows that divide an image [..., height, width] into the given size."""
     (x,) = arguments
-    size = settings["size"]
-    if len(x.axes) < 2 or not isinstance(size, tuple) or len(size) != 2:
+    size = _numbers(settings["size"])
+    if len(x.axes) < 2 or len(size) != 2:
         raise RuleError("CS501", "adaptive_pool wants an image [..., height, width] and a size `[h, w]`", operand=0)
     height, width = x.axes[-2:]
-    out = (build.axis(height, int(size[0])), build.axis(width, int(size[1])))
+    out = (build.axis(height, size[0]), build.axis(width, size[1]))
     value = write.adaptive_average_pool2d(build, x.value, height, width, *out)
     return Operand(value, (*x.axes[:-2], out[0].name, out[1].name))
 
@@ -371,6 +377,18 @@ def _logsumexp(build: Builder, arguments: Operands, settings: Settings) -> Opera
     return after(write.logsumexp(build, arguments[0].value, settings["over"]), arguments[0])
 
 
+def _sigmoid_of(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+def _softplus_of(x: Array) -> Array:
+    return np.logaddexp(0, x)
+
+
+def _relu_of(x: Array) -> Array:
+    return np.maximum(x, 0)
+
+
 _REDUCE = ("over", "by")
 
 FUNCTIONS: tuple[FunctionEntry, ...] = (
@@ -379,9 +397,9 @@ FUNCTIONS: tuple[FunctionEntry, ...] = (
     _pure("log", write.log, np.log, "natural logarithm of a pure number"),
     _pure("log1p", write.log1p, np.log1p, "log(1 + x) without loss near 0"),
     _pure("tanh", write.tanh, np.tanh, "hyperbolic tangent of a pure number"),
-    _pure("sigmoid", write.sigmoid, lambda x: 1 / (1 + np.exp(-x)), "1/(1 + exp(-x)); x is a pure number"),
-    _pure("softplus", write.softplus, lambda x: np.logaddexp(0, x), "log(1 + exp(x))"),
-    _pure("relu", write.relu, lambda x: np.maximum(x, 0), "max(x, 0); keeps the unit"),
+    _pure("sigmoid", write.sigmoid, _sigmoid_of, "1/(1 + exp(-x)); x is a pure number"),
+    _pure("softplus", write.softplus, _softplus_of, "log(1 + exp(x))"),
+    _pure("relu", write.relu, _relu_of, "max(x, 0); keeps the unit"),
     _pure("sqrt", write.sqrt, np.sqrt, "square root, of the unit too"),
     _pure("sin", write.sin, np.sin, "sine"),
     _pure("cos", write.cos, np.cos, "cosine"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -123,6 +123,8 @@ class Frame:
             if self.port is None:
                 raise self.stop("CS700", f"reading the input `{path}` here is not supported yet", variable.span)
             return self.port(self, path)
+        if variable.kind == "noise":
+            return self.noise(variable)
         if variable.kind == "constant":
             return self.translated(variable, variable.value)
         if variable.draw is not None:
@@ -132,6 +134,13 @@ class Frame:
     def whole(self, variable: Variable, value: Value) -> Operand:
         """A value with the axes of its declaration in their written order."""
         return Operand(value, tuple(name for name in written_axes(variable) if value.type.has(name)))
+
+    def noise(self, variable: Variable) -> Operand:
+        """White noise is an input of the derivative; the solver `euler_maruyama` draws it."""
+        if self.phase != "step":
+            raise self.stop("CS700", f"reading the noise `{variable.path}` here is not supported yet", variable.span)
+        type_ = variable.type.with_axes((*variable.type.axes, TRIAL))
+        return self.whole(variable, self.input(Value(variable.path, type_)))
 
     def state(self, variable: Variable) -> Operand:
         path = variable.path
@@ -409,7 +418,7 @@ def written_axes(variable: Variable) -> tuple[str, ...]:
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
+def guarded() -> Generator[None]:
     """Lets one item fail; others are still written, so that all that does not lower is named in one run."""
     with suppress(Unwritten):
         yield

@@ -45,7 +45,7 @@ def source_of(spec: Spec | str | Path) -> Source:
     return known[1] if known is not None and known[0] is spec else Source(spec)
 
 
-def compile(  # noqa: A001
+def compile(
     spec: Spec | str | Path,
     circuit: str | None = None,
     arguments: Mapping[str, Any] | None = None,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _MOST_LINES = 40
 
 
-@xarray.register_dataset_accessor("cortex")
+@xarray.register_dataset_accessor("cortex")  # pyright: ignore[reportUnknownMemberType, reportUntypedClassDecorator]
 class Accessor:
     """What a run can do beside being a Dataset."""
 

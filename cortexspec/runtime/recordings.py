@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def dataset(
     """`members`: what each recorded name is made of."""
     import xarray
 
-    import cortexspec.runtime.plotting  # noqa: F401  (registers `.cortex`, and `plot` on it)
+    import_module("cortexspec.runtime.plotting")  # registers `run.cortex.plot()`
 
     steps = len(times)
     variables: dict[str, Any] = {}

@@ -24,8 +24,8 @@ from cortexspec.passes.pipeline import CLEAN, DEFAULT, run_pipeline
 from cortexspec.runtime.bind import bind_sizes, constrained, start_arrays, unconstrained
 from cortexspec.runtime.compile import FIXED_STEP, Wanted, lowered, program_module, recordable, unknown_recording
 from cortexspec.runtime.given import Given, read_inputs
-from cortexspec.runtime.recordings import Recording, dataset, outputs_of
 from cortexspec.runtime.quantities import Quantity, coherent, coherent_array, whole_steps
+from cortexspec.runtime.recordings import Recording, dataset, outputs_of
 
 if TYPE_CHECKING:
     import xarray

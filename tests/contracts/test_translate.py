@@ -18,7 +18,7 @@ from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
 from cortexspec.units import DIMENSIONLESS, unit_of
 
-E, I = Axis("E", Size.symbol("E")), Axis("I", Size.symbol("I"))
+E, INH = Axis("E", Size.symbol("E")), Axis("I", Size.symbol("I"))
 MATRIX = (Axis("E_target", E.size), Axis("E_source", E.size))
 
 
@@ -28,11 +28,11 @@ def operand(name: str, unit: str = "1", *axes: Axis, dtype: str = "float") -> Op
 
 NAMES = {
     "v": operand("v", "mV", E),
-    "w": operand("w", "mV", I),
+    "w": operand("w", "mV", INH),
     "x": operand("x", "1", E),
     "τ": operand("τ", "ms"),
     "W": operand("W", "1", *MATRIX),
-    "U": operand("U", "1", I, E),
+    "U": operand("U", "1", INH, E),
     "label": operand("label", dtype="int"),
     "image": operand("image", "1", Axis("c", Size.of(1)), Axis("h", Size.of(8)), Axis("w_", Size.of(8))),
 }
