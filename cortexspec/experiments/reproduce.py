@@ -16,6 +16,7 @@ from cortexspec.experiments.claim import BASE, CellKey, Grid, Row, judge, needed
 from cortexspec.experiments.pool import run_all
 from cortexspec.experiments.session import Choice, ExperimentRead, Session, read_experiments
 from cortexspec.experiments.statistics import Spread, Verdict
+from cortexspec.experiments.train import Report
 from cortexspec.ir.op import Array
 
 Status = Literal["kept", "ran", "not run"]
@@ -54,6 +55,14 @@ class Table:
         return any(row.verdict.word == "fails" for rows in self.rows.values() for row in rows)
 
 
+def run_task(task: Task, report: Report | None = None) -> Result:
+    """Runs one cell and keeps its result before giving it."""
+    session = Session.open(task.choice, task.cell, task.seed)
+    result = session.result(report=report)
+    CellStore(task.store).keep(task.key, session.description, result)
+    return result
+
+
 def reproduce(
     choice: Choice,
     experiments: Sequence[str] = (),
@@ -63,6 +72,7 @@ def reproduce(
     workers: int | None = None,
     executor: Executor | None = None,
     on_cell: OnCell | None = None,
+    run: Callable[[Task], Result] = run_task,
 ) -> Table:
     """Runs what the claims of the named experiments need (default: every one but those of a profile) and judges them.
 
@@ -76,47 +86,39 @@ def reproduce(
     cells = list(dict.fromkeys(cell for name in chosen for cell in _cells_of(read[name], grids)))
     results: dict[CellKey, dict[int, Result]] = {cell: {} for cell in cells}
     not_run: dict[CellKey, str] = {}
-    kept = CellStore(store)
-    tasks: list[Task] = []
-    finished: list[tuple[Task, Result]] = []
-    total = sum(len(grids[cell.experiment].seeds) for cell in cells)
-    done = 0
+    wanted: dict[str, list[Task]] = {}  # by address: cells of several experiments may be one
     for cell in cells:
         for seed in grids[cell.experiment].seeds:
             try:
-                key = Session.address(choice, cell, seed, read[cell.experiment])
+                key = Session.address(choice, cell, seed)
             except SpecError as error:
                 if any(diagnostic.code != "CS901" for diagnostic in error.diagnostics):
                     raise
                 not_run[cell] = error.diagnostics[0].message
-                done += 1
                 continue
-            task = Task(choice, cell, seed, key, store)
-            result = kept.find(key)
-            if result is None:
-                tasks.append(task)
-            else:
-                finished.append((task, result))
-    for task, result in finished:
+            wanted.setdefault(key, []).append(Task(choice, cell, seed, key, store))
+    done = 0
+
+    def ended(key: str, result: Result, status: Status) -> None:
+        nonlocal done
         done += 1
-        _enter(results, task, result)
+        for same in wanted[key]:
+            results[same.cell][same.seed] = result
         if on_cell is not None:
-            on_cell(task, result, "kept", done, total)
-    for task, result in run_all(run_task, tasks, workers, executor):
-        done += 1
-        _enter(results, task, result)
-        if on_cell is not None:
-            on_cell(task, result, "ran", done, total)
+            on_cell(wanted[key][0], result, status, done, len(wanted))
+
+    kept = CellStore(store)
+    missing: list[Task] = []
+    for key, (first, *_) in wanted.items():
+        result = kept.find(key)
+        if result is None:
+            missing.append(first)
+        else:
+            ended(key, result, "kept")
+    for task, result in run_all(run, missing, workers, executor):
+        ended(task.key, result, "ran")
     rows = {name: tuple(_judged(read[name], grids, results, not_run)) for name in chosen}
     return Table(rows, results, not_run, {name: grids[name] for name in chosen})
-
-
-def run_task(task: Task) -> Result:
-    """Runs one cell in a worker and keeps its result before giving it."""
-    session = Session.open(task.choice, task.cell, task.seed)
-    result = session.result()
-    CellStore(task.store).keep(task.key, session.description, result)
-    return result
 
 
 def _belongs(name: str, experiments: Sequence[str], profile: str) -> bool:
@@ -155,10 +157,6 @@ def _judged(
             )
         else:
             yield from judge(claim, grids, experiment.grid.experiment, lookup)
-
-
-def _enter(results: Mapping[CellKey, dict[int, Result]], task: Task, result: Result) -> None:
-    results[task.cell][task.seed] = result
 
 
 def _over_seeds(by_seed: Mapping[int, Result], measure: str) -> Array:

@@ -36,7 +36,7 @@ from cortexspec.runtime.given import read_inputs
 from cortexspec.runtime.registry import load_backend
 from cortexspec.runtime.simulation import Loaded, Settings, Simulation
 from cortexspec.schema import statement as written
-from cortexspec.schema.spec import Spec, Template
+from cortexspec.schema.spec import Experiment, Spec
 
 DATASETS: Mapping[str, DatasetEntry] = {entry.name: entry for entry in (IMAGES,)}
 _AT_ONCE = 1000  # held-out trials in one call
@@ -114,6 +114,7 @@ class Session:
         self.simulation = Simulation(model, load_backend(choice.backend), settings, sources=source.sources)
         self.measures = {one.name: one.value for one in cell.body if isinstance(one, written.Measure)}
         self._loaded: Loaded | None = None
+        self._evaluated: Loaded | None = None
 
     @staticmethod
     def open(choice: Choice, key: CellKey, seed: int) -> Session:
@@ -121,7 +122,7 @@ class Session:
         return Session(choice, key, seed)
 
     @staticmethod
-    def address(choice: Choice, key: CellKey, seed: int, read: ExperimentRead) -> str:
+    def address(choice: Choice, key: CellKey, seed: int) -> str:
         """Where the cell's result is kept. Raises: SpecError CS901 where its data are not there."""
         return address(_description(choice, key, seed))
 
@@ -218,8 +219,27 @@ class Session:
                 readouts.append(Readout("measures", lowered, lets=lets, fields=fields))
             wanted = Wanted(readouts=tuple(readouts), trained=("loss",), rollout=False)
             wrt = {"loss": self.simulation.trainable} if readouts and readouts[0].function == "loss" else {}
-            self._loaded = self.simulation.load(wanted, self.simulation.steps(), streams=streams, fields=fields, wrt=wrt)
+            self._loaded = self.simulation.load(
+                wanted, self.simulation.steps(), streams=streams, fields=fields, wrt=wrt
+            )
         return self._loaded
+
+    @property
+    def evaluated(self) -> Loaded:
+        """The program with `loss` as it is in evaluation: no dropout, running statistics."""
+        if self._evaluated is None:
+            given = self._given(self.dataset.train.take(np.arange(1)))
+            readout = Readout("loss", {"loss": self.train_section["loss"]}, lets=_lets(self.body), fields=given.fields)
+            wanted = Wanted(readouts=(readout,), rollout=False)
+            self._evaluated = self.simulation.load(
+                wanted, self.simulation.steps(), streams=given.streams, fields=given.fields
+            )
+        return self._evaluated
+
+    def evaluation_batch(self, places: Array) -> dict[str, Array]:
+        """Inputs of `evaluated` for these training examples."""
+        given = self._given(self.dataset.train.take(places))
+        return self.simulation.arguments(self.evaluated, "loss", given, self.seed, 0)
 
     def _given(self, fields: Mapping[str, Array]) -> Any:
         return read_inputs(self.simulation.model, self.simulation.plain, fields, None, fields=True)
@@ -235,7 +255,9 @@ class Session:
             return dict(self.loaded.simulator.call("measures", self._arguments("measures", {}, 0)))
         split = self.dataset.test
         names = self.loaded.module.function("measures").output_names
-        at_once = _AT_ONCE if all(_is_mean(self.measures[name]) for name in names if name in self.measures) else len(split)
+        at_once = (
+            _AT_ONCE if all(_is_mean(self.measures[name]) for name in names if name in self.measures) else len(split)
+        )
         totals: dict[str, Any] = {}
         for first in range(0, len(split), at_once):
             places = np.arange(first, min(first + at_once, len(split)))
@@ -274,7 +296,9 @@ def _is_mean(value: tree.Expression) -> bool:
     match value:
         case tree.Call(function=tree.Name(name="mean"), arguments=(_,)):
             return True
-        case tree.Call(function=tree.Name(name="count"), arguments=(tree.Argument(value=tree.Name(name="parameters")),)):
+        case tree.Call(
+            function=tree.Name(name="count"), arguments=(tree.Argument(value=tree.Name(name="parameters")),)
+        ):
             return True
         case _:
             return False
@@ -315,7 +339,11 @@ def _data(choice: Choice, text: str) -> _Data:
     from cortexspec.expressions.parse import parse_expression
 
     call = parse_expression(text)
-    if not isinstance(call, tree.Call) or not isinstance(call.function, tree.Name) or call.function.name not in DATASETS:
+    if (
+        not isinstance(call, tree.Call)
+        or not isinstance(call.function, tree.Name)
+        or call.function.name not in DATASETS
+    ):
         name = print_expression(call.function) if isinstance(call, tree.Call) else text
         help = f"known are: {', '.join(DATASETS)}"
         raise SpecError([Diagnostic("CS912", f"no data set is called `{name}`", call.span, help=help)])
@@ -363,19 +391,16 @@ def _description_of_cell(choice: Choice, key: CellKey) -> Mapping[str, Any]:
 
     _, cell, _ = _edited(choice, key)
     templates = [one.model_copy(update={"doc": ""}) for _, one in sorted(cell.templates.items())]
-    written_ones = [one for one in templates if isinstance(one, Template)]
     kept = tuple(
         one
         for one in cell.body
         if not isinstance(one, (written.Claim, written.Variant))
         and not (isinstance(one, written.Section) and one.kind == "vary")
     )
-    from cortexspec.schema.spec import Experiment
-
     experiment = Experiment(name="cell", of=cell.circuit, arguments=cell.arguments, body=kept)
     data = _data(choice, _dataset_text(cell.body)).dataset
     return {
-        "text": print_spec(Spec(items=(*written_ones, experiment))),
+        "text": print_spec(Spec(items=(*templates, experiment))),
         "removed": sorted(cell.removed),
         "cuts": {name: list(map(list, cut)) for name, cut in sorted(cell.cuts.items())},
         "data": data.fingerprint if data is not None else "",

@@ -151,7 +151,9 @@ def _called(expression: tree.Expression) -> tuple[str, dict[str, float]]:
         case tree.Name(name=name):
             return name, {}
         case tree.Call(function=tree.Name(name=name), arguments=arguments):
-            return name, {each.name: number_of(each.value) for each in arguments if each.name and each.value is not None}
+            return name, {
+                each.name: number_of(each.value) for each in arguments if each.name and each.value is not None
+            }
         case _:
             text = print_expression(expression)
             raise SpecError([Diagnostic("CS923", f"`{text}` is no name with options", expression.span)])
