@@ -1,0 +1,1 @@
+"""Spec to Model: every mistake of a circuit in one run."""

@@ -1,0 +1,1 @@
+"""IR to IR, a file each; `pipeline` has them by name."""

@@ -1,0 +1,1 @@
+"""Fixed-step solvers: each writes `step` from `derivative`."""

@@ -1,0 +1,1 @@
+"""The public face and what it is made of."""

@@ -1,0 +1,1 @@
+"""The suite that the author of a backend or a plugin runs."""
