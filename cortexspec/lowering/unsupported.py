@@ -25,8 +25,6 @@ def _not_yet(what: str, span: Span | None) -> Diagnostic:
 def _in_population(population: Population) -> Iterator[Diagnostic]:
     if population.spike is not None:
         yield _not_yet("spikes are", population.spike.span or population.span)
-    if population.noises:
-        yield _not_yet("`noise` is", population.span)
     for update in population.updates:
         if update.every is not None:
             yield _not_yet("`every` is", update.every.span or update.span)

@@ -68,6 +68,9 @@ def _check(simulation: Simulation, given: Given) -> None:
             raise SpecError(
                 [Diagnostic("CS700", message, population.span, help="use a fixed-step solver, such as rk4")]
             )
+        if population.noises:
+            message = f"the noise `{population.noises[0]}` needs the solver `euler_maruyama`, `{solver}` is adaptive"
+            raise SpecError([Diagnostic("CS721", message, population.span)])
     if given.streams:
         message = f"the adaptive solver `{solver}` takes no inputs with one frame a step: `{given.streams[0]}`"
         raise SpecError([Diagnostic("CS700", message)])
