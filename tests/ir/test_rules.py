@@ -173,7 +173,8 @@ def test_meaning_does_not_depend_on_the_layout():
         order = layout.sort(("o", "p", "q"))
         found = found.transpose([order.index(name) for name in ("o", "p", "q")])
         first = found if first is None else first
-        np.testing.assert_allclose(found, first, rtol=1e-12)
+        # Of the largest value: some elements are sums that cancel to zero.
+        np.testing.assert_allclose(found, first, rtol=0, atol=1e-13*np.max(np.abs(first)))
 
 
 def test_convolutions_and_pooling_are_those_of_torch():
