@@ -19,7 +19,7 @@ from cortexspec.ir.builder import Builder, Names
 from cortexspec.ir.module import Function, Line, State, Value
 from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.ops.shape import Concat, Expand, Slice
-from cortexspec.passes.families import Family, Key, Packs, find_family, replaced
+from cortexspec.passes.families import Key, Packs, find_family, replaced
 from cortexspec.passes.loop import Carry, Fed, Given, Loop, loop_of, renamed
 
 
@@ -77,7 +77,9 @@ class _Writing:
         fed = {each.inside.name for each in loop.xs}
         read = {operand.name for line in self.build.lines for operand in line.operands}
         read |= {value.name for value in loop.outputs}
-        xs = tuple(each for each in (*loop.xs, *self.streamed) if each.inside.name in read or each.inside.name not in fed)
+        xs = tuple(
+            each for each in (*loop.xs, *self.streamed) if each.inside.name in read or each.inside.name not in fed
+        )
         return replace(loop, xs=xs, lines=tuple(self.build.lines))
 
     # The order of the new lines
@@ -235,6 +237,8 @@ class _Writing:
         """Members that enter step by step are joined outside, over all steps."""
         fed = {each.inside.name: each.outside for each in self.old.xs}
         outside = self.join(self.before, [fed[value.name] for value in values])
-        inside = Value(self.build.names.fresh(self.stem([value.name for value in values])), replaced(self.family, values[0].type))
+        inside = Value(
+            self.build.names.fresh(self.stem([value.name for value in values])), replaced(self.family, values[0].type)
+        )
         self.streamed.append(Fed(outside, inside))
         return inside

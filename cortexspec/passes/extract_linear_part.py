@@ -1,4 +1,4 @@
-"""In a loop, write each value that is linear in others as offset + matrix @ x + diagonal*y + ..., with coefficients that are computed
+"""In a loop, write each value that is linear in others as diagonal*y + offset + matrix @ x + ..., with coefficients that are computed
 once, in front of the loop.
 
 What a step computes from the states and from a few nonlinear functions of them is mostly linear: it passes through weights, sums over
@@ -7,14 +7,16 @@ connections and populations, rate constants, the step of the solver. The coeffic
 run on nothing. All that is invariant, so `hoist` moves it out, and gradients reach the parameters through it by the chain rule.
 The sample axis is left out: coefficients are one for all samples.
 
-It is done where it pays by `Prices`: a value used twice is computed once, what costs the same stays as it was written, and axes of more
-than `limit` elements are never made dense.
+It is done where it saves operations: a value used twice is computed once, and what costs the same stays as it was written. A matrix
+may take `growth` times the arithmetic of the lines that it stands for (zeros between blocks are multiplied too), and never has more than
+`limit` rows or columns. So the operations of a step are the same for one region and for fifty, and large populations stay as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from cortexspec.ir.builder import Builder, Names
 from cortexspec.ir.module import Function, Line, Value
@@ -22,33 +24,43 @@ from cortexspec.ir.ops import write
 from cortexspec.ir.ops.linear import Contract
 from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.types import Type
-from cortexspec.passes.linearity import Form, Linearity, Mixed, Replay, Seed, plain_axes, touched
+from cortexspec.passes.linearity import Form, Linearity, Mixed, Replay, Seed, plain_axes
 from cortexspec.passes.loop import Loop, loop_of, renamed, renamed_outputs
-from cortexspec.passes.prices import Prices
+from cortexspec.passes.prices import CALL, VIEW, Prices
+
+FORBIDDEN = 1e9
 
 
-def extract_linear_part(function: Function, sizes: Mapping[str, int], limit: int = 512) -> Function:
-    """`sizes` (of the module) bind size symbols for the prices; the result is right for any sizes."""
-    names, prices = Names.of(function), Prices(sizes)
-    return replace(function, body=_extracted(function.body, names, prices, limit))
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`dense`: a matrix may also take axes in that it could run along, where that costs at most so many times the arithmetic: one
+    plain product is faster than a batch of small ones."""
+
+    limit: int = 512
+    growth: float = 20.0
+    dense: float = 4.0
 
 
-def _extracted(lines: tuple[Line, ...], names: Names, prices: Prices, limit: int) -> tuple[Line, ...]:
+def extract_linear_part(function: Function, sizes: Mapping[str, int], bounds: Bounds = Bounds()) -> Function:
+    """`sizes` (of the module) bind size symbols, for what pays; the result is right for any sizes."""
+    return replace(function, body=_extracted(function.body, Names.of(function), Prices(sizes), bounds))
+
+
+def _extracted(lines: tuple[Line, ...], names: Names, prices: Prices, bounds: Bounds) -> tuple[Line, ...]:
     done: list[Line] = []
     for line in lines:
         if isinstance(line.op, Scan):
             loop = loop_of(line)
-            loop = replace(loop, lines=_extracted(loop.lines, names, prices, limit))
-            line = _rewritten(loop, names, prices, limit).line()
+            loop = replace(loop, lines=_extracted(loop.lines, names, prices, bounds))
+            line = _rewritten(loop, names, _Plan(Linearity(loop), prices, bounds)).line()
         done.append(line)
     return tuple(done)
 
 
-def _rewritten(loop: Loop, names: Names, prices: Prices, limit: int) -> Loop:
-    linearity = Linearity(loop, _too_large(loop, prices, limit))
-    plan = _Plan(linearity, prices, limit)
+def _rewritten(loop: Loop, names: Names, plan: _Plan) -> Loop:
     if not plan.flattened:
         return loop
+    linearity = plan.linearity
     build = Builder(names)
     replay = Replay(linearity, frozenset(plan.kept), build)
     same: dict[str, Value] = {}
@@ -63,31 +75,12 @@ def _rewritten(loop: Loop, names: Names, prices: Prices, limit: int) -> Loop:
     return renamed_outputs(replace(loop, lines=tuple(build.lines)), same)
 
 
-def _too_large(loop: Loop, prices: Prices, limit: int) -> frozenset[str]:
-    """Results of lines that would have to be a matrix over too many places."""
-    return frozenset(
-        line.results[0].name
-        for line in loop.lines
-        if any(touched(line.op, place) for place in range(len(line.operands)))
-        and any(prices.elements(plain_axes(value.type)) > limit for value in (*line.operands, *line.results[:1]))
-    )
-
-
 def _written(value: Value, form: Form, replay: Replay, same: Mapping[str, Value]) -> Value:
-    """Offset, then matrices, then diagonals: the order in which a product can start from what is there."""
+    """Diagonals, offset, then matrices: a product can add itself to what is there."""
     build = replay.build
-    terms = [replay.run(value, Seed())]
-    for source, mixed in sorted(form.items(), key=lambda item: not item[1]):
-        coefficient = replay.run(value, Seed(source, mixed))
-        if coefficient is None:
-            continue
-        x = Value(source, replay.linearity.types[source])
-        x = same.get(source, x)
-        if mixed:
-            columns = {axis.name: replay.column(axis).name for axis in plain_axes(x.type) if axis.name in mixed}
-            terms.append(build.one(Contract(tuple(columns.values())), coefficient, write.rename(build, x, columns)))
-        else:
-            terms.append(write.mul(build, coefficient, x))
+    terms = [_term(value, source, mixed, replay, same) for source, mixed in form.items() if not mixed]
+    terms.append(replay.run(value, Seed()))
+    terms += [_term(value, source, mixed, replay, same) for source, mixed in form.items() if mixed]
     build.span = replay.linearity.lines[value.name].span
     total: Value | None = None
     for term in terms:
@@ -96,6 +89,18 @@ def _written(value: Value, form: Form, replay: Replay, same: Mapping[str, Value]
     if total is None:
         return write.zeros(build, value.type)
     return _named(build, _full(build, total, value.type), value)
+
+
+def _term(value: Value, source: str, mixed: Mixed, replay: Replay, same: Mapping[str, Value]) -> Value | None:
+    """Coefficient times source; None for zero."""
+    coefficient = replay.run(value, Seed(source, mixed))
+    if coefficient is None:
+        return None
+    x = same.get(source) or Value(source, replay.linearity.types[source])
+    if not mixed:
+        return write.mul(replay.build, coefficient, x)
+    columns = {axis.name: replay.column(axis).name for axis in plain_axes(x.type) if axis.name in mixed}
+    return replay.build.one(Contract(tuple(columns.values())), coefficient, write.rename(replay.build, x, columns))
 
 
 def _full(build: Builder, value: Value, type_: Type) -> Value:
@@ -114,14 +119,13 @@ def _named(build: Builder, value: Value, wanted: Value) -> Value:
 class _Plan:
     """Which linear values are kept, and of those which are flattened: written from the sources in their form."""
 
-    def __init__(self, linearity: Linearity, prices: Prices, limit: int):
-        self.linearity, self.prices, self.limit = linearity, prices, limit
-        self.uses = self._uses()
-        self._lines: dict[str, float] = {}
-        self._terms: dict[tuple[str, str, Mixed], tuple[float, Mixed]] = {}
-        sinks = {value.name for value in linearity.sinks}
-        candidates = self._candidates(sinks)
+    def __init__(self, linearity: Linearity, prices: Prices, bounds: Bounds):
+        self.linearity, self.prices, self.bounds = linearity, prices, bounds
+        self.calls = {name: prices.calls(line) for name, line in linearity.lines.items()}
+        self.work = {name: prices.work(line) for name, line in linearity.lines.items()}
+        sinks = self._affordable({value.name for value in linearity.sinks})
         everything = set(linearity.lines)
+        candidates = self._candidates(sinks)
         plans = [(everything, self._cost(everything)[0])]  # as it is written
         plans += [self._improved(start, candidates) for start in (sinks, sinks | set(candidates))]
         kept, cost = min(plans, key=lambda plan: plan[1])
@@ -132,6 +136,24 @@ class _Plan:
                 kept, cost = as_written, price
         self.kept = kept
         self.flattened = self._cost(kept)[1]
+
+    def _affordable(self, kept: set[str]) -> set[str]:
+        """The kept values, and the results of lines whose flattening would take too much arithmetic."""
+        while True:
+            known: dict[str, Form] = {}
+            more: set[str] = set()
+            for name in kept:
+                form = self.linearity.form(self.linearity.lines[name].result, kept, known)
+                cone = self._cone(name, kept) | {name}
+                for source, mixed in form.items():
+                    if mixed and not self._fits(name, source, mixed, self._replaced(cone, known)[source]):
+                        more |= {each for each in cone if source in known[each] and self._touches(each)}
+            if more <= kept:
+                return kept
+            kept = kept | more
+
+    def _touches(self, name: str) -> bool:
+        return any(named for _, named in self.linearity.reads[name])
 
     def _improved(self, kept: set[str], candidates: Sequence[str]) -> tuple[set[str], float]:
         """Keeps or drops one candidate at a time for as long as it saves."""
@@ -145,24 +167,18 @@ class _Plan:
                     kept, cost, better = kept ^ {name}, price, True
         return kept, cost
 
-    def _uses(self) -> dict[str, int]:
-        count: dict[str, int] = {}
-        for line in self.linearity.loop.lines:
-            for operand in line.operands:
-                count[operand.name] = count.get(operand.name, 0) + 1
-        return count
-
     def _candidates(self, kept: set[str]) -> list[str]:
         """Values used more than once that no single line only moves, and that hold a matrix."""
+        uses = Counter(operand for reads in self.linearity.reads.values() for operand, _ in reads)
         known: dict[str, Form] = {}
         lines = self.linearity.lines
         return [
             name
             for name, line in lines.items()
             if name not in kept
-            and self.uses.get(name, 0) > 1
-            and self.prices.line(line) > self.prices.view
-            and any(self.linearity.form(line.result, kept - {name}, known).values())
+            and uses[name] > 1
+            and self.calls[name] > VIEW
+            and any(self.linearity.form(line.result, kept, known).values())
         ]
 
     def _cone(self, name: str, kept: set[str]) -> set[str]:
@@ -170,10 +186,10 @@ class _Plan:
         found: set[str] = set()
         pending = [name]
         while pending:
-            for operand in self.linearity.lines[pending.pop()].operands:
-                if self.linearity.inlined(operand.name, kept) and operand.name not in found:
-                    found.add(operand.name)
-                    pending.append(operand.name)
+            for operand, _ in self.linearity.reads[pending.pop()]:
+                if self.linearity.inlined(operand, kept) and operand not in found:
+                    found.add(operand)
+                    pending.append(operand)
         return found
 
     def _cost(self, kept: set[str]) -> tuple[float, dict[str, Form]]:
@@ -184,47 +200,49 @@ class _Plan:
         needed = [value.name for value in linearity.sinks]
         seen = set(needed)
         while needed:
-            line = linearity.lines[needed.pop()]
-            name, changing = line.result.name, {operand for operand, _ in linearity.reads[line.result.name]}
-            if any(linearity.inlined(operand, kept) for operand in changing):
-                price, flattened[name] = self._flat(line.result, linearity.form(line.result, kept, known))
-                read = flattened[name].keys()
+            name = needed.pop()
+            read = {operand for operand, _ in linearity.reads[name]}
+            if any(linearity.inlined(operand, kept) for operand in read):
+                linearity.form(linearity.lines[name].result, kept, known)
+                price, flattened[name] = self._flat(name, kept, known)
+                read = set(flattened[name])
             else:
-                price, read = self._as_written(line), changing
+                price = self.calls[name]
             total += price
-            new = {name for name in read if name in linearity.lines} - seen
+            new = {each for each in read if each in linearity.lines} - seen
             needed += new
             seen |= new
         return total, flattened
 
-    def _as_written(self, line: Line) -> float:
-        if line.result.name not in self._lines:
-            self._lines[line.result.name] = self.prices.line(line)
-        return self._lines[line.result.name]
-
-    def _flat(self, value: Value, form: Form) -> tuple[float, Form]:
-        """What the flattened value costs, and its form, with further axes mixed where one dense product is cheaper than a batch."""
-        total = 0.0
+    def _flat(self, name: str, kept: set[str], known: Mapping[str, Form]) -> tuple[float, Form]:
+        """What the flattened value costs, and its form."""
+        form, total = known[name], 0.0
+        replaced = self._replaced(self._cone(name, kept) | {name}, known) if any(form.values()) else Counter[str]()
         chosen: dict[str, Mixed] = {}
         for source, mixed in form.items():
-            key = (value.name, source, mixed)
-            if key not in self._terms:
-                self._terms[key] = self._term(value.type, self.linearity.types[source], mixed)
-            price, chosen[source] = self._terms[key]
-            total += price
+            chosen[source] = mixed
+            total += 2 * CALL
+            if mixed:
+                fits = self._fits(name, source, mixed, replaced[source])
+                total += VIEW if fits else FORBIDDEN
+                every = Mixed(axis.name for axis in plain_axes(self.linearity.types[source]))
+                if self._fits(name, source, every, replaced[source], self.bounds.dense):
+                    chosen[source] = every
         return total, chosen
 
-    def _term(self, result: Type, source: Type, mixed: Mixed) -> tuple[float, Mixed]:
-        prices = self.prices
-        if not mixed:
-            return 2 * prices.elementwise(result), mixed
-        small = max(prices.elements(plain_axes(each)) for each in (source, result)) <= self.limit
-        choices = [Mixed(axis.name for axis in plain_axes(source)), mixed] if small else [mixed]
-        cheapest = min(choices, key=lambda each: self._product(result, source, each))
-        return prices.view + self._product(result, source, cheapest) + prices.elementwise(result), cheapest
+    def _replaced(self, lines: Iterable[str], known: Mapping[str, Form]) -> Counter[str]:
+        """The arithmetic of the lines between each source and the value, by source."""
+        work = Counter[str]()
+        for name in lines:
+            for source in known[name]:
+                work[source] += self.work[name]
+        return work
 
-    def _product(self, result: Type, source: Type, mixed: Mixed) -> float:
-        columns = [replace(axis, name=f"{axis.name}'") for axis in plain_axes(source) if axis.name in mixed]
-        matrix = Type((*plain_axes(result), *columns))
-        vector = Type((*source.without(mixed), *columns))
-        return self.prices.contraction(matrix, vector, [axis.name for axis in columns])
+    def _fits(self, name: str, source: str, mixed: Mixed, replaced: int, growth: float | None = None) -> bool:
+        """Whether a matrix over the mixed axes is small, and not much more work than the lines that it replaces."""
+        result, type_ = self.linearity.types[name], self.linearity.types[source]
+        rows = self.prices.places(result.axes)
+        columns = self.prices.places(axis for axis in type_.axes if axis.name in mixed)
+        if max(rows, self.prices.places(type_.axes)) > self.bounds.limit:
+            return False
+        return rows * columns <= (growth or self.bounds.growth) * replaced

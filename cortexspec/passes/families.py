@@ -61,7 +61,7 @@ def find_family(loop: Loop, states: Mapping[str, State], names: Names) -> Family
             types = ((variable, carry.inside.type, axis) for variable, carry in sorted(carries.items()))
             shapes = tuple((variable, *type_.without([own.name]), type_.unit) for variable, type_, own in types)
             alike.setdefault((neuron, axis.role, shapes), []).append((path, axis, carries))
-    for (neuron, role, _), members in alike.items():
+    for (neuron, *_), members in alike.items():
         axes = tuple(axis for _, axis, _ in members)
         if len({axis.name for axis in axes}) == len(members) > 1:
             joined = Axis(names.fresh_axis(str(neuron)), sum((axis.size for axis in axes), Size.of(0)), axes[0].role)
@@ -140,7 +140,9 @@ class Packs:
         for fed in self.loop.xs:
             places = self.family.places(fed.inside.type)
             if len(places) == 1:
-                alike.setdefault(self.family.shape(fed.inside.type), {}).setdefault(places[0], []).append(fed.inside.name)
+                alike.setdefault(self.family.shape(fed.inside.type), {}).setdefault(places[0], []).append(
+                    fed.inside.name
+                )
         count = len(self.family.axes)
         return tuple(
             key

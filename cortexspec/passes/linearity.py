@@ -12,7 +12,6 @@ from cortexspec.ir.module import Line, Value
 from cortexspec.ir.op import Op
 from cortexspec.ir.ops import write
 from cortexspec.ir.ops.arith import Add, Div, Mul, Neg, Sub
-from cortexspec.ir.ops.indexing import Gather
 from cortexspec.ir.ops.linear import Contract
 from cortexspec.ir.ops.reduce import CumulativeSum, Mean, Sum
 from cortexspec.ir.ops.shape import Concat, Diagonal, Expand, Flip, Index, Merge, Pad, Rename, Slice, Split
@@ -44,8 +43,6 @@ def touched(op: Op, place: int) -> tuple[str, ...]:
             return (axis,)
         case CumulativeSum(axis=axis):
             return (axis,)
-        case Gather(axis=axis):
-            return (axis,) if place == 0 else ()
         case _:
             return ()
 
@@ -61,18 +58,13 @@ def plain_axes(type_: Type) -> tuple[Axis, ...]:
 
 class Linearity:
     """The linear lines of a loop body. Sources of linear values are what they are linear in: inputs of the body that change,
-    and results of lines that are not linear."""
+    and results of lines that are not linear. A gather (drawn wiring) is a source: a matrix would lose what is sparse."""
 
-    def __init__(self, loop: Loop, too_large: frozenset[str] = frozenset()):
-        """Results in `too_large` are taken as sources."""
+    def __init__(self, loop: Loop):
         self.loop = loop
         self.made = made_by(loop.lines)
         self.fixed = unchanging(loop)
-        self.lines = {
-            line.result.name: line
-            for line in loop.lines
-            if len(line.results) == 1 and line.result.name not in too_large and self._is_linear(line)
-        }
+        self.lines = {line.result.name: line for line in loop.lines if len(line.results) == 1 and self._is_linear(line)}
 
     def _is_linear(self, line: Line) -> bool:
         if line.result.name in self.fixed or line.result.type.dtype != "float":
@@ -88,8 +80,6 @@ class Linearity:
             case Mul() | Contract():
                 return len(changing) == 1 and not sample_axes(line.operands[1 - changing[0]].type)
             case Div():
-                return changing == [0] and not sample_axes(line.operands[1].type)
-            case Gather():
                 return changing == [0] and not sample_axes(line.operands[1].type)
             case op:
                 return isinstance(op, _UNARY)
@@ -143,7 +133,9 @@ class Linearity:
 
     @cached_property
     def types(self) -> dict[str, Type]:
-        values = [carry.inside for carry in self.loop.carries] + [fed.inside for fed in (*self.loop.xs, *self.loop.consts)]
+        values = [carry.inside for carry in self.loop.carries] + [
+            fed.inside for fed in (*self.loop.xs, *self.loop.consts)
+        ]
         values += [result for line in self.loop.lines for result in line.results]
         return {value.name: value.type for value in values}
 
@@ -205,7 +197,8 @@ class Replay:
             return None
         whole = [operand for operand in operands if operand is not None]
         if isinstance(line.op, Contract):
-            return write.contract(self.build, *whole, line.op.over)
+            a, b = whole
+            return write.contract(self.build, a, b, line.op.over)
         return self._moved(line, whole, place, x)
 
     def _operand(self, value: Value, seed: Seed) -> Value | None:
@@ -253,7 +246,7 @@ class Replay:
                 return write.rename(self.build, x, {old: new for old, new in mapping if old not in lacking})
             case Mean(over=over) if lacking:
                 return write.mean(self.build, x, [name for name in over if name not in lacking])
-            case Slice() | Index() | Split() | Flip() | Gather() if lacking:
+            case Slice() | Index() | Split() | Flip() if lacking:
                 return x
             case _:
                 type_ = line.operands[place].type

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
+from typing import Any
 
 from cortexspec.ir.builder import Builder, Names
 from cortexspec.ir.module import Function, Layout, Line, Value
@@ -25,9 +26,10 @@ from cortexspec.ir.types import Axis, Type
 from cortexspec.passes.loop import Fed, Loop, loop_of, renamed, renamed_outputs, unchanging
 
 Group = tuple[str, ...]
+NO_LAYOUT = Layout()
 
 
-def merge_axes(function: Function, layout: Layout = Layout()) -> Function:
+def merge_axes(function: Function, layout: Layout = NO_LAYOUT) -> Function:
     """Merged axes run in the order of the layout, the last fastest."""
     return replace(function, body=_merged(function.body, layout, Names.of(function)))
 
@@ -190,8 +192,11 @@ class _Writing:
 
     def op(self, op: Op) -> Op:
         match op:
-            case Reduction(over=over) | Contract(over=over):
-                return replace(op, over=self.names(over))
+            case Contract(over=over):
+                return Contract(self.names(over))
+            case Reduction(over=over):
+                entry: Any = op
+                return replace(entry, over=self.names(over))
             case Expand(axes=axes):
                 have = {axis.name: axis for axis in (*axes, *self.axes.values())}
                 return Expand(tuple(have[name] for name in self.names(tuple(axis.name for axis in axes))))

@@ -19,7 +19,7 @@ from cortexspec.ir.verifier import check
 from cortexspec.passes.batch_populations import batch_populations
 from cortexspec.passes.checkpoint import checkpoint
 from cortexspec.passes.choose_layout import choose_layout
-from cortexspec.passes.extract_linear_part import extract_linear_part
+from cortexspec.passes.extract_linear_part import Bounds, extract_linear_part
 from cortexspec.passes.fold_constants import fold_constants
 from cortexspec.passes.fuse_contractions import fuse_contractions
 from cortexspec.passes.hoist import hoist
@@ -50,7 +50,7 @@ def _batch(module: Module) -> Module:
 
 
 def _extract(module: Module, **options: Any) -> Module:
-    return with_each_function(module, lambda function: extract_linear_part(function, module.sizes, **options))
+    return with_each_function(module, lambda function: extract_linear_part(function, module.sizes, Bounds(**options)))
 
 
 def _merge(module: Module) -> Module:
@@ -59,9 +59,7 @@ def _merge(module: Module) -> Module:
 
 def _checkpoint(module: Module, segment: int | Sequence[int], functions: Iterable[str] = ("rollout", "loss")) -> Module:
     chosen = set(functions)
-    return with_each_function(
-        module, lambda f: checkpoint(f, segment, module.sizes) if f.name in chosen else f
-    )
+    return with_each_function(module, lambda f: checkpoint(f, segment, module.sizes) if f.name in chosen else f)
 
 
 PASSES: Mapping[str, Pass] = MappingProxyType(
@@ -115,7 +113,7 @@ def run_pipeline(module: Module, steps: Sequence[PassStep] = DEFAULT, verify: bo
 
 def named_step(step: PassStep) -> tuple[str, Mapping[str, Any]]:
     """The name and the options of a step. Raises SpecError CS701."""
-    name, options = (step, {}) if isinstance(step, str) else step
+    name, options = (step, dict[str, Any]()) if isinstance(step, str) else step
     if name not in PASSES:
         near = get_close_matches(name, PASSES, 1)
         help_ = f"did you mean `{near[0]}`?" if near else f"passes: {', '.join(PASSES)}"

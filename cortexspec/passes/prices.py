@@ -1,4 +1,8 @@
-"""What a line costs, roughly: enough to tell a rewrite that pays from one that does not."""
+"""What a line costs, roughly: enough to tell a rewrite that pays from one that does not.
+
+Two numbers, kept apart. `calls` counts kernels, whatever their size: so a choice that it decides is the same for one region and for
+fifty. `work` counts elements and multiply-adds, without samples: it only forbids what would multiply the arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -9,53 +13,33 @@ from types import MappingProxyType
 
 from cortexspec.ir.module import Line
 from cortexspec.ir.ops.constant import Nullary
-from cortexspec.ir.ops.linear import Contract
 from cortexspec.ir.ops.shape import Expand, Index, Merge, Rename, Slice, Split
-from cortexspec.ir.types import Axis, Type
+from cortexspec.ir.types import Axis
 
+CALL, VIEW = 1.0, 0.1
 _VIEWS = (Rename, Slice, Index, Expand, Merge, Split)
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """In units of one element read and written by an elementwise operation. The defaults are those of eager kernels on a CPU.
-
-    `sizes` binds size symbols; what it leaves open counts as `unknown`, samples as `samples`.
-    """
+    """`sizes` binds size symbols; an axis that it leaves open counts as `unknown` places."""
 
     sizes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    samples: int = 128
     unknown: int = 100_000
-    call: float = 4000.0  # to start a kernel
-    view: float = 400.0  # to look at the same elements in another way
-    product: float = 0.15  # one multiplication and addition inside a matrix product
-    batched: float = 800.0  # each further matrix of a batched product
 
-    def size(self, axis: Axis) -> int:
-        if axis.role == "sample" and not axis.size.symbols <= self.sizes.keys():
-            return self.samples
+    def places(self, axes: Iterable[Axis]) -> int:
+        """How many elements lie along the axes, samples left out."""
+        return prod(self._size(axis) for axis in axes if axis.role != "sample")
+
+    def _size(self, axis: Axis) -> int:
         return axis.size.evaluate(self.sizes) if axis.size.symbols <= self.sizes.keys() else self.unknown
 
-    def elements(self, axes: Iterable[Axis]) -> int:
-        return prod(self.size(axis) for axis in axes)
-
-    def elementwise(self, type_: Type) -> float:
-        return self.call + self.elements(type_.axes)
-
-    def contraction(self, a: Type, b: Type, over: Iterable[str]) -> float:
-        """Axes that both have and that are not summed make a batch of products."""
-        names = set(over)
-        batch = [axis for axis in a.axes if b.has(axis.name) and axis.name not in names]
-        every = {axis.name: axis for axis in (*a.axes, *b.axes)}
-        return self.call + self.batched * (self.elements(batch) - 1) + self.product * self.elements(every.values())
-
-    def line(self, line: Line) -> float:
-        op = line.op
-        if isinstance(op, Nullary):
+    def calls(self, line: Line) -> float:
+        if isinstance(line.op, Nullary):
             return 0.0
-        if isinstance(op, _VIEWS):
-            return self.view
-        if isinstance(op, Contract):
-            a, b = line.operands
-            return self.contraction(a.type, b.type, op.over)
-        return self.call + max(self.elements(value.type.axes) for value in (*line.operands, *line.results))
+        return VIEW if isinstance(line.op, _VIEWS) else CALL
+
+    def work(self, line: Line) -> int:
+        """Elements that the line goes through: for a contraction every product."""
+        axes = {axis.name: axis for value in (*line.operands, *line.results) for axis in value.type.axes}
+        return self.places(axes.values())

@@ -1,11 +1,11 @@
 """The canonical microcircuit as lowering writes it, line by line and without any thought of speed: what passes start from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from cortexspec.ir.builder import Builder
+from cortexspec.ir.builder import Builder, Names
 from cortexspec.ir.module import Function, Module, State, Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
@@ -82,13 +82,17 @@ class Microcircuit:
         cells = Axis("cells", sum((axis.size for axis in self.axes.values()), Size.of(0)))
         joined = write.concat(build, [self.value(f"V.{name}.v") for name in NAMES], NAMES, cells)
         activity = write.mean(build, joined, ["cells"])
-        context = write.contract(build, self.coupling(build), write.rename(build, activity, {"V": "V_source"}), ["V_source"])
+        context = write.contract(
+            build, self.coupling(build), write.rename(build, activity, {"V": "V_source"}), ["V_source"]
+        )
         slopes = []
         for name in NAMES:
             total = context
             for target, source, sign, parameter in COUPLINGS:
                 if target == name:
-                    total = write.add(build, total, self.arriving(build, target, source, sign, parameter, rates[source]))
+                    total = write.add(
+                        build, total, self.arriving(build, target, source, sign, parameter, rates[source])
+                    )
             v, w = self.value(f"V.{name}.v"), self.value(f"V.{name}.v'")
             κ = self.value(f"V.{name}.κ")
             drive_ = write.mul(build, write.mul(build, κ, write.const(build, 1.0, MV)), total)
@@ -127,7 +131,7 @@ class Microcircuit:
 
     def with_loss(self, module: Module) -> Module:
         rollout = module.function("rollout")
-        build = Builder(build_names(rollout))
+        build = Builder(Names.of(rollout))
         build.lines = list(rollout.body)
         total = None
         for value in rollout.outputs:
@@ -155,12 +159,6 @@ class Microcircuit:
         return given
 
 
-def build_names(function: Function):
-    from cortexspec.ir.builder import Names
-
-    return Names.of(function)
-
-
 @pytest.fixture(params=["euler", "rk4"])
 def microcircuit(request) -> Microcircuit:
     return Microcircuit({"euler": euler, "rk4": rk4}[request.param])
@@ -171,4 +169,12 @@ def make_microcircuit() -> Callable[..., Microcircuit]:
     return Microcircuit
 
 
-Arrays = Mapping[str, np.ndarray]
+@pytest.fixture(scope="session")
+def microcircuit_of() -> Callable[..., Microcircuit]:
+    """One circuit for each solver and recording: building it takes longer than a pass."""
+    made: dict[tuple[object, tuple[str, ...]], Microcircuit] = {}
+
+    def get(solver, record=()) -> Microcircuit:
+        return made.setdefault((solver, record), Microcircuit(solver, record=record))
+
+    return get
