@@ -6,29 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cortexspec.analysis.elaborate import elaborate
+from cortexspec.analysis.elaborate import check, elaborate, elaborate_experiment
 from cortexspec.analysis.expand_templates import placeholders
-from cortexspec.analysis.model import Model
+from cortexspec.analysis.model import ExperimentModel, Model
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.diagnostics.layout import in_reading_order
 from cortexspec.language.format import format_text
-from cortexspec.runtime.diff import Change, compare_models
+from cortexspec.runtime.diff import Change, compare_experiments, compare_models
 from cortexspec.runtime.read import Reading, read_file
-from cortexspec.schema.spec import Template
+from cortexspec.schema.spec import Experiment, Template
 
 __all__ = ["Checked", "check_file", "diff_files", "format_text"]
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A file, everything that is wrong in it, and its circuits' models by name.
-
-    An argument without a default has a placeholder there.
-    """
+    """A file and everything that is wrong in it."""
 
     reading: Reading
     diagnostics: tuple[Diagnostic, ...]
-    models: Mapping[str, Model]
 
     @property
     def file(self) -> str:
@@ -58,42 +54,58 @@ class Checked:
 
 
 def check_file(path: str | Path) -> Checked:
-    """Reads a file and elaborates every circuit in it. Never raises for what a file says."""
+    """Reads a file and checks every item in it, also what no circuit uses. Never raises for what a file says."""
     reading = read_file(path)
-    models: dict[str, Model] = {}
-    diagnostics = list(reading.diagnostics)
-    for item in reading.spec.items if reading.spec else ():
-        if isinstance(item, Template) and item.kind == "circuit":
-            assert reading.spec is not None
-            given = {argument.name: argument.value for argument in placeholders(item)}
-            model, found = elaborate(reading.spec, item.name, given, sources=reading.used)
-            diagnostics += found
-            if model is not None:
-                models[item.name] = model
-    # A mistake in a neuron is found once for every circuit that has one: it is said once.
-    said = {(each.code, each.span or each.message): each for each in reversed(diagnostics)}
-    return Checked(reading, tuple(in_reading_order(said.values())), models)
+    found = list(reading.diagnostics)
+    if reading.spec is not None:
+        found += check(reading.spec, reading.used)
+    # A mistake in a neuron is found once for every circuit that has one, and a file that is missing by its reader too.
+    said = {(each.code, each.span or each.message): each for each in reversed(found)}
+    return Checked(reading, tuple(in_reading_order(said.values())))
 
 
 def diff_files(before: str | Path, after: str | Path) -> dict[str, list[Change]]:
-    """What changed in meaning, by circuit; circuits that are equal are left out.
+    """What changed in meaning, by circuit and by experiment; those that are equal are left out.
 
     Raises: SpecError where one of the two files is wrong.
     """
-    old, new = _models(before), _models(after)
+    old, new = _meaning(before), _meaning(after)
     changes: dict[str, list[Change]] = {}
     for name in dict.fromkeys([*old, *new]):
+        kind = name.split()[0]
         if name not in new:
-            changes[f"circuit {name}"] = [Change("removed", "the whole circuit")]
+            found = [Change("removed", f"the whole {kind}")]
         elif name not in old:
-            changes[f"circuit {name}"] = [Change("added", "the whole circuit")]
-        elif found := compare_models(old[name], new[name]):
-            changes[f"circuit {name}"] = list(found)
+            found = [Change("added", f"the whole {kind}")]
+        else:
+            found = _compare(old[name], new[name])
+        if found:
+            changes[name] = found
     return changes
 
 
-def _models(path: str | Path) -> Mapping[str, Model]:
+def _compare(old: Model | ExperimentModel, new: Model | ExperimentModel) -> list[Change]:
+    if isinstance(old, Model) and isinstance(new, Model):
+        return list(compare_models(old, new))
+    assert isinstance(old, ExperimentModel) and isinstance(new, ExperimentModel)
+    return list(compare_experiments(old, new))
+
+
+def _meaning(path: str | Path) -> Mapping[str, Model | ExperimentModel]:
+    """The circuits and experiments by name; an argument without a default has a placeholder."""
     checked = check_file(path)
-    if not checked.fine:
+    spec, used = checked.reading.spec, checked.reading.used
+    if spec is None or not checked.fine:
         raise SpecError(checked.diagnostics, dict(checked.sources))
-    return checked.models
+    found: dict[str, Model | ExperimentModel] = {}
+    for item in spec.items:
+        if isinstance(item, Template) and item.kind == "circuit":
+            given = {argument.name: argument.value for argument in placeholders(item)}
+            model, _ = elaborate(spec, item.name, given, sources=used)
+            if model is not None:
+                found[f"circuit {item.name}"] = model
+        elif isinstance(item, Experiment):
+            experiment, _ = elaborate_experiment(spec, item.name, sources=used)
+            if experiment is not None:
+                found[f"experiment {item.name}"] = experiment
+    return found

@@ -100,7 +100,8 @@ def test_used_files_are_read_from_the_folder_and_from_nowhere_else(tmp_path: Pat
 def test_a_circle_of_files_ends(tmp_path: Path) -> None:
     write(tmp_path, 'use "a.cortex"\n', "b.cortex")
     path = write(tmp_path, 'use "b.cortex"\n', "a.cortex")
-    assert runner.invoke(app, ["check", str(path)]).exit_code == 0
+    result = runner.invoke(app, ["check", str(path)])
+    assert result.exit_code == 1 and "uses itself" in result.stderr
 
 
 def test_format_in_place_and_check(tmp_path: Path) -> None:
@@ -137,5 +138,21 @@ def test_diff(tmp_path: Path) -> None:
     ]
     data = json.loads(runner.invoke(app, ["diff", str(before), str(after), "--json"]).stdout)
     assert data["same"] is False and data["changes"][0]["what"] == "param a.τ"
+    experiment = """
+experiment still of pair {
+  simulate { duration = 10 ms; dt = 1 ms }
+  measure end = mean(a.v[time = end])
+}
+"""
+    one = write(tmp_path, LEAKY + experiment, "one.cortex")
+    other = write(tmp_path, LEAKY + experiment.replace("10 ms", "20 ms"), "other.cortex")
+    assert runner.invoke(app, ["diff", str(before), str(one)]).stdout.splitlines() == [
+        "experiment still",
+        "  + the whole experiment",
+    ]
+    assert runner.invoke(app, ["diff", str(one), str(other)]).stdout.splitlines() == [
+        "experiment still",
+        "  ~ simulate duration: 10.0 ms -> 20.0 ms",
+    ]
     broken = write(tmp_path, "circuit {", "broken.cortex")
     assert runner.invoke(app, ["diff", str(before), str(broken)]).exit_code == 1

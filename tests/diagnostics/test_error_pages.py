@@ -13,8 +13,9 @@ from cortexspec.cli import app
 from cortexspec.diagnostics import CODES, Diagnostic, SpecError
 from cortexspec.ir.parser import parse_module
 from cortexspec.ir.verifier import verify
+from cortexspec.runtime.api import source_of
 from cortexspec.runtime.check import check_file
-from cortexspec.runtime.compile import lowered
+from cortexspec.runtime.compile import elaborated, lowered
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "errors"
@@ -55,8 +56,8 @@ def diagnose(code: str, block: Block, folder: Path) -> tuple[Diagnostic, ...]:
             path = folder / f"model{ENDING[block.language]}"
             path.write_text(block.text, encoding="utf-8")
             checked = check_file(path)
-            if code.startswith("CS7"):
-                return tuple(found for model in checked.models.values() for found in raised_by(lambda: lowered(model)))
+            if code.startswith("CS7") and checked.fine:
+                return raised_by(lambda: lowered(elaborated(source_of(path), None, {})))
             return checked.diagnostics
 
 
