@@ -39,8 +39,6 @@ def format_text(text: str, source: str = "<text>") -> str:
 def format_tree(tree: SyntaxTree) -> str:
     """The text of a syntax tree in the house's form."""
     leaves = _leaves(tree)
-    if not leaves:
-        return "".join(comment.text + "\n" for comment in tree.comments)
     _settle_breaks(leaves)
     while True:
         lines = _write(leaves)
@@ -135,22 +133,19 @@ def _pair(leaves: list[_Leaf]) -> None:
 
 def _attach_comments(leaves: list[_Leaf], tree: SyntaxTree) -> None:
     """Each comment goes behind the leaf before it; those before the first leaf go to a leaf of their own."""
-    first = Token("HEAD", "", 0, 1, 1, 1, 1, 0)
-    if leaves:
-        leaves.insert(0, _Leaf(first, "start"))
-        for leaf in leaves[1:]:
-            leaf.partner += leaf.partner >= 0
+    leaves.insert(0, _Leaf(Token("HEAD", "", 0, 1, 1, 1, 1, 0), "start"))
+    for leaf in leaves:
+        leaf.partner += leaf.partner >= 0
     lines = tree.text.split("\n")
     starts = [0, *accumulate(len(line) + 1 for line in lines)]
     index = 0
     for comment in tree.comments:
         while index + 1 < len(leaves) and (leaves[index + 1].token.start_pos or 0) < comment.offset:
             index += 1
-        if leaves:
-            line = bisect_right(starts, comment.offset)  # counted from 1
-            own = not tree.text[starts[line - 1] : comment.offset].strip()
-            blank = own and line > 1 and not lines[line - 2].strip()
-            leaves[index].comments.append(_Comment(comment.text, line, own, blank))
+        line = bisect_right(starts, comment.offset)  # counted from 1
+        own = not tree.text[starts[line - 1] : comment.offset].strip()
+        blank = own and line > 1 and not lines[line - 2].strip()
+        leaves[index].comments.append(_Comment(comment.text, line, own, blank))
 
 
 # Where lines break
@@ -162,6 +157,8 @@ def _settle_breaks(leaves: list[_Leaf]) -> None:
     for before, leaf in pairwise(leaves):
         leaf.breaks = leaf.line > before.end_line or bool(before.comments)
         leaf.blank = leaf.line > (before.comments[-1].line if before.comments else before.end_line) + 1
+        if before.type == "DOC" and not before.comments and before is not leaves[1]:
+            leaf.blank = False  # only the first doc string of a file may stand apart: it is the file's
         if leaf.type == "DOC" or leaf.item:
             leaf.breaks = before.type != "HEAD" or bool(before.comments)
         elif leaf.kind and before.type != "LBRACE":
@@ -210,6 +207,7 @@ class _Line:
 
 def _write(leaves: list[_Leaf]) -> list[_Line]:
     """All lines, comments beside them."""
+    _set_items_apart(leaves)
     _align_tables(leaves)
     lines = _write_once(leaves)
     return _write_once(leaves) if _align_variants(lines, leaves) else lines
@@ -238,7 +236,7 @@ class _Writer:
         if leaf.kind:
             self.started = index
         if leaf.breaks or not self.lines:
-            blank = bool(self.lines) and (leaf.blank or self._item_apart(index))
+            blank = bool(self.lines) and leaf.blank
             self.lines.append(_Line(" " * self._column(index), blank_before=blank))
         else:
             self.lines[-1].text += self._space(index)
@@ -272,28 +270,12 @@ class _Writer:
         lists = self.started >= 0 and self.leaves[self.started].kind in _LISTS
         return self.under if lists else len(_INDENT) * (leaf.block + 2)
 
-    def _item_apart(self, index: int) -> bool:
-        """Items of several lines, and items with a doc string, have an empty line before them."""
-        leaf, before = self.leaves[index], self.leaves[index - 1]
-        if leaf.block or not (leaf.item or leaf.type == "DOC") or before.type == "HEAD" or before.comments:
-            return False
-        if before.type == "DOC":
-            return leaf.type == "DOC"
-        return leaf.type == "DOC" or before.breaks or self._is_long(index)
-
-    def _is_long(self, index: int) -> bool:
-        """Whether the item that begins here takes several lines."""
-        for leaf in self.leaves[index + 1 :]:
-            if leaf.item or leaf.type == "DOC":
-                return False
-            if leaf.breaks:
-                return True
-        return False
-
     def _comments(self, leaf: _Leaf, column: int) -> None:
+        first = leaf.type == "LBRACE"  # in its block
         for comment in leaf.comments:
             if comment.own_line or not self.lines:
-                blank = comment.blank_before and bool(self.lines) and leaf.type != "LBRACE"
+                blank = comment.blank_before and bool(self.lines) and not first
+                first = False
                 self.lines.append(_Line(" " * column + comment.text, blank_before=blank))
             else:
                 self.lines[-1].comment = comment.text
@@ -366,7 +348,30 @@ def _with_comments(lines: list[_Line]) -> list[str]:
     return out
 
 
-# Tables and long lines
+# Empty lines, tables, long lines
+
+
+def _set_items_apart(leaves: list[_Leaf]) -> None:
+    """Items of several lines, and items with a doc string, have an empty line before them and their comments."""
+    for index, leaf in enumerate(leaves[1:], 1):
+        before = leaves[index - 1]
+        begins = leaf.type == "DOC" or (leaf.item and before.type != "DOC")
+        if begins and before.type != "HEAD" and (leaf.type == "DOC" or before.breaks or _is_long(leaves, index)):
+            own = [comment for comment in before.comments if comment.own_line]
+            if own and not leaf.blank and not any(comment.blank_before for comment in own):
+                own[0].blank_before = True
+            elif not own:
+                leaf.blank = True
+
+
+def _is_long(leaves: list[_Leaf], index: int) -> bool:
+    """Whether the item that begins here takes several lines."""
+    for leaf in leaves[index + 1 :]:
+        if leaf.item or leaf.type == "DOC":
+            return False
+        if leaf.breaks:
+            return True
+    return False
 
 
 def _align_tables(leaves: list[_Leaf]) -> None:

@@ -4,6 +4,10 @@ The specs are well formed and say nothing sensible: names are rarely declared an
 properties of the front ends (print then parse is the identity) and for robustness (analysis may object, never crash).
 """
 
+# Hypothesis' `builds` and `map` lose types.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportUnknownLambdaType=false, reportUnknownParameterType=false, reportMissingParameterType=false
+
 from functools import cache
 from typing import Any
 
