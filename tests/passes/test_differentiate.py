@@ -249,3 +249,18 @@ def test_dead_code_drops_a_carry_that_feeds_only_itself():
     first, _ = build.emit(Scan(body, 0, 2, 0, 0, 0, Axis("time", Size.of(3), "time")), x, y)
     (loop,) = loops(remove_dead(build.function("f", [x, y], [first])))
     assert loop.op.carry == 1 and loop.operands == (x,)
+
+
+@pytest.mark.parametrize("segments", [None, 2])
+def test_a_derivative_can_be_differentiated(segments):
+    """The squared length of a gradient, by a second sweep over both loops, against central differences."""
+    first = differentiate(network() if segments is None else checkpoint(network(), segments), ("weight", "start"))
+    build = Builder(Names.of(first))
+    build.lines = list(first.body)
+    gradient = first.outputs[first.output_names.index("grad:start")]
+    square = write.sum_(build, write.mul(build, gradient, gradient), gradient.type.axes)
+    function = build.function("second", first.inputs, [square], ["loss"])
+    inputs = arrays(steps=5)
+    both = run(differentiate(function, WRT), inputs, layout=LAYOUT)
+    for name in WRT:
+        np.testing.assert_allclose(both[f"grad:{name}"], central(function, inputs, name), rtol=2e-6, atol=1e-8)
