@@ -250,7 +250,15 @@ class _Writer:
             self.hanging.append(self._hang(index))
         elif leaf.type in _CLOSING:
             self.hanging.pop()
-        self._comments(leaf, self._column(index + 1) if index + 1 < len(self.leaves) else 0)
+        self._comments(leaf, self._comment_column(index + 1))
+
+    def _comment_column(self, index: int) -> int:
+        """Where a comment on its own line begins: as what follows it, or as what stands before a closing bracket."""
+        if index == len(self.leaves):
+            return 0
+        if self.leaves[index].type == "RBRACE":
+            return len(_INDENT) * (self.leaves[index].block + 1)
+        return self.hanging[-1] if self.hanging else self._column(index)
 
     def _hang(self, index: int) -> int:
         """Behind the bracket; or, where the line ends with it, a step to the right of the line."""
