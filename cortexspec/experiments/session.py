@@ -111,7 +111,9 @@ class Session:
             seed=seed,
             sizes=input_sizes(model, shapes),
         )
-        self.simulation = Simulation(model, load_backend(choice.backend), settings, sources=source.sources)
+        stimuli = _stimuli(cell.body)
+        backend = load_backend(choice.backend)
+        self.simulation = Simulation(model, backend, settings, sources=source.sources, stimuli=stimuli)
         self.measures = {one.name: one.value for one in cell.body if isinstance(one, written.Measure)}
         self._loaded: Loaded | None = None
         self._evaluated: Loaded | None = None
@@ -209,7 +211,8 @@ class Session:
             lets = _lets(self.body)
             readouts: list[Readout] = []
             if "loss" in self.train_section:
-                penalties = _penalties(self.body)
+                own = {one.name: tree.Name(one.name) for one in self.simulation.model.penalties}
+                penalties: dict[str, tree.Expression] = {**own, **_penalties(self.body)}
                 names = ["loss_of_data" if penalties else "loss", *penalties]
                 outputs = {names[0]: self.train_section["loss"], **penalties}
                 total = tuple(names) if penalties else ()
@@ -220,7 +223,12 @@ class Session:
             wanted = Wanted(readouts=tuple(readouts), trained=("loss",), rollout=False)
             wrt = {"loss": self.simulation.trainable} if readouts and readouts[0].function == "loss" else {}
             self._loaded = self.simulation.load(
-                wanted, self.simulation.steps(), streams=streams, fields=fields, wrt=wrt
+                wanted,
+                self.simulation.steps(),
+                streams=streams,
+                fields=fields,
+                train_stimuli=_train_stimuli(self.body),
+                wrt=wrt,
             )
         return self._loaded
 
@@ -312,6 +320,17 @@ def _lets(body: Sequence[written.Statement]) -> dict[str, tree.Expression]:
         for one in each.declarators
         if one.value is not None
     }
+
+
+def _stimuli(body: Sequence[written.Statement]) -> dict[str, tree.Expression]:
+    """`stimulus x = e` by the name of the input."""
+    return {print_expression(one.target): one.value for one in body if isinstance(one, written.Stimulus)}
+
+
+def _train_stimuli(body: Sequence[written.Statement]) -> dict[str, tree.Expression]:
+    """Those that hold while training only."""
+    sections = [each for each in body if isinstance(each, written.Section) and each.kind == "train"]
+    return {name: value for each in sections for name, value in _stimuli(each.body).items()}
 
 
 def _penalties(body: Sequence[written.Statement]) -> dict[str, tree.Expression]:

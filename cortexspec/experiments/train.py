@@ -107,7 +107,8 @@ def train(
     """Trains; gives one record an epoch: loss (mean over its updates), held-out measures, seconds.
 
     With a `folder`, metrics.jsonl grows as epochs end and a checkpoint is kept, so that a call with the same folder goes
-    on where the last one stopped, to the same result. `identity` guards the checkpoint: another circuit's or another plan's is refused (CS914).
+    on where the last one stopped, to the same result. `identity` guards the checkpoint: that of another circuit or plan
+    is refused (CS914).
     Raises: SpecError CS915 where the loss is no number, naming epoch and update.
     """
     recipe = plan.recipe(session.trials, session.trainable())

@@ -33,7 +33,7 @@ def derivative(plan: Plan, shown: bool) -> Function | None:
                     outputs[path] = frame.spread(path, frame.read(path + "'"))
     if shown:
         outputs |= seen(frame)
-    return frame.function("derivative", outputs)
+    return frame.function("derivative", {**outputs, **frame.running})
 
 
 def update(plan: Plan, shown: bool) -> Function | None:
@@ -50,7 +50,7 @@ def update(plan: Plan, shown: bool) -> Function | None:
                 outputs[one.state] = frame.spread(one.state, operand)
     if shown:
         outputs |= seen(frame)
-    return frame.function("update", outputs)
+    return frame.function("update", {**outputs, **frame.running})
 
 
 def seen(frame: Frame) -> dict[str, Value]:

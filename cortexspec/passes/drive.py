@@ -10,6 +10,7 @@ from cortexspec.ir.module import Function, Module, Value
 from cortexspec.ir.ops.arith import Add
 from cortexspec.ir.ops.constant import Const
 from cortexspec.ir.ops.scan import Scan
+from cortexspec.ir.ops.shape import Index
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis
 
@@ -21,7 +22,8 @@ def drive(module: Module, record: Sequence[str] = (), final: Sequence[str] = (),
 
     `record`: states after each step, outputs of them, and the step's own lets; given as `NAME` with the axis time.
     `final`: states and outputs after the last step (the initial ones where time has no step), given as `NAME[time = end]`.
-    Running buffers that `init`, `step` or `output` renew are given under their own names.
+    Running buffers that `init`, `step` or `output` renew are given under their own names, renewed once a run: those of a
+    step by its first one, since what stands in the equations and is normalised does not change with the state.
     Raises: KeyError for a name that no function gives.
     """
     functions = module.functions
@@ -34,6 +36,10 @@ def drive(module: Module, record: Sequence[str] = (), final: Sequence[str] = (),
     begin = {name: started[name] for name in states}
     renewed = {buffer.value.name: None for buffer in module.buffers if buffer.role == "running"}
     running = {name: value for name, value in started.items() if name in renewed}
+    in_step = [name for name in step.output_names if name in renewed]
+    if in_step:
+        first = inline(build, step, {**outer, **begin, "n": build.one(Const(0, "int"), hint="n")} | _first_frames(build, module, outer))
+        running |= {name: first[name] for name in in_step}
 
     stacked, ends = _loop(build, module, step, output, outer, begin, tuple(dict.fromkeys(record)))
     results: dict[str, Value] = dict(stacked)
@@ -92,6 +98,12 @@ def _loop(
     results = build.emit(scan, *(outer[n] for n in constant), *begin.values(), zero, *(outer[n] for n in streamed), hint="end")
     ends = dict(zip(begin, results, strict=False))
     return dict(zip(record, results[len(begin) + 1 :], strict=True)), ends
+
+
+def _first_frames(build: Builder, module: Module, outer: dict[str, Value]) -> dict[str, Value]:
+    """Streamed inputs at the first step."""
+    streams = [entry.value.name for entry in module.inputs if entry.stream and entry.value.name in outer]
+    return {name: build.one(Index(TIME.name, Size.of(0)), outer[name]) for name in streams}
 
 
 def _outer_inputs(module: Module, functions: Sequence[Function], states: dict[str, Value]) -> tuple[Value, ...]:
