@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cortexspec.diagnostics import Diagnostic, SpecError
     from cortexspec.runtime.api import compile, load, parse, restore, save
+    from cortexspec.runtime.export import export
     from cortexspec.runtime.simulation import Simulation
     from cortexspec.schema.spec import Spec
 
@@ -17,13 +18,14 @@ _PUBLIC = {
     "Spec": "cortexspec.schema.spec",
     "SpecError": "cortexspec.diagnostics",
     "compile": "cortexspec.runtime.api",
+    "export": "cortexspec.runtime.export",
     "load": "cortexspec.runtime.api",
     "parse": "cortexspec.runtime.api",
     "restore": "cortexspec.runtime.api",
     "save": "cortexspec.runtime.api",
 }
 
-__all__ = ["Diagnostic", "Simulation", "Spec", "SpecError", "compile", "load", "parse", "restore", "save"]
+__all__ = ["Diagnostic", "Simulation", "Spec", "SpecError", "compile", "export", "load", "parse", "restore", "save"]
 
 
 def __getattr__(name: str) -> Any:

@@ -340,10 +340,12 @@ class Frame:
     # The end.
 
     def function(self, name: str, outputs: Mapping[str, Value]) -> Function:
-        """The function, its inputs in the order of the declarations."""
+        """The function, with what its lines read, in the order of the declarations."""
         order = [*self.declared.params, *self.declared.buffers, *self.declared.states, *self.declared.inputs]
         place = {path: i for i, path in enumerate(order)}
-        inputs = sorted(self.inputs.values(), key=lambda value: place.get(value.name, len(place)))
+        read = {value.name for value in outputs.values()} | {v.name for line in self.build.lines for v in line.operands}
+        inputs = [value for value in self.inputs.values() if value.name in read]
+        inputs.sort(key=lambda value: place.get(value.name, len(place)))
         return self.build.function(name, inputs, outputs.values(), outputs.keys())
 
     def spread(self, path: str, operand: Operand) -> Value:

@@ -82,12 +82,18 @@ def simplified(expression: tree.Expression, model: Model, module: Module) -> tre
                 number = _count(module, model, prefix.removesuffix("parameters"))
                 return tree.Number(str(number), span=expression.span)
         case tree.Name() | tree.Member() | tree.Derivative():
-            path = _dotted(expression)
-            if path and _known(path, model):
-                return tree.Reference(path, span=expression.span)
+            return resolved(expression, model)
         case _:
             pass
     return _rebuilt(expression, lambda child: simplified(child, model, module))
+
+
+def resolved(expression: tree.Expression, model: Model) -> tree.Expression:
+    """Names and members that are dotted paths of the circuit become references."""
+    if isinstance(expression, tree.Name | tree.Member | tree.Derivative):
+        path = _dotted(expression)
+        return tree.Reference(path, span=expression.span) if path and _known(path, model) else expression
+    return _rebuilt(expression, lambda child: resolved(child, model))
 
 
 def _dotted(node: tree.Expression) -> str:
@@ -228,13 +234,13 @@ class _Writing:
     def read(self, path: str, at_end: bool) -> Operand:
         """Raises: KeyError, Unwritten."""
         if path in self.lets:
-            operand = translate(self.lets[path], _Experiment(self, at_end), self.frame.build)
-            if operand is None:
-                raise Unwritten
-            return operand
+            return self.translated(self.lets[path], at_end)
         key = f"{path}[time = end]" if at_end else path
         if key in self.given:
             return self.recording(path, self.given[key])
+        for penalty in self.plan.model.penalties:
+            if penalty.name == path:
+                return self.translated(penalty.value, at_end)
         if path in self.readout.fields:
             type_ = self.readout.fields[path]
             return self.recording("", self.frame.input(Value(path, type_)), [axis.name for axis in type_.axes])
@@ -246,6 +252,12 @@ class _Writing:
             ):
                 return self.joined(group.path, path, at_end)
         return self.frame.read(path)
+
+    def translated(self, expression: tree.Expression, at_end: bool) -> Operand:
+        operand = translate(expression, _Experiment(self, at_end), self.frame.build)
+        if operand is None:
+            raise Unwritten
+        return operand
 
     def moves(self, member: str, path: str, owner: str) -> bool:
         name = f"{member}.{path.removeprefix(owner + '.')}"

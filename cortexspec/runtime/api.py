@@ -61,6 +61,7 @@ def compile(
     gradient: Literal["auto", "native", "ir"] = "auto",
     pipeline: Sequence[PassStep] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    streams: Sequence[str] = (),
     device: str = "cpu",
     math: Literal["fast", "exact"] = "fast",
     torch_compile: bool = False,
@@ -70,7 +71,8 @@ def compile(
     """A circuit of a spec as a simulation that runs and trains.
 
     `arguments` are the circuit's template arguments. `dt` and `duration` are quantities such as "0.1 ms". `shapes` are those of
-    inputs whose size only the data tell: `{"image": (1, 28, 28)}`. `pipeline` overrides the backend's passes.
+    inputs whose size only the data tell: `{"image": (1, 28, 28)}`; `streams` names the inputs to which `module` gets one frame
+    a step (`simulate` sees it from the arrays). `pipeline` overrides the backend's passes.
     Raises: SpecError with every mistake of the spec; CS802 where the backend is not installed.
     """
     source = source_of(spec)
@@ -87,6 +89,7 @@ def compile(
         seed=seed,
         pipeline=pipeline,
         sizes=input_sizes(model, shapes or {}),
+        streams=_known_inputs(model, streams),
         rtol=rtol,
         atol=atol,
     )
@@ -107,6 +110,17 @@ def _check_solver(solver: str, adaptive: Sequence[str]) -> None:
         raise SpecError([Diagnostic("CS711", f"there is no solver `{solver}`", help=help)])
 
 
+def _known_inputs(model: Any, names: Sequence[str]) -> tuple[str, ...]:
+    """Raises: SpecError CS301."""
+    from cortexspec.diagnostics import Diagnostic
+
+    for name in names:
+        if name not in model.inputs:
+            known = ", ".join(f"`{one}`" for one in model.inputs)
+            raise SpecError([Diagnostic("CS301", f"the circuit has no input `{name}`", help=f"its inputs: {known}")])
+    return tuple(names)
+
+
 def input_sizes(model: Any, shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
     """Size symbols of inputs from their shapes. Raises: SpecError CS301, CS501."""
     from cortexspec.diagnostics import Diagnostic
@@ -114,9 +128,7 @@ def input_sizes(model: Any, shapes: Mapping[str, Sequence[int]]) -> dict[str, in
 
     found: dict[str, int] = {}
     for name, shape in shapes.items():
-        if name not in model.inputs:
-            known = ", ".join(f"`{one}`" for one in model.inputs)
-            raise SpecError([Diagnostic("CS301", f"the circuit has no input `{name}`", help=f"its inputs: {known}")])
+        _known_inputs(model, [name])
         variable = model.variables[name]
         written = variable.axes_written
         if len(written) != len(shape):

@@ -13,10 +13,11 @@ from cortexspec.analysis.elaborate import elaborate
 from cortexspec.analysis.model import Model
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.expressions.tree import Expression
-from cortexspec.ir.module import Function, Line, Module, Value
+from cortexspec.ir.module import Function, Input, Line, Module, Value
 from cortexspec.ir.ops.constant import Const
 from cortexspec.lowering import lower
-from cortexspec.lowering.readout import Readout, lower_readout
+from cortexspec.lowering.declarations import SEED
+from cortexspec.lowering.readout import Readout, lower_readout, resolved
 from cortexspec.passes.drive import drive
 from cortexspec.schema.spec import Spec, Template
 
@@ -66,7 +67,8 @@ def lowered(
 ) -> Module:
     """The module with `start`, `init`, `derivative`, `update`, `output`, ... Raises: SpecError CS700 for what does not lower."""
     found: list[Diagnostic] = []
-    module = lower(model, found.append, training=training, streams=streams, stimuli=stimuli)
+    paths = {name: resolved(expression, model) for name, expression in (stimuli or {}).items()}
+    module = lower(model, found.append, training=training, streams=streams, stimuli=paths)
     if module is None:
         raise SpecError(found, dict(sources or {}))
     return module
@@ -115,6 +117,7 @@ def program_module(
     train_stimuli: Mapping[str, Expression] | None = None,
     sizes: Mapping[str, int] | None = None,
     sources: Mapping[str, str] | None = None,
+    seed: int = 0,
 ) -> Module:
     """The module of a program, before the passes: whole rollouts, the step's length written in. Raises: SpecError."""
     sources = dict(sources or {})
@@ -141,7 +144,10 @@ def program_module(
             functions[name] = plain.functions[name]
     if dt is not None:
         functions = {name: with_constants(function, {"dt": dt}) for name, function in functions.items()}
-    return replace(plain, functions=MappingProxyType(functions))
+    # What a program reads beside the circuit's inputs has a default too, where there is a sensible one.
+    seeded = any(value.name == SEED.name for function in functions.values() for value in function.inputs)
+    inputs = (*plain.inputs, Input(SEED, default=float(seed))) if seeded else plain.inputs
+    return replace(plain, functions=MappingProxyType(functions), inputs=inputs)
 
 
 def _driven(module: Module, wanted: Wanted, name: str) -> Function:

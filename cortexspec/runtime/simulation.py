@@ -45,6 +45,7 @@ class Settings:
     seed: int = 0
     pipeline: Sequence[PassStep] | None = None
     sizes: Mapping[str, int] = field(default_factory=dict[str, int])
+    streams: tuple[str, ...] = ()
     rtol: float = 1e-6
     atol: float = 1e-9
 
@@ -214,7 +215,8 @@ class Simulation:
 
         `wrt`: for readouts that are differentiated, by what. `trials` counts only where no input tells their number.
         """
-        what = repr((wanted, steps, tuple(streams), sorted((fields or {}).items()), sorted((wrt or {}).items())))
+        more = [sorted(each.items()) for each in (fields or {}, train_stimuli or {}, wrt or {})]
+        what = repr((wanted, steps, tuple(streams), more))
         key = (what, trials if what in self._without_trials else None)
         if key not in self._loaded:
             module = program_module(
@@ -227,6 +229,7 @@ class Simulation:
                 train_stimuli=train_stimuli,
                 sizes=self.sizes,
                 sources=self.sources,
+                seed=self.settings.seed,
             )
             if not all(_tells_trials(function) for function in module.functions.values()):
                 self._without_trials.add(what)
@@ -270,7 +273,7 @@ class Simulation:
         """The program behind `module`: `rollout` to the outputs after the last step, and its version for training."""
         if self._main is None:
             wanted = Wanted(final=self._final_outputs(), training=True)
-            self._main = self.load(wanted, self.steps())
+            self._main = self.load(wanted, self.steps(), streams=self.settings.streams)
         return self._main
 
     def _final_outputs(self) -> tuple[str, ...]:

@@ -216,3 +216,24 @@ def test_a_size_that_only_data_tell_is_asked_for() -> None:
     sim = cs.compile(cs.parse(text), "eye", dt=1, duration=0, shapes={"image": (1, 4, 5)})
     assert sim.parameters()["look.kernel"].shape == (2, 1, 3, 3)
     assert sim.simulate({"image": np.ones((7, 1, 4, 5))})["y"].shape[0] == 7
+
+
+def test_a_stimulus_takes_the_place_of_an_input_and_may_read_it(spec: cs.Spec) -> None:
+    from cortexspec.expressions.parse import parse_expression
+    from cortexspec.runtime.simulation import Simulation
+
+    sim = compiled(spec)
+    pulse = {"push": parse_expression("where(t < 2 ms, 2*push, 0 mV/ms^2)")}
+    pulsed = Simulation(sim.model, sim.backend, sim.settings, stimuli=pulse)
+    frames = np.zeros((2, 20))
+    frames[:, :4] = [[0.2], [0.6]]
+    wanted = sim.simulate({"push": frames}, record="a.x")
+    np.testing.assert_allclose(pulsed.simulate({"push": [0.1, 0.3]}, record="a.x")["a.x"], wanted["a.x"], rtol=1e-12)
+
+
+def test_a_module_is_what_simulate_runs(spec: cs.Spec) -> None:
+    sim = compiled(spec)
+    assert sim.module.functions["rollout"].output_names == ("total[time = end]",)
+    assert "a.ω" in sim.program
+    sim.set_parameters({"a.ω": "70 Hz"})
+    assert sim.parameters()["a.ω"] == pytest.approx(0.07)
