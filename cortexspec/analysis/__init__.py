@@ -1,1 +1,1 @@
-"""Spec to Model: every mistake of a circuit in one run."""
+"""Spec to Model: what was written becomes one circuit with names, units and axes resolved, or every mistake at once."""

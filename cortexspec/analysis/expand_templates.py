@@ -5,6 +5,7 @@ Nothing is typed here. The result names what exists; `resolve_names` and `infer_
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -183,16 +184,16 @@ class Expander:
                 return None
             case _:
                 pass
-        anonymous = f"{owner.rpartition('.')[2]}_{place}"
         if isinstance(node, tree.Name) and node.name == "_":
-            return Axis(self.claim(anonymous, ("own", owner, place), f"{owner}_{place}"), Size.of(OPEN))
+            open_name = f"{owner.rpartition('.')[2]}_{place}"
+            return Axis(self.claim(open_name, ("own", owner, place), f"{owner}_{place}"), Size.of(OPEN))
         static = self.static_size(node, body)
         if static is None:
             return None
         size = static.size or Size.of(1)
         if isinstance(node, tree.Name):
             return Axis(self.claim(node.name, ("size", size), body.dotted(node.name)), size)
-        return Axis(self.claim(anonymous, ("own", owner, place), f"{owner}_{place}"), size)
+        return Axis("dim_" + re.sub(r"\W+", "_", str(size)), size)  # axes of one written size lie along each other
 
     def axes(self, nodes: Sequence[tree.Expression], body: Body, owner: str) -> tuple[Axis, ...] | None:
         """A variable's own axes; the two of a square matrix are [target, source]."""
@@ -200,6 +201,11 @@ class Expander:
         axes = [axis for axis in found if axis is not None]
         if len(axes) != len(found):
             return None
+        names = [axis.name for axis in axes]
+        for place, name in enumerate(names):
+            earlier = names[:place].count(name)
+            if name.startswith("dim_") and earlier:
+                axes[place] = Axis(f"{name}_{earlier + 1}", axes[place].size)
         names = [axis.name for axis in axes]
         for name in dict.fromkeys(names):
             if names.count(name) > 2:

@@ -234,7 +234,7 @@ class Typing:
         if isinstance(value, tuple):
             resolved, operand = value
             if declared.kind == "param" and not declared.trainable and operand.literal is not None and declared.draw is None:
-                literal = operand.literal if operand.literal.ndim == 0 else None
+                literal = operand.literal if operand.literal.ndim == 0 and not type_.axes else None
         else:
             resolved = None
         drawn = draw if isinstance(draw, tree.Expression) else None
@@ -285,17 +285,12 @@ class Typing:
         if found is None:
             return _WRONG
         resolved, operand = found
-        inner = {axis.name for axis in declared.body.around}
-        foreign = [axis for axis in operand.around if axis.name not in inner and not type_.has(axis.name)]
-        if foreign:
-            self.report.add("CS501", f"the value has the axis `{foreign[0].name}`, which `{declared.name}` has not", declared.value.span)
-            return _WRONG
         operand = _rewritten(operand, axes)
+        if not self.covered(declared, operand, type_):
+            return _WRONG
         message = self.clash(declared, type_.unit)
         fitted = self.fitted(operand, type_, _names(axes), declared.value.span, self.here(declared), message)
-        if fitted is None or not self.covered(declared, operand, type_):
-            return _WRONG
-        return resolved, fitted
+        return _WRONG if fitted is None else (resolved, fitted)
 
     def covered(self, declared: Declared, operand: Operand, type_: Type) -> bool:
         """A value may not vary along an axis that the declaration leaves out (a parameter that is not `per neuron`)."""
