@@ -1,0 +1,350 @@
+"""Several operations as one call of torch: sums of products, derivatives of squashing functions, sums over time.
+
+These rewrites are torch's own, since they only trade calls: XLA fuses by itself. Their operations live here and are never
+in a module of the IR; `emit.fused` writes them. What was measured is in each docstring; the workload is that of the
+benchmarks, one core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+from cortexspec.ir.builder import Names
+from cortexspec.ir.module import Function, Layout, Line, Value
+from cortexspec.ir.op import Op
+from cortexspec.ir.ops import arith, constant, linear, reduce
+from cortexspec.ir.ops.scan import Scan
+from cortexspec.ir.types import Type
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One term of a sum: `scale` times a value, a product of two values, or a matrix product over the axis `over`."""
+
+    kind: Literal["plain", "product", "matrix"]
+    scale: float = 1.0
+    over: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        return 1 if self.kind == "plain" else 2
+
+
+@dataclass(frozen=True, slots=True)
+class Terms(Op):
+    """The sum of the parts; their operands follow each other."""
+
+    name: ClassVar[str] = "torch.terms"
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SigmoidBackward(Op):
+    """g * y * (1 - y)"""
+
+    name: ClassVar[str] = "torch.sigmoid_backward"
+
+
+@dataclass(frozen=True, slots=True)
+class TanhBackward(Op):
+    """g * (1 - y^2)"""
+
+    name: ClassVar[str] = "torch.tanh_backward"
+
+
+@dataclass(frozen=True, slots=True)
+class ReluBackward(Op):
+    """g where x > 0, else 0"""
+
+    name: ClassVar[str] = "torch.relu_backward"
+
+
+def fuse(function: Function, layout: Layout, records: bool) -> Function:
+    """The function in fewer calls. `records`: autograd records these lines, so its own formulas for derivatives serve."""
+    if not records:
+        function = _sums_after_loops(function, Names.of(function))
+    return _fused(function, layout)
+
+
+def _fused(function: Function, layout: Layout) -> Function:
+    lines = tuple(
+        replace(line, op=replace(line.op, body=_fused(line.op.body, layout))) if isinstance(line.op, Scan) else line
+        for line in function.body
+    )
+    lines = _Body(lines, function.outputs, layout).derivatives()
+    lines = _Body(lines, function.outputs, layout).sums()
+    return replace(function, body=lines)
+
+
+class _Body:
+    """The lines of one function or loop body; what is read once may be written into its reader."""
+
+    def __init__(self, lines: Sequence[Line], outputs: Sequence[Value], layout: Layout):
+        self.lines, self.layout = tuple(lines), layout
+        self.made = {result.name: line for line in lines for result in line.results}
+        self.reads: dict[str, int] = {}
+        for value in (*(operand for line in lines for operand in line.operands), *outputs):
+            self.reads[value.name] = self.reads.get(value.name, 0) + 1
+        self.absorbed: set[str] = set()
+
+    def line(self, value: Value, *kinds: type[Op]) -> Line | None:
+        """The line that makes a value for its one reader, where its operation is one of `kinds`."""
+        line = self.made.get(value.name)
+        return line if line is not None and self.reads[value.name] == 1 and isinstance(line.op, kinds) else None
+
+    def number(self, value: Value) -> float | None:
+        line = self.made.get(value.name)
+        return float(line.op.value) if line is not None and isinstance(line.op, constant.Const) else None
+
+    # Derivatives.
+
+    def derivatives(self) -> tuple[Line, ...]:
+        kept = [self._derivative(line) or line for line in self.lines]
+        return tuple(line for line in kept if line.results[0].name not in self.absorbed)
+
+    def _derivative(self, line: Line) -> Line | None:
+        match line.op:
+            case arith.Mul():
+                for flow, slope in (line.operands, line.operands[::-1]):
+                    found = self._slope(slope)
+                    if found is not None and found[1].type.names == flow.type.names == line.result.type.names:
+                        op, y = found
+                        return replace(line, op=op, operands=(flow, y))
+            case arith.Where():
+                condition, flow, zero = line.operands
+                above = self.line(condition, arith.Gt)
+                if above is not None and self.number(zero) == 0 and self.number(above.operands[1]) == 0:
+                    x = above.operands[0]
+                    if x.type.names == flow.type.names:
+                        self.absorbed.add(above.result.name)
+                        return replace(line, op=ReluBackward(), operands=(flow, x))
+            case _:
+                pass
+        return None
+
+    def _slope(self, slope: Value) -> tuple[Op, Value] | None:
+        product = self.line(slope, arith.Mul)
+        if product is not None:
+            for y, rest in (product.operands, product.operands[::-1]):
+                other = self.line(rest, arith.Sub)
+                if other is not None and self.number(other.operands[0]) == 1 and other.operands[1] == y:
+                    self.absorbed |= {product.result.name, other.result.name}
+                    return SigmoidBackward(), y
+        difference = self.line(slope, arith.Sub)
+        if difference is not None and self.number(difference.operands[0]) == 1:
+            square = self.line(difference.operands[1], arith.Mul, arith.Pow)
+            if square is not None and (square.op == arith.Pow(2) or square.operands == (square.operands[0],) * 2):
+                self.absorbed |= {difference.result.name, square.result.name}
+                return TanhBackward(), square.operands[0]
+        return None
+
+    # Sums.
+
+    def sums(self) -> tuple[Line, ...]:
+        kept: list[Line] = []
+        for line in reversed(self.lines):
+            if line.results[0].name in self.absorbed:
+                continue
+            if isinstance(line.op, arith.Add | arith.Sub) and line.result.type.dtype == "float":
+                line = self._sum(line)
+            kept.append(line)
+        return tuple(line for line in reversed(kept) if line.results[0].name not in self.absorbed)
+
+    def _sum(self, line: Line) -> Line:
+        axes = line.result.type.names
+        a, b = line.operands
+        before = set(self.absorbed)
+        parts = [*self._terms(a, 1.0, axes), *self._terms(b, -1.0 if isinstance(line.op, arith.Sub) else 1.0, axes)]
+        if all(part.kind == "plain" and part.scale == 1 for part, _ in parts) and len(parts) == 2:
+            return line
+        if not any(_covers(values, axes) for _, values in parts):
+            # No term has all axes: nothing to add up in place.
+            self.absorbed = before
+            return line
+        if isinstance(line.op, arith.Sub) and len(parts) == 2 and all(part.kind == "plain" for part, _ in parts):
+            if [part.scale for part, _ in parts] == [1.0, -1.0]:
+                return line
+        return replace(
+            line,
+            op=Terms(tuple(part for part, _ in parts)),
+            operands=tuple(value for _, values in parts for value in values),
+        )
+
+    def _terms(self, value: Value, scale: float, axes: frozenset[str]) -> list[tuple[Part, tuple[Value, ...]]]:
+        whole = [(Part("plain", scale), (value,))]
+        if value.type.names != axes:
+            return whole
+        line = self.line(value, arith.Add, arith.Sub, arith.Neg, arith.Mul, linear.Contract)
+        if line is None:
+            return whole
+        match line.op:
+            case arith.Add() | arith.Sub():
+                if abs(scale) != 1:
+                    return whole
+                a, b = line.operands
+                found = self._terms(a, scale, axes)
+                found += self._terms(b, -scale if isinstance(line.op, arith.Sub) else scale, axes)
+            case arith.Neg():
+                found = self._terms(line.operands[0], -scale, axes)
+            case arith.Mul():
+                found = self._product(line, scale, axes)
+            case linear.Contract():
+                if not is_matrix_product(line, self.layout):
+                    return whole
+                found = [(Part("matrix", scale, line.op.over), line.operands)]
+            case _:
+                return whole
+        self.absorbed.add(value.name)
+        return found
+
+    def _product(self, line: Line, scale: float, axes: frozenset[str]) -> list[tuple[Part, tuple[Value, ...]]]:
+        for number, other in (line.operands, line.operands[::-1]):
+            factor = self.number(number)
+            if factor is not None:
+                if self.line(other, arith.Mul, linear.Contract, arith.Neg) is not None:
+                    return self._terms(other, scale * factor, axes)
+                return [(Part("plain", scale * factor), (other,))]
+        return [(Part("product", scale), line.operands)]
+
+
+def _covers(values: Sequence[Value], axes: frozenset[str]) -> bool:
+    return frozenset(name for value in values for name in value.type.names) >= axes
+
+
+def is_matrix_product(line: Line, layout: Layout) -> bool:
+    """Whether a contraction is one product of two matrices, or of two stacks of matrices, as the arrays lie."""
+    op, (a, b) = line.op, line.operands
+    assert isinstance(op, linear.Contract)
+    return len(op.over) == 1 and orientation(a.type, b.type, op.over, layout.sort(line.result.type.names)) is not None
+
+
+def orientation(a: Type, b: Type, over: Sequence[str], result: Sequence[str]) -> bool | None:
+    """Whether `a` gives the rows (else the columns) of the product; None where it is no product of matrices."""
+    shared = a.names & b.names
+    lead = [name for name in result if name in shared]
+    for first, second, turned in ((a, b, True), (b, a, False)):
+        rows = [name for name in result if name in first.names - second.names]
+        columns = [name for name in result if name in second.names - first.names]
+        if len(over) == len(rows) == len(columns) == 1 and len(lead) <= 1 and [*lead, *rows, *columns] == list(result):
+            return turned
+    return None
+
+
+# Sums over time.
+
+
+def _sums_after_loops(function: Function, names: Names) -> Function:
+    lines: list[Line] = []
+    for line in function.body:
+        if isinstance(line.op, Scan):
+            line = replace(line, op=replace(line.op, body=_sums_after_loops(line.op.body, names)))
+            lines += _late(line, names)
+        else:
+            lines.append(line)
+    return replace(function, body=tuple(lines))
+
+
+def _late(line: Line, names: Names) -> list[Line]:
+    """Takes out of the loop what its sums need not do in each step.
+
+    A sum of outer products of values whose stacks are there anyway is one batched product behind the loop (two calls in
+    place of two a step). A sum of reductions adds up whole arrays in place and reduces them once.
+    """
+    loop = _Late(line, names)
+    for value, result in zip(loop.sums, loop.results[loop.op.carry + loop.op.stack :], strict=True):
+        loop.take(value, result)
+    return loop.lines()
+
+
+class _Late:
+    def __init__(self, line: Line, names: Names):
+        assert isinstance(line.op, Scan)
+        self.line, self.op, self.names = line, line.op, names
+        self.results = line.results
+        body = self.op.body
+        a, b = self.op.carry, self.op.carry + self.op.stack
+        self.carry, self.stack, self.sums = body.outputs[:a], list(body.outputs[a:b]), body.outputs[b:]
+        self.stack_results = list(line.results[a:b])
+        self.kept_sums: list[Value] = []
+        self.sum_results: list[Value] = []
+        self.after: list[Line] = []
+        self.added: list[Line] = []
+        self.body = _Body(body.body, body.outputs, Layout())
+        inputs = body.inputs
+        self.frames = dict(zip((v.name for v in self.op.split(inputs)[2]), self.op.split(line.operands)[2], strict=True))
+        self.carried = {value.name for value in self.op.split(inputs)[1]}
+
+    def stack_of(self, value: Value) -> Value | None:
+        """The values of all steps, where they are or easily become an array."""
+        if value.name in self.frames:
+            return self.frames[value.name]
+        for given, result in zip(self.stack, self.stack_results, strict=True):
+            if given.name == value.name:
+                return result
+        if value.name not in self.carried:
+            return None
+        type_ = value.type.with_axes((*value.type.axes, self.op.over))
+        result = Value(self.names.fresh(f"{value.name}_stack"), type_)
+        self.stack.append(value)
+        self.stack_results.append(result)
+        return result
+
+    def take(self, value: Value, result: Value) -> None:
+        over = self.op.over.name
+        producer = self.body.line(value, linear.Contract, reduce.Sum)
+        match producer.op if producer is not None else None:
+            case linear.Contract(over=axes) if axes and producer is not None:
+                stacks = [self.stack_of(operand) for operand in producer.operands]
+                if all(stack is not None for stack in stacks):
+                    operands = tuple(stack for stack in stacks if stack is not None)
+                    self.after.append(Line((result,), linear.Contract((over, *axes)), operands, self.line.span))
+                    return
+                a, b = producer.operands
+                if a.type.names == b.type.names:
+                    whole = Value(self.names.fresh(f"{value.name}_terms"), _whole(producer))
+                    self.added.append(Line((whole,), arith.Mul(), producer.operands, producer.span))
+                    self._accumulate(whole, axes, result)
+                    return
+            case reduce.Sum(over=axes) if axes and producer is not None:
+                (whole,) = producer.operands
+                stack = self.stack_of(whole)
+                if stack is not None:
+                    self.after.append(Line((result,), reduce.Sum((over, *axes)), (stack,), self.line.span))
+                    return
+                if self.body.made.get(whole.name) is not None:
+                    self._accumulate(whole, axes, result)
+                    return
+            case _:
+                pass
+        self.kept_sums.append(value)
+        self.sum_results.append(result)
+
+    def _accumulate(self, whole: Value, axes: tuple[str, ...], result: Value) -> None:
+        total = Value(self.names.fresh(f"{whole.name}_total"), whole.type)
+        self.kept_sums.append(whole)
+        self.sum_results.append(total)
+        self.after.append(Line((result,), reduce.Sum(axes), (total,), self.line.span))
+
+    def lines(self) -> list[Line]:
+        body = replace(self.op.body, outputs=(*self.carry, *self.stack, *self.kept_sums), output_names=())
+        body = replace(body, body=_live((*body.body, *self.added), body.outputs))
+        op = replace(self.op, body=body, stack=len(self.stack), sum=len(self.kept_sums))
+        results = (*self.results[: self.op.carry], *self.stack_results, *self.sum_results)
+        return [replace(self.line, op=op, results=results), *self.after]
+
+
+def _whole(contraction: Line) -> Type:
+    a, b = contraction.operands
+    return Type((*a.type.axes,), "float", a.type.unit * b.type.unit)
+
+
+def _live(lines: Sequence[Line], outputs: Iterable[Value]) -> tuple[Line, ...]:
+    read = {value.name for value in outputs}
+    kept: list[Line] = []
+    for line in reversed(lines):
+        if any(result.name in read for result in line.results):
+            kept.append(line)
+            read.update(operand.name for operand in line.operands)
+    return tuple(reversed(kept))
