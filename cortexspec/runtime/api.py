@@ -79,6 +79,7 @@ def compile(
     engine = load_backend(backend)
     model = elaborated(source, circuit, arguments or {}, experiment, variant)
     _check_solver(solver, engine.adaptive_solvers)
+    _check_options(dtype=dtype, gradient=gradient, math=math)
     unit = model.time_unit
     settings = Settings(
         backend=backend,
@@ -95,6 +96,19 @@ def compile(
     )
     provenance = {"spec": next(iter(source.sources), "")}
     return Simulation(model, engine, settings, sources=source.sources, provenance=provenance)
+
+
+_OPTIONS = {"dtype": ("float32", "float64"), "gradient": ("auto", "native", "ir"), "math": ("fast", "exact")}
+
+
+def _check_options(**given: str) -> None:
+    """Raises: SpecError CS804 naming what there is."""
+    from cortexspec.diagnostics import Diagnostic
+
+    for name, value in given.items():
+        if value not in _OPTIONS[name]:
+            known = ", ".join(_OPTIONS[name])
+            raise SpecError([Diagnostic("CS804", f"there is no {name} `{value}`", help=f"there are {known}")])
 
 
 def _check_solver(solver: str, adaptive: Sequence[str]) -> None:
