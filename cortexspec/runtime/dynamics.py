@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from cortexspec.interpreter.interpreter import run
 from cortexspec.ir.module import Function, Module
 from cortexspec.ir.op import Array, Context
 from cortexspec.passes.differentiate import forward_and_backward
+from cortexspec.passes.remove_dead import remove_dead
 
 _SAME = 1e-6  # two fixed points closer than this, relative to the largest state, are one
 
@@ -58,7 +59,7 @@ class Flow:
                 [Diagnostic("CS700", "the circuit has no differential equations: it has no fixed points to find")]
             )
         self.module = module
-        self.derivative: Function = module.function("derivative")
+        self.derivative: Function = _slopes_alone(module)
         self.sizes = {**sizes, **{axis.size.terms[0][0][0]: 1 for axis in _sample_axes(module) if axis.size.symbols}}
         context = Context(self.sizes, module.layout, np.dtype("float64"))
         self.states = {s.value.name: context.shape(s.value.type) for s in module.states}
@@ -130,6 +131,14 @@ class Flow:
         return (
             np.asarray(array).reshape(shape) if np.size(array) == int(np.prod(shape, dtype=int)) else np.asarray(array)
         )
+
+
+def _slopes_alone(module: Module) -> Function:
+    """`derivative` without what it gives for recordings only."""
+    function, states = module.function("derivative"), {state.value.name for state in module.states}
+    pairs = [(n, v) for n, v in zip(function.output_names, function.outputs, strict=True) if n in states]
+    outputs, names = tuple(value for _, value in pairs), tuple(name for name, _ in pairs)
+    return remove_dead(replace(function, outputs=outputs, output_names=names))
 
 
 def spectrum(flow: Flow, at: Mapping[str, Array] | None = None) -> Array:

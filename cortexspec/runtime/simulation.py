@@ -23,9 +23,11 @@ from cortexspec.passes.differentiate import differentiate, forward_and_backward
 from cortexspec.passes.pipeline import CLEAN, DEFAULT, run_pipeline
 from cortexspec.runtime.bind import bind_sizes, constrained, start_arrays, unconstrained
 from cortexspec.runtime.compile import FIXED_STEP, Wanted, lowered, program_module, recordable, unknown_recording
+from cortexspec.runtime.dynamics import Equilibrium, Flow, fixed_points, spectrum
 from cortexspec.runtime.given import Given, read_inputs
 from cortexspec.runtime.quantities import Quantity, coherent, coherent_array, whole_steps
 from cortexspec.runtime.recordings import Recording, dataset, outputs_of
+from cortexspec.units import DIMENSIONLESS
 
 if TYPE_CHECKING:
     import xarray
@@ -492,6 +494,58 @@ class Simulation:
         self._check_finite(outputs, given, steps, None, seed, first_trial)
         found = {name: self._written(name, array, loaded.module) for name, array in gradients.items()}
         return float(outputs["loss"]), {path: found.get(path, np.zeros(self._raw[path].shape)) for path in paths}
+
+    # The vector field.
+
+    def flow(self, inputs: Mapping[str, Quantity] | None = None) -> Flow:
+        """The vector field with the present parameters; inputs are constant, at their defaults or 0 where none is given."""
+        values = self.in_layout(self._plain, self.raw_parameters() | self.buffers())
+        sizes = {**self.sizes, TRIAL.name: 1}
+        for entry in self._plain.inputs:
+            name, unit = entry.value.name, entry.value.type.unit
+            given = coherent_array((inputs or {}).get(name, entry.default or 0.0), unit, f"the input `{name}`")
+            written = self._axes(name)
+            shape = [entry.value.type.axis(axis).size.evaluate(sizes) for axis in written]
+            array = np.broadcast_to(given, shape)[..., np.newaxis]
+            order = self._plain.layout.sort(entry.value.type.names)
+            values[name] = array.transpose([(*written, TRIAL.name).index(axis) for axis in order])
+        return Flow(self._plain, values, self.sizes)
+
+    def fixed_points(
+        self, inputs: Mapping[str, Quantity] | None = None, *, count: int = 64, spread: float = 3.0, seed: int = 0
+    ) -> list[Equilibrium]:
+        """Equilibria that a search from `count` random starts finds, the least stable first, with Jacobian and eigenvalues (1/ms)."""
+        return fixed_points(self.flow(inputs), count=count, spread=spread, seed=seed)
+
+    def jacobian(self, at: Mapping[str, Quantity] | None = None, inputs: Mapping[str, Quantity] | None = None) -> Array:
+        """How each slope changes with each state [n, n], in coherent units; `at` gives states, 0 where it is silent."""
+        flow = self.flow(inputs)
+        return flow.jacobian(self._flat(flow, at))
+
+    def eigenvalues(
+        self, at: Mapping[str, Quantity] | None = None, inputs: Mapping[str, Quantity] | None = None
+    ) -> xarray.DataArray:
+        """The spectrum of the Jacobian by falling real part, in Hz (per unit of time where time is a number)."""
+        import xarray
+
+        flow = self.flow(inputs)
+        values = spectrum(flow, flow.unpack(self._flat(flow, at)))
+        in_time = self.model.time_unit != DIMENSIONLESS
+        return xarray.DataArray(
+            values * 1000 if in_time else values, dims=("mode",), attrs={"units": "Hz" if in_time else "1"}
+        )
+
+    def _flat(self, flow: Flow, at: Mapping[str, Quantity] | None) -> Array:
+        """States [n] from what is given by name. Raises: SpecError CS301."""
+        state = flow.unpack(np.zeros(len(flow.places)))
+        for name, value in (at or {}).items():
+            if name not in state:
+                raise SpecError([_unknown("state", name, state)])
+            array = coherent_array(value, self.value_of(name).type.unit, f"the state `{name}`")
+            written, order = self._axes(name), self._plain.layout.sort(self.value_of(name).type.names)
+            whole = np.broadcast_to(array, [state[name].shape[order.index(axis)] for axis in written])[..., np.newaxis]
+            state[name] = whole.transpose([(*written, TRIAL.name).index(axis) for axis in order])
+        return flow.pack(state)
 
     # What identifies it.
 

@@ -237,3 +237,15 @@ def test_a_module_is_what_simulate_runs(spec: cs.Spec) -> None:
     assert "a.ω" in sim.program
     sim.set_parameters({"a.ω": "70 Hz"})
     assert sim.parameters()["a.ω"] == pytest.approx(0.07)
+
+
+def test_the_spectrum_of_a_damped_oscillator(spec: cs.Spec) -> None:
+    sim = cs.compile(spec, "chain", {"n": 1}, dtype="float64", dt="1 ms")
+    found = sim.eigenvalues()
+    assert found.attrs["units"] == "Hz" and found.shape == (6,)
+    wanted = 100 * (-0.1 + 1j * np.sqrt(1 - 0.01))
+    assert np.abs(found.values - wanted).min() < 1e-9
+    (rest,) = sim.fixed_points({"push": "0.05 mV/ms^2"}, count=4)
+    assert rest.stable and rest.state["a.x"].ravel()[0] == pytest.approx(0.05 / 0.1**2)
+    with pytest.raises(cs.SpecError, match="did you mean"):
+        sim.jacobian(at={"a.y": 1.0})
