@@ -70,6 +70,7 @@ Emit = Callable[..., "str | Term | None"]
 class Dialect:
     """What differs between targets.
 
+    `into` writes a result into an array that is there, where the target can (gives None where it cannot).
     `imports` are the lines on top; `literal(text, dtype)` makes an array of a Python number; `helpers` are the functions
     that a program may use, by name; `reserved` the names that no value may have.
     """
@@ -81,6 +82,7 @@ class Dialect:
     helpers: Mapping[str, Any]
     emit: Emit
     reserved: tuple[str, ...] = ()
+    into: Callable[[str, str], str | None] = lambda text, place: None
 
 
 def identifier(name: str) -> str:
@@ -116,6 +118,9 @@ class Writer:
         self.block = self.top = Block(1)
         self.terms: dict[str, Term] = {}
         self.results: tuple[Value, ...] = ()
+        # Where a value is wanted (the slot of a stack), by name; and which of them were written there.
+        self.slots: dict[str, str] = {}
+        self.filled: set[str] = set()
         self._symbols: dict[str, str] = {}
         self._literals: dict[tuple[str, str], Term] = {}
 
@@ -239,7 +244,11 @@ class Writer:
         elif isinstance(written, Term):
             self.bind(line.result, written)
         else:
-            self.assign(line.result, written)
+            slot = self.slots.get(line.result.name)
+            placed = self.dialect.into(written, slot) if slot is not None else None
+            if placed is not None:
+                self.filled.add(line.result.name)
+            self.assign(line.result, placed or written)
 
     def lines(self, body: Iterable[Line]) -> None:
         for line in body:

@@ -31,6 +31,14 @@ def in_order(text: str, axes: Sequence[str], wanted: Sequence[str]) -> str:
     return f"{text}.permute({', '.join(str(list(axes).index(name)) for name in wanted)})"
 
 
+def arranged(write: Writer, term: Term, wanted: Sequence[str]) -> str:
+    """The term with its axes in the order `wanted`; of what a loop only reads the view is made in front of it."""
+    text = in_order(term, term.axes, wanted)
+    if text == term or term.block is write.block:
+        return text
+    return write.view(term, text, "_t")
+
+
 def in_layout(write: Writer, text: str, axes: Sequence[str]) -> str | Term:
     """The array with its axes in the layout's order; a Term that is in order already costs no line."""
     wanted = write.layout.sort(tuple(axes))

@@ -14,9 +14,10 @@ def power(a, b):
 
 
 def apart(tensors):
-    """The tensors, none of them twice: autograd would give a repeated one the cotangent of its last place alone."""
+    """The tensors as results that autograd may follow: none twice, since a repeated one would get the cotangent of its
+    last place alone, and none a view of an array that holds other values too."""
     seen = set()
-    return tuple(x.detach() if id(x) in seen or seen.add(id(x)) else x for x in tensors)
+    return tuple(x.clone() if x._base is not None or id(x) in seen else seen.add(id(x)) or x for x in tensors)
 
 
 def pool_matrix(size, out):

@@ -4,35 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cortexspec.contracts.program import Term, Writer, einsum_text
+from cortexspec.contracts.program import Term, Writer
 from cortexspec.ir.ops import linear
-from cortexspec.ir.types import Axis
-from cortexspec_torch.emit.base import emit, in_layout, in_order, spread
+from cortexspec.ir.size import Size
+from cortexspec.ir.types import Axis, Type
+from cortexspec_torch.emit.base import arranged, emit, in_layout, in_order, spread
 
 
 @emit.register
-def contract(op: linear.Contract, write: Writer, a: Term, b: Term) -> str:
+def contract(op: linear.Contract, write: Writer, a: Term, b: Term) -> str | Term:
     if not op.over:
         left, right = write.aligned(a, b)
         return f"{left} * {right}"
     (result,) = op.rule(a.type, b.type)
-    return product(a, b, set(op.over), write.axes(result))
+    return product(write, a, b, op.over, result)
 
 
-def product(a: Term, b: Term, over: set[str], result: Sequence[str]) -> str:
-    """`a @ b` where the axes allow it, else an einsum."""
-    for left, right in ((a, b), (b, a)):
-        lead = [name for name in result if name in left.axes and name in right.axes]
-        rows = [name for name in left.axes if name not in right.axes]
-        columns = [name for name in right.axes if name not in left.axes]
-        if len(over) == 1 and len(rows) == 1 and len(columns) <= 1 and list(result) == [*lead, *rows, *columns]:
-            first = in_order(left, left.axes, [*lead, *rows, *over])
-            second = in_order(right, right.axes, [*lead, *over, *columns])
-            if columns or not lead:
-                return f"{first} @ {second}"
-        if len(over) == 1 and not rows and not columns and not lead:
-            return f"{left} @ {right}"
-    return f'torch.einsum("{einsum_text([a.axes, b.axes], result)}", {a}, {b})'
+def product(write: Writer, a: Term, b: Term, over: Sequence[str], result: Type) -> str | Term:
+    """As a product of two (stacks of) matrices, whose axes are merged first where a side has several."""
+    axes = write.axes(result)
+    lead = [name for name in axes if name in a.axes and name in b.axes]
+    rows = [name for name in axes if name not in b.axes]
+    columns = [name for name in axes if name not in a.axes]
+    if not rows and not columns:
+        left, right = write.aligned(a, b)
+        every = write.layout.sort(frozenset((*a.axes, *b.axes)))
+        places = tuple(every.index(name) for name in over)
+        return f"torch.sum({left} * {right}, dim={places[0] if len(places) == 1 else places})"
+    if len(over) == 2 and not lead and a.axes[0] == b.axes[0] and len(rows) == len(columns) == 1:
+        # Over time and samples: a product a step, then their sum. Merging the two axes would copy both arrays.
+        first, second = (a, b) if axes == (*rows, *columns) else (b, a)
+        time, inner = a.axes[0], next(name for name in over if name != a.axes[0])
+        left = arranged(write, first, [time, axes[0], inner])
+        right = arranged(write, second, [time, inner, axes[1]])
+        return f"torch.bmm({left}, {right}).sum(0)"
+    order = [*lead, *rows, *columns]
+    left = _matrix(write, a, [*lead], [rows, list(over)])
+    right = _matrix(write, b, [*lead], [list(over), columns])
+    text = f"{left} @ {right}"
+    if len(rows) != 1 or len(columns) != 1:
+        text = f"({text}).reshape({write.shape(result, order)})"
+    elif order != list(axes):
+        text = f"({text})"
+    return in_layout(write, text, order)
+
+
+def _matrix(write: Writer, term: Term, lead: list[str], groups: list[list[str]]) -> str:
+    """The term as a stack of matrices: each group of axes becomes one."""
+    text = arranged(write, term, [*lead, *groups[0], *groups[1]])
+    if all(len(group) == 1 for group in groups):
+        return text
+    sizes = [write.size(term.type.axis(name).size) for name in lead]
+    for group in groups:
+        size = Size.of(1)
+        for name in group:
+            size = size * term.type.axis(name).size
+        sizes.append(write.size(size))
+    return f"{text}.reshape({', '.join(sizes)})"
 
 
 def _image(x: Term, *last: str) -> tuple[list[str], str]:

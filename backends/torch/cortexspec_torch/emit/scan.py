@@ -1,34 +1,51 @@
-"""The loop in torch: a Python `for`."""
+"""The loop in torch: a Python `for`.
+
+Where autograd records, stacks are lists (a write into a slot would be recorded as a copy of the whole stack). Where it does
+not, a stack is one array and a step writes its values right into their slots; sums are added up in place.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cortexspec.contracts.program import Block, Term, Writer, identifier, margin
-from cortexspec.ir.module import Value
+from cortexspec.ir.module import Line, Value
+from cortexspec.ir.ops import arith, linear
 from cortexspec.ir.ops.scan import Scan
 from cortexspec_torch.emit.base import dtype, emit
+from cortexspec_torch.emit.fused import added
+from cortexspec_torch.fuse import Part, Terms, is_matrix_product
 
 
 @emit.register
 def scan(op: Scan, write: Writer, *operands: Term) -> None:
-    """Consts are read by their outer names. Carries are Python names that the end of the body sets anew.
-
-    Where autograd records, stacks are lists (a write into a slot would be recorded as a copy of the whole stack), and
-    xs are unbound in front of the loop (one node of the tape, not one a step).
+    """Consts are read by their outer names. Carries are Python names that the end of the body sets anew. xs are unbound
+    in front of the loop: one node of the tape, not one a step.
     """
     if write.fixed(op.over.size) == 0:
         _nothing(op, write, operands)
         return
     loop = _Loop(op, write, write.block, Block(write.block.depth + 1), write.names.fresh("i"), write.results)
-    before = dict(write.terms)
+    before, slots = dict(write.terms), write.slots
     write.block = loop.inner
     loop.enter(operands)
-    stacks, sums = loop.open()
-    write.lines(op.body.body)
-    carried = loop.leave(stacks, sums)
-    write.block, write.terms = loop.outer, before
-    loop.close(carried, stacks, sums)
+    loop.open()
+    loop.body()
+    carried = loop.leave()
+    write.block, write.terms, write.slots = loop.outer, before, slots
+    loop.close(carried)
+
+
+@dataclass
+class _Stack:
+    """A stack of the loop. `lagged`: one place longer, since it keeps the old value of a carry whose new value goes next to it."""
+
+    name: str
+    value: Value
+    result: Value
+    place: int
+    slot: str = ""
+    lagged: bool = False
 
 
 @dataclass
@@ -39,6 +56,9 @@ class _Loop:
     inner: Block
     step: str
     results: tuple[Value, ...]
+    stacks: list[_Stack] = field(default_factory=list[_Stack])
+    sums: list[str] = field(default_factory=list[str])
+    deferred: dict[str, Line] = field(default_factory=dict[str, Line])
 
     def enter(self, operands: tuple[Term, ...]) -> None:
         """Gives the body's inputs their names: consts, carries, one frame of each x."""
@@ -55,54 +75,132 @@ class _Loop:
             self.outer.add(f"{frames} = {term}.unbind({term.axes.index(op.over.name)})")
             write.assign(value, f"{frames}[{self.step}]")
 
-    def open(self) -> tuple[list[str], list[str]]:
+    def open(self) -> None:
         """The empty stacks and sums, in front of the loop."""
         op, write = self.op, self.write
-        stacks: list[str] = []
-        sums: list[str] = []
-        for value, given in zip(self.results[op.carry : op.carry + op.stack], op.body.outputs[op.carry :], strict=False):
-            stacks.append(write.names.fresh(f"{identifier(given.name)}_stack"))
-            self.outer.add(f"{stacks[-1]} = {'[]' if write.records else _new(write, 'empty', value)}")
-        last = op.carry + op.stack
-        for value, given in zip(self.results[last:], op.body.outputs[last:], strict=True):
-            sums.append(write.names.fresh(f"{identifier(given.name)}_sum"))
-            self.outer.add(f"{sums[-1]} = {_new(write, 'zeros', value)}")
-        return stacks, sums
+        _, stacked, summed = op.divide(op.body.outputs)
+        _, stack_results, sum_results = op.divide(self.results)
+        for value, result in zip(stacked, stack_results, strict=True):
+            name = write.names.fresh(f"{identifier(value.name)}_stack")
+            self.stacks.append(_Stack(name, value, result, write.axes(result.type).index(op.over.name)))
+        if write.records:
+            for stack in self.stacks:
+                self.outer.add(f"{stack.name} = []")
+        else:
+            self._allocate()
+        for value, result in zip(summed, sum_results, strict=True):
+            self.sums.append(write.names.fresh(f"{identifier(value.name)}_sum"))
+            self.outer.add(f"{self.sums[-1]} = {_new(write, 'zeros', result)}")
 
-    def leave(self, stacks: list[str], sums: list[str]) -> list[str]:
+    def _allocate(self) -> None:
+        op, write = self.op, self.write
+        made = {result.name for line in op.body.body for result in line.results}
+        following = dict(zip((v.name for v in op.split(op.body.inputs)[1]), op.divide(op.body.outputs)[0], strict=True))
+        write.slots = {}
+        for stack in self.stacks:
+            new = following.get(stack.value.name)
+            stack.lagged = new is not None and new.name in made and new.name not in write.slots
+            longer = 1 if stack.lagged else 0
+            self.outer.add(f"{stack.name} = {_new(write, 'empty', stack.result, op.over.name, longer)}")
+            slots = write.names.fresh(f"{stack.name}_slots")
+            self.outer.add(f"{slots} = {stack.name}.unbind({stack.place})")
+            stack.slot = f"{slots}[{self.step}]"
+            if stack.lagged and new is not None:
+                first = write.size(op.over.size) if op.reverse else "0"
+                self.outer.add(f"{slots}[{first}].copy_({write.term(stack.value)})")
+                stack.slot = f"{slots}[{self.step}]" if op.reverse else f"{slots}[{self.step} + 1]"
+                write.slots[new.name] = stack.slot
+            elif stack.value.name in made and stack.value.name not in write.slots:
+                write.slots[stack.value.name] = stack.slot
+
+    def body(self) -> None:
+        """The lines of the body, but those that only give the term of a sum: that is added where it belongs."""
+        op, write = self.op, self.write
+        if not write.records:
+            made = {result.name: line for line in op.body.body for result in line.results}
+            read = [operand.name for line in op.body.body for operand in line.operands]
+            read += [value.name for value in op.body.outputs]
+            for value in op.divide(op.body.outputs)[2]:
+                line = made.get(value.name)
+                if line is not None and read.count(value.name) == 1 and parts_of(line, write) is not None:
+                    self.deferred[value.name] = line
+        write.lines(line for line in op.body.body if line.results[0].name not in self.deferred)
+
+    def leave(self) -> list[str]:
         """The end of the body. Stacks and sums take their values before the carries move on."""
         op, write, inner = self.op, self.write, self.inner
-        outputs = [write.array(write.term(value)) for value in op.body.outputs]
-        for name, term, value in zip(stacks, outputs[op.carry :], self.results[op.carry :], strict=False):
-            slot = ", ".join([*(":" for _ in write.axes(value.type)[: self.place(value)]), self.step])
-            inner.add(f"{name}.append({term})" if write.records else f"{name}[{slot}] = {term}")
-        for name, term in zip(sums, outputs[op.carry + op.stack :], strict=True):
-            inner.add(f"{name} = {name} + {term}" if write.records else f"{name} += {term}")
-        carried = [str(write.term(value)) for value in op.body.inputs[op.consts : op.consts + op.carry]]
-        moved = [(name, term) for name, term in zip(carried, outputs, strict=False) if name != term]
+        carry, _, summed = op.divide(op.body.outputs)
+        following = dict(zip((v.name for v in op.split(op.body.inputs)[1]), carry, strict=True))
+        for stack in self.stacks:
+            wanted = following[stack.value.name] if stack.lagged else stack.value
+            if write.records:
+                inner.add(f"{stack.name}.append({write.array(write.term(wanted))})")
+            elif wanted.name not in write.filled or write.slots.get(wanted.name) != stack.slot:
+                inner.add(f"{stack.slot}.copy_({write.array(write.term(wanted))})")
+        for name, value in zip(self.sums, summed, strict=True):
+            self._add(name, value)
+        carried = [str(write.term(value)) for value in op.split(op.body.inputs)[1]]
+        new = [write.array(write.term(value)) for value in carry]
+        moved = [(name, term) for name, term in zip(carried, new, strict=True) if name != term]
         if moved:
             inner.add(f"{', '.join(name for name, _ in moved)} = {', '.join(term for _, term in moved)}")
         return carried
 
-    def close(self, carried: list[str], stacks: list[str], sums: list[str]) -> None:
+    def _add(self, name: str, value: Value) -> None:
+        write, inner = self.write, self.inner
+        if value.name in self.deferred:
+            line = self.deferred[value.name]
+            axes = write.axes(value.type)
+            operands = [write.term(operand) for operand in line.operands]
+            text = name
+            for part in parts_of(line, write) or ():
+                text += added(write, part, operands[: part.width], axes)
+                operands = operands[part.width :]
+            inner.add(text, margin(value.type, axes))
+            return
+        term = write.array(write.term(value))
+        inner.add(f"{name} = {name} + {term}" if write.records else f"{name} += {term}")
+
+    def close(self, carried: list[str]) -> None:
         """The loop itself, and its results under their names."""
         op, write, outer = self.op, self.write, self.outer
         length = write.size(op.over.size)
         outer.add(f"for {self.step} in {f'reversed(range({length}))' if op.reverse else f'range({length})'}:", op.over.name)
         outer.lines += self.inner.lines or [(self.inner.depth, "pass", "")]
-        for value, name in zip(self.results, (*carried, *stacks, *sums), strict=True):
-            term = Term.of(name, value.type, write.axes(value.type), outer)
-            if write.records and name in stacks:
-                frames = f"{name}[::-1]" if op.reverse else name
-                outer.add(f"{name} = torch.stack({frames}, dim={self.place(value)})", margin(value.type, term.axes))
-            write.bind(value, term)
+        carry, _, summed = op.divide(self.results)
+        for value, name in (*zip(carry, carried, strict=True), *zip(summed, self.sums, strict=True)):
+            write.bind(value, Term.of(name, value.type, write.axes(value.type), outer))
+        for stack in self.stacks:
+            axes = write.axes(stack.result.type)
+            note = margin(stack.result.type, axes)
+            if write.records:
+                frames = f"{stack.name}[::-1]" if op.reverse else stack.name
+                outer.add(f"{stack.name} = torch.stack({frames}, dim={stack.place})", note)
+            elif stack.lagged:
+                outer.add(f"{stack.name} = {stack.name}.narrow({stack.place}, {int(op.reverse)}, {length})", note)
+            write.bind(stack.result, Term.of(stack.name, stack.result.type, axes, outer))
 
-    def place(self, value: Value) -> int:
-        return self.write.axes(value.type).index(self.op.over.name)
+
+def parts_of(line: Line, write: Writer) -> tuple[Part, ...] | None:
+    """The line as terms that can be added to an array in place."""
+    match line.op:
+        case Terms(parts):
+            return parts
+        case arith.Mul():
+            return (Part("product"),)
+        case linear.Contract(over) if is_matrix_product(line, write.layout):
+            return (Part("matrix", 1.0, over),)
+        case _:
+            return None
 
 
-def _new(write: Writer, how: str, value: Value) -> str:
-    return f"torch.{how}({write.shape(value.type)}, dtype={dtype(value.type)}, device=DEVICE)"
+def _new(write: Writer, how: str, value: Value, longer: str = "", by: int = 0) -> str:
+    sizes = [
+        write.size(axis.size + by if axis.name == longer else axis.size)
+        for axis in (value.type.axis(name) for name in write.axes(value.type))
+    ]
+    shape = f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+    return f"torch.{how}({shape}, dtype={dtype(value.type)}, device=DEVICE)"
 
 
 def _nothing(op: Scan, write: Writer, operands: tuple[Term, ...]) -> None:
