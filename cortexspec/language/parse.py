@@ -20,7 +20,7 @@ from cortexspec.language.layout import Layout, LineBreaksAnywhere
 from cortexspec.language.syntax_errors import explain_statement
 from cortexspec.language.to_spec import build_spec
 from cortexspec.language.tree import SyntaxTree, comments_of
-from cortexspec.schema.placement import misplaced
+from cortexspec.schema.placement import DEEPEST_BLOCK, misplaced
 from cortexspec.schema.spec import Spec
 from cortexspec.schema.words import ITEM_WORDS, STATEMENT_WORDS
 
@@ -28,8 +28,6 @@ from cortexspec.schema.words import ITEM_WORDS, STATEMENT_WORDS
 LONGEST = 1_000_000
 # After so many mistakes the rest says nothing new.
 MOST_MISTAKES = 100
-# Blocks within blocks: an experiment, a variant, a loop, a connection and room.
-DEEPEST_BLOCK = 20
 
 # What fits where an item begins inside a block: nothing but the brace that is missing.
 _MISSING_BRACE = frozenset({"RBRACE"})

@@ -8,6 +8,9 @@ from cortexspec.schema.neuron import Spike
 from cortexspec.schema.spec import Experiment, Spec, Template, Use
 from cortexspec.schema.statement import Connect, Loop, On, Statement
 
+# An experiment, a variant, loops, a connection and room: deeper than any spec.
+DEEPEST_BLOCK = 20
+
 _DYNAMICS = frozenset({"param", "state", "input", "output", "let", "noise", "equation", "update", "spike"})
 _CIRCUIT = frozenset(
     {
@@ -48,27 +51,30 @@ _BLOCK = {
 
 
 def misplaced(spec: Spec) -> Iterator[Diagnostic]:
-    """Every statement that stands in a block where it means nothing (CS105, CS107)."""
+    """Every statement that stands in a block where it means nothing (CS105, CS107), and blocks nested beyond reason."""
     for item in spec.items:
         match item:
             case Use():
                 pass
             case Template() | Experiment():
-                yield from _in_block(item.body, item.kind)
+                yield from _in_block(item.body, item.kind, 1)
 
 
-def _in_block(body: tuple[Statement, ...], block: str) -> Iterator[Diagnostic]:
+def _in_block(body: tuple[Statement, ...], block: str, depth: int) -> Iterator[Diagnostic]:
+    if depth > DEEPEST_BLOCK:
+        yield Diagnostic("CS108", f"blocks are nested more than {DEEPEST_BLOCK} deep", body[0].span if body else None)
+        return
     for statement in body:
         if statement.kind not in ALLOWED[block]:
             yield _diagnostic(statement.kind, block, statement.span)
             continue
         match statement:
             case Loop():
-                yield from _in_block(statement.body, block)
+                yield from _in_block(statement.body, block, depth + 1)
             case Spike() | On() | Section() | Variant():
-                yield from _in_block(statement.body, statement.kind)
+                yield from _in_block(statement.body, statement.kind, depth + 1)
             case Connect():
-                yield from _in_block(statement.settings, "connect")
+                yield from _in_block(statement.settings, "connect", depth + 1)
             case _:
                 pass
 

@@ -9,7 +9,8 @@ from lark import Lark
 import cortexspec.expressions
 import cortexspec.language
 from cortexspec.diagnostics import Diagnostic
-from cortexspec.language.parse import DEEPEST_BLOCK, LONGEST, MOST_MISTAKES, parse_spec
+from cortexspec.language.parse import LONGEST, MOST_MISTAKES, parse_spec
+from cortexspec.schema.placement import DEEPEST_BLOCK
 
 # Every line that ends in `#!` is wrong, and every other line is right.
 MARKED = """
