@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from cortexspec.contracts.backend import Options, PassStep
 from cortexspec.diagnostics import SpecError
+from cortexspec.expressions.tree import Expression, Name, Number
 from cortexspec.language.parse import parse_spec
-from cortexspec.runtime.compile import FIXED_STEP, Source, elaborated
+from cortexspec.runtime.compile import FIXED_STEP, Source, elaborated, experiment_of
 from cortexspec.runtime.quantities import Quantity, coherent
 from cortexspec.runtime.read import read_file
 from cortexspec.runtime.registry import load_backend
@@ -54,7 +55,7 @@ def compile(
     variant: str | None = None,
     backend: str = "interpreter",
     dtype: Literal["float32", "float64"] = "float32",
-    solver: str = "euler",
+    solver: str | None = None,
     dt: Quantity | None = None,
     duration: Quantity | None = None,
     seed: int = 0,
@@ -70,7 +71,8 @@ def compile(
 ) -> Simulation:
     """A circuit of a spec as a simulation that runs and trains.
 
-    `arguments` are the circuit's template arguments. `dt` and `duration` are quantities such as "0.1 ms". `shapes` are those of
+    `arguments` are the circuit's template arguments. `dt` and `duration` are quantities such as "0.1 ms"; they, the solver
+    (else Euler) and the stimuli are those of the `experiment` where one is named. `shapes` are those of
     inputs whose size only the data tell: `{"image": (1, 28, 28)}`; `streams` names the inputs to which `module` gets one frame
     a step (`simulate` sees it from the arrays). `pipeline` overrides the backend's passes.
     Raises: SpecError with every mistake of the spec; CS802 where the backend is not installed.
@@ -78,6 +80,11 @@ def compile(
     source = source_of(spec)
     engine = load_backend(backend)
     model = elaborated(source, circuit, arguments or {}, experiment, variant)
+    asked = experiment_of(source, experiment, variant, arguments or {}) if experiment is not None else None
+    section = asked.simulate if asked is not None else {}
+    solver = solver or _word(section.get("solver")) or "euler"
+    dt = dt if dt is not None else _quantity(section.get("dt"))
+    duration = duration if duration is not None else _quantity(section.get("duration"))
     _check_solver(solver, engine.adaptive_solvers)
     _check_options(dtype=dtype, gradient=gradient, math=math)
     unit = model.time_unit
@@ -95,7 +102,19 @@ def compile(
         atol=atol,
     )
     provenance = {"spec": next(iter(source.sources), "")}
-    return Simulation(model, engine, settings, sources=source.sources, provenance=provenance)
+    stimuli = dict(asked.stimuli) if asked is not None else {}
+    return Simulation(model, engine, settings, sources=source.sources, stimuli=stimuli, provenance=provenance)
+
+
+def _word(node: Expression | None) -> str:
+    return node.name if isinstance(node, Name) else ""
+
+
+def _quantity(node: Expression | None) -> Quantity | None:
+    """A setting that is a number with its unit."""
+    if not isinstance(node, Number):
+        return None
+    return f"{node.text} {node.unit}".strip() if node.unit else node.value
 
 
 _OPTIONS = {"dtype": ("float32", "float64"), "gradient": ("auto", "native", "ir"), "math": ("fast", "exact")}

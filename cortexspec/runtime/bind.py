@@ -69,7 +69,7 @@ def _unbound(module: Module, symbol: str) -> Diagnostic:
             return Diagnostic(
                 "CS507",
                 f"the size of the input `{name}` is taken from data, and none is here yet",
-                help=f'give it: compile(..., shapes={{"{name}": ({shape})}}), or name an experiment with a data set',
+                help=f'give it: compile(..., shapes={{"{name}": ({shape})}})',
             )
     return Diagnostic("CS507", f"the size `{symbol}` is not known")
 

@@ -9,8 +9,8 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
-from cortexspec.analysis.elaborate import elaborate
-from cortexspec.analysis.model import Model
+from cortexspec.analysis.elaborate import elaborate, elaborate_experiment
+from cortexspec.analysis.model import ExperimentModel, Model
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.expressions.tree import Expression
 from cortexspec.ir.module import Function, Input, Line, Module, Value
@@ -52,6 +52,16 @@ def elaborated(
     """Raises: SpecError with every mistake."""
     name = circuit or (only_circuit(source.spec) if experiment is None else None)
     model, found = elaborate(source.spec, name, arguments, experiment, variant, sources=source.used)
+    if model is None:
+        raise SpecError(found, dict(source.sources))
+    return model
+
+
+def experiment_of(
+    source: Source, name: str, variant: str | None = None, arguments: Mapping[str, Any] | None = None
+) -> ExperimentModel:
+    """What an experiment asks of its circuit. Raises: SpecError with every mistake."""
+    model, found = elaborate_experiment(source.spec, name, variant, arguments, source.used)
     if model is None:
         raise SpecError(found, dict(source.sources))
     return model

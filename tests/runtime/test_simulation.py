@@ -249,3 +249,24 @@ def test_the_spectrum_of_a_damped_oscillator(spec: cs.Spec) -> None:
     assert rest.stable and rest.state["a.x"].ravel()[0] == pytest.approx(0.05 / 0.1**2)
     with pytest.raises(cs.SpecError, match="did you mean"):
         sim.jacobian(at={"a.y": 1.0})
+
+
+def test_an_experiment_brings_its_step_its_duration_and_its_variant() -> None:
+    text = (
+        OSCILLATORS
+        + """
+experiment short of chain(n = 2) {
+  simulate { duration = 4 ms; dt = 0.2 ms; solver = rk4 }
+  stimulus push = 0.1 mV/ms^2
+  measure height = mean(a.x)
+  variant alone { remove b }
+}
+"""
+    )
+    sim = cs.compile(cs.parse(text), experiment="short", dtype="float64")
+    assert (sim.settings.solver, sim.steps(), sim.states) == ("rk4", 20, ("a.x", "a.x'", "b.x", "b.x'"))
+    pushed = cs.compile(cs.parse(text), "chain", {"n": 2}, dtype="float64", dt="0.2 ms", duration="4 ms", solver="rk4")
+    wanted = pushed.simulate({"push": 0.1}, record="a.x")["a.x"]
+    np.testing.assert_allclose(sim.simulate(record="a.x")["a.x"], wanted, rtol=1e-13)
+    alone = cs.compile(cs.parse(text), experiment="short", variant="alone", dtype="float64")
+    assert alone.states == ("a.x", "a.x'")
