@@ -52,13 +52,13 @@ def _character(mistake: Mistake, around: Surroundings) -> Slip | None:
 
 
 def _number(mistake: Mistake, around: Surroundings) -> Slip | None:
-    if digits := re.search(r"(?<![\w.])([0-9]+)\.[ \t]*$", around.ahead):
+    if digits := re.search(r"(?<![\w.])([0-9]+)\.[ \t]*\Z", around.ahead):
         help = f"write `{digits[1]}.0` or `{digits[1]}`"
         return Slip("CS109", "a number does not end in a point", help, back=len(digits[0]), length=len(digits[1]) + 1)
     if pointed := re.match(r"\.[0-9]+", around.rest):
         return Slip("CS109", "a number begins with a digit", f"write `0{pointed[0]}`", length=len(pointed[0]))
     fraction = re.match("[0-9]+", around.rest)
-    if fraction and re.search(r"(^|[^\w.\])'])\.$", around.ahead):
+    if fraction and re.search(r"(^|[^\w.\])'])\.\Z", around.ahead):
         help = f"write `0.{fraction.group()}`"
         return Slip("CS109", "a number begins with a digit", help, back=1, length=1 + len(fraction.group()))
     before = mistake.before
@@ -84,14 +84,14 @@ def _operator(mistake: Mistake, around: Surroundings) -> Slip | None:
     ahead, rest = around.ahead, around.rest
     if rest.startswith("*") and ahead.endswith("*"):
         return Slip("CS101", "`**` is not part of the language", "write `^` for a power", back=1, length=2)
-    if dotted := re.search(r"\.\*[ \t]*$", ahead):
+    if dotted := re.search(r"\.\*[ \t]*\Z", ahead):
         help = "`*` is already elementwise, `@` is the matrix product"
         return Slip("CS101", "`.*` is not an operator", help, back=len(dotted[0]), length=2)
     if rest.startswith("/") and ahead.endswith("/"):
         help = "comments begin with `#`; a whole quotient is `floor(a/b)`"
         return Slip("CS101", "`//` is not part of the language", help, back=1, length=2)
     if re.match(r"=(?!=)", rest):
-        if re.search(r"[-+*/:]$", ahead):
+        if re.search(r"[-+*/:]\Z", ahead):
             message, help = f"`{ahead[-1]}=` is not part of the language", "write the whole change: `x <- x + e`"
             return Slip("CS101", message, help, back=1, length=2)
         if "COMPARE" in mistake.accepts and "EQUAL" not in mistake.accepts:
@@ -121,7 +121,7 @@ def _word(mistake: Mistake, around: Surroundings) -> Slip | None:
 
 
 def _line(mistake: Mistake, around: Surroundings) -> Slip | None:
-    if mistake.kind == "SEP" and re.search(r"[-+*/@^=<>~(\[][ \t]*$", around.ahead):
+    if mistake.kind == "SEP" and re.search(r"[-+*/@^=<>~(\[][ \t]*\Z", around.ahead):
         return Slip("CS101", "", "a line goes on inside ( ) and [ ] and after a comma, nowhere else")
     if re.match(r"[+*/@^]|(and|or)\b", around.rest) and not around.line.strip():
         help = "a line goes on inside ( ) and [ ] and after a comma: put parentheses around the whole"

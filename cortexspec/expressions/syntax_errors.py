@@ -149,7 +149,7 @@ def explain(
     slip = find_slip(mistake, around) or _near_word(mistake, around) or Slip("CS101")
     found = mistake.found or around.rest[:1]
     shown = slip.length or (1 if mistake.kind in ("SEP", "$END") else max(1, len(found.split("\n")[0])))
-    column = mistake.column - slip.back
+    column = max(1, mistake.column - slip.back)
     span = place.span(mistake.line, column, mistake.line, column + shown)
     if slip.message:
         return Diagnostic(slip.code, slip.message, span, "", slip.help)

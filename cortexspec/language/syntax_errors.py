@@ -101,6 +101,6 @@ def _header(mistake: Mistake, around: Surroundings, statement: str) -> Slip | No
 
 
 def _comma(around: Surroundings) -> Slip | None:
-    if re.search(r",[ \t]*(#[^\n]*)?\n\s*[^\n]*$", around.ahead):
+    if re.search(r",[ \t]*(#[^\n]*)?\n\s*[^\n]*\Z", around.ahead):
         return Slip("CS101", "", "the comma at the end of the line before makes this line part of that statement")
     return None

@@ -193,3 +193,9 @@ def test_the_grammar_has_no_conflicts() -> None:
         import_paths=[cortexspec.expressions.__path__[0]],
     )
     Lark.open(f"{cortexspec.expressions.__path__[0]}/expression.lark", parser="lalr", strict=True, start="expr")
+
+
+def test_a_slip_in_the_line_before_moves_no_place_out_of_the_file() -> None:
+    """Found by the fuzz command: a point at the end of a line, and the mistake at the beginning of the next."""
+    for text in ("neuron a {\n  let x = 0.\nlet y = 2\n}\n", "0.\n = 3", "neuron a {\n0.\n'\n}"):
+        assert all(one.span is not None and one.span.column >= 1 for one in parse_spec(text)[1])
