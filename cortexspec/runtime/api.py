@@ -81,7 +81,7 @@ def compile(
     engine = load_backend(backend)
     model = elaborated(source, circuit, arguments or {}, experiment, variant)
     asked = experiment_of(source, experiment, variant, arguments or {}) if experiment is not None else None
-    section = asked.simulate if asked is not None else {}
+    section: Mapping[str, Expression] = asked.simulate if asked is not None else {}
     solver = solver or _word(section.get("solver")) or "euler"
     dt = dt if dt is not None else _quantity(section.get("dt"))
     duration = duration if duration is not None else _quantity(section.get("duration"))

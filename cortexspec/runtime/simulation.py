@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cortexspec.analysis.model import Model
-from cortexspec.contracts.backend import Backend, Bound, Options, PassStep, Simulator
+from cortexspec.contracts.backend import Backend, Bound
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.expressions.parse import parse_expression
 from cortexspec.expressions.tree import Expression
-from cortexspec.ir.module import Function, Module, Value
+from cortexspec.ir.module import Module, Value
 from cortexspec.ir.op import Array
 from cortexspec.ir.types import Type
 from cortexspec.lowering.declarations import TRIAL
 from cortexspec.lowering.readout import Readout
-from cortexspec.passes.differentiate import differentiate, forward_and_backward
-from cortexspec.passes.pipeline import CLEAN, DEFAULT, run_pipeline
 from cortexspec.runtime.bind import bind_sizes, constrained, start_arrays, unconstrained
 from cortexspec.runtime.compile import FIXED_STEP, Wanted, lowered, program_module, recordable, unknown_recording
 from cortexspec.runtime.dynamics import Equilibrium, Flow, fixed_points, spectrum
 from cortexspec.runtime.given import Given, read_inputs
+from cortexspec.runtime.program import Loaded, Settings, optimised, tells_trials, with_adjoints
 from cortexspec.runtime.quantities import Quantity, coherent, coherent_array, whole_steps
 from cortexspec.runtime.recordings import Recording, dataset, outputs_of
 from cortexspec.units import DIMENSIONLESS
@@ -33,32 +32,6 @@ if TYPE_CHECKING:
     import xarray
 
 _END = "[time = end]"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a circuit is compiled. `dt` and `duration` are in coherent units (ms, or steps where time is a number)."""
-
-    backend: str = "interpreter"
-    options: Options = Options()
-    solver: str = "euler"
-    dt: float | None = None
-    duration: float | None = None
-    seed: int = 0
-    pipeline: Sequence[PassStep] | None = None
-    sizes: Mapping[str, int] = field(default_factory=dict[str, int])
-    streams: tuple[str, ...] = ()
-    rtol: float = 1e-6
-    atol: float = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A program that runs, with its module and what it was made for."""
-
-    simulator: Simulator
-    module: Module
-    bound: Bound
 
 
 class Simulation:
@@ -233,42 +206,21 @@ class Simulation:
                 sources=self.sources,
                 seed=self.settings.seed,
             )
-            if not all(_tells_trials(function) for function in module.functions.values()):
+            if not all(tells_trials(function) for function in module.functions.values()):
                 self._without_trials.add(what)
                 key = (what, trials)
-            self._loaded[key] = self._make(module, steps, wrt or {}, key[1])
+            told = {"time": steps, "trial": key[1]}
+            sizes = {**self.sizes, **{name: count for name, count in told.items() if count is not None}}
+            module = optimised(replace(module, sizes=sizes), self.backend, self.settings)
+            module = with_adjoints(module, self.settings, wrt or {}, self.trainable)
+            raw, buffers = self.raw_parameters(), self.buffers()
+            bound = Bound(module, sizes, self.in_layout(module, raw), self.in_layout(module, buffers))
+            self._loaded[key] = Loaded(self.backend.load(bound, self.settings.options), module, bound)
         loaded = self._loaded[key]
         if loaded is not self._main:
             loaded.simulator.set_parameters(self.in_layout(loaded.module, self.raw_parameters()))
             loaded.simulator.set_buffers(self.in_layout(loaded.module, self.buffers()))
         return loaded
-
-    def _make(self, module: Module, steps: int | None, wrt: Mapping[str, Sequence[str]], trials: int | None) -> Loaded:
-        pipeline = self.settings.pipeline if self.settings.pipeline is not None else self.backend.pipeline or DEFAULT
-        told = {"time": steps, "trial": trials}
-        sizes = {**self.sizes, **{name: count for name, count in told.items() if count is not None}}
-        module = run_pipeline(replace(module, sizes=sizes), pipeline)
-        module = self._with_adjoints(module, wrt)
-        bound = Bound(
-            module, sizes, self.in_layout(module, self.raw_parameters()), self.in_layout(module, self.buffers())
-        )
-        return Loaded(self.backend.load(bound, self.settings.options), module, bound)
-
-    def _with_adjoints(self, module: Module, wrt: Mapping[str, Sequence[str]]) -> Module:
-        """With the IR's own adjoints, where `gradient = ir` asks for them."""
-        if self.settings.options.gradient != "ir":
-            return module
-        made = dict(module.functions)
-        for name, paths in wrt.items():
-            read = {value.name for value in module.function(name).inputs}
-            function = differentiate(module.function(name), [path for path in paths if path in read])
-            made[function.name] = function
-        for name in ("rollout", "rollout_training"):
-            if name in made:
-                trained = [value.name for value in made[name].inputs if value.name in self.trainable]
-                for function in forward_and_backward(made[name], trained):
-                    made[function.name] = function
-        return run_pipeline(module.with_functions(**made), CLEAN)
 
     @property
     def main(self) -> Loaded:
@@ -500,15 +452,10 @@ class Simulation:
     def flow(self, inputs: Mapping[str, Quantity] | None = None) -> Flow:
         """The vector field with the present parameters; inputs are constant, at their defaults or 0 where none is given."""
         values = self.in_layout(self._plain, self.raw_parameters() | self.buffers())
-        sizes = {**self.sizes, TRIAL.name: 1}
         for entry in self._plain.inputs:
             name, unit = entry.value.name, entry.value.type.unit
             given = coherent_array((inputs or {}).get(name, entry.default or 0.0), unit, f"the input `{name}`")
-            written = self._axes(name)
-            shape = [entry.value.type.axis(axis).size.evaluate(sizes) for axis in written]
-            array = np.broadcast_to(given, shape)[..., np.newaxis]
-            order = self._plain.layout.sort(entry.value.type.names)
-            values[name] = array.transpose([(*written, TRIAL.name).index(axis) for axis in order])
+            values[name] = self._one_trial(entry.value, given)
         return Flow(self._plain, values, self.sizes)
 
     def fixed_points(
@@ -520,7 +467,7 @@ class Simulation:
     def jacobian(self, at: Mapping[str, Quantity] | None = None, inputs: Mapping[str, Quantity] | None = None) -> Array:
         """How each slope changes with each state [n, n], in coherent units; `at` gives states, 0 where it is silent."""
         flow = self.flow(inputs)
-        return flow.jacobian(self._flat(flow, at))
+        return flow.jacobian(flow.pack(self._state(flow, at)))
 
     def eigenvalues(
         self, at: Mapping[str, Quantity] | None = None, inputs: Mapping[str, Quantity] | None = None
@@ -529,23 +476,27 @@ class Simulation:
         import xarray
 
         flow = self.flow(inputs)
-        values = spectrum(flow, flow.unpack(self._flat(flow, at)))
-        in_time = self.model.time_unit != DIMENSIONLESS
-        return xarray.DataArray(
-            values * 1000 if in_time else values, dims=("mode",), attrs={"units": "Hz" if in_time else "1"}
-        )
+        values = spectrum(flow, self._state(flow, at))
+        scale, unit = (1000, "Hz") if self.model.time_unit != DIMENSIONLESS else (1, "1")
+        return xarray.DataArray(values * scale, dims=("mode",), attrs={"units": unit})
 
-    def _flat(self, flow: Flow, at: Mapping[str, Quantity] | None) -> Array:
-        """States [n] from what is given by name. Raises: SpecError CS301."""
+    def _state(self, flow: Flow, at: Mapping[str, Quantity] | None) -> dict[str, Array]:
+        """A state of one trial from what is given by name. Raises: SpecError CS301."""
         state = flow.unpack(np.zeros(len(flow.places)))
         for name, value in (at or {}).items():
             if name not in state:
                 raise SpecError([_unknown("state", name, state)])
-            array = coherent_array(value, self.value_of(name).type.unit, f"the state `{name}`")
-            written, order = self._axes(name), self._plain.layout.sort(self.value_of(name).type.names)
-            whole = np.broadcast_to(array, [state[name].shape[order.index(axis)] for axis in written])[..., np.newaxis]
-            state[name] = whole.transpose([(*written, TRIAL.name).index(axis) for axis in order])
-        return flow.pack(state)
+            given = coherent_array(value, self.value_of(name).type.unit, f"the state `{name}`")
+            state[name] = self._one_trial(self.value_of(name), given)
+        return state
+
+    def _one_trial(self, value: Value, given: Array) -> Array:
+        """An array [own axes], or a number, as one trial in the order of the plain module's layout."""
+        written = self._axes(value.name)
+        shape = [value.type.axis(axis).size.evaluate(self.sizes) for axis in written]
+        array = np.broadcast_to(given, shape)[..., np.newaxis]
+        order = self._plain.layout.sort(value.type.names)
+        return array.transpose([(*written, TRIAL.name).index(axis) for axis in order])
 
     # What identifies it.
 
@@ -565,14 +516,6 @@ class Simulation:
         return {entry.value.name: entry.value for entry in declared}[name]
 
 
-def _tells_trials(function: Function) -> bool:
-    """Whether the number of trials can be read from an input, or does not matter."""
-    values = [*function.outputs, *(value for line in function.body for value in line.results)]
-    return not any(value.type.has(TRIAL.name) for value in values) or any(
-        value.type.has(TRIAL.name) for value in function.inputs
-    )
-
-
 def _recordings(loaded: Loaded, function: str, arrays: Mapping[str, Array]) -> dict[str, Recording]:
     """The arrays of a function's outputs with the names of their axes."""
     types, layout = outputs_of(loaded.module, function), loaded.module.layout
@@ -585,3 +528,6 @@ def _unknown(what: str, name: str, known: Mapping[str, Any]) -> Diagnostic:
     near = get_close_matches(name, list(known), 1)
     help = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(list(known)[:12])}"
     return Diagnostic("CS301", f"the circuit has no {what} `{name}`", help=help)
+
+
+__all__ = ["Loaded", "Settings", "Simulation"]

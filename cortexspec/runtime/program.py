@@ -1,0 +1,71 @@
+"""One program of a circuit: how it was asked for, its passes, its adjoints, and the loaded result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cortexspec.contracts.backend import Backend, Bound, Options, PassStep, Simulator
+from cortexspec.ir.module import Function, Module
+from cortexspec.lowering.declarations import TRIAL
+from cortexspec.passes.differentiate import differentiate, forward_and_backward
+from cortexspec.passes.pipeline import CLEAN, DEFAULT, run_pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a circuit is compiled. `dt` and `duration` are in coherent units (ms, or steps where time is a number)."""
+
+    backend: str = "interpreter"
+    options: Options = Options()
+    solver: str = "euler"
+    dt: float | None = None
+    duration: float | None = None
+    seed: int = 0
+    pipeline: Sequence[PassStep] | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict[str, int])
+    streams: tuple[str, ...] = ()
+    rtol: float = 1e-6
+    atol: float = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A program that runs, with its module and what it was made for."""
+
+    simulator: Simulator
+    module: Module
+    bound: Bound
+
+
+def optimised(module: Module, backend: Backend, settings: Settings) -> Module:
+    """The module after the pipeline that was asked for, else the backend's, else the default one."""
+    pipeline = settings.pipeline if settings.pipeline is not None else backend.pipeline or DEFAULT
+    return run_pipeline(module, pipeline)
+
+
+def with_adjoints(
+    module: Module, settings: Settings, wrt: Mapping[str, Sequence[str]], trainable: Sequence[str]
+) -> Module:
+    """With the IR's own adjoints, where `gradient = ir` asks for them. `wrt`: by what a readout is differentiated."""
+    if settings.options.gradient != "ir":
+        return module
+    made = dict(module.functions)
+    for name, paths in wrt.items():
+        read = {value.name for value in module.function(name).inputs}
+        function = differentiate(module.function(name), [path for path in paths if path in read])
+        made[function.name] = function
+    for name in ("rollout", "rollout_training"):
+        if name in made:
+            trained = [value.name for value in made[name].inputs if value.name in trainable]
+            for function in forward_and_backward(made[name], trained):
+                made[function.name] = function
+    return run_pipeline(module.with_functions(**made), CLEAN)
+
+
+def tells_trials(function: Function) -> bool:
+    """Whether the number of trials can be read from an input, or does not matter."""
+    values = [*function.outputs, *(value for line in function.body for value in line.results)]
+    return not any(value.type.has(TRIAL.name) for value in values) or any(
+        value.type.has(TRIAL.name) for value in function.inputs
+    )
