@@ -33,6 +33,10 @@ MOST_MISTAKES = 100
 _MISSING_BRACE = frozenset({"RBRACE"})
 
 _ITEM = re.compile(rf'(?:"""[\s\S]*?"""\s*)?(?:{"|".join(sorted(ITEM_WORDS))})[ \t]+["\w]')
+# Headers that any block may have.
+_ANY_LOOP = (("FOR", "for"), ("NAME", "_"), ("IN", "in"), ("NAME", "_"))
+_ANY_CIRCUIT = (("CIRCUIT", "circuit"), ("NAME", "_"))
+
 _SCAN = re.compile(r'#[^\n]*|"""[\s\S]*?"""|"[^"\n]*"|[^\S\n]+|\w+|.|\n', re.DOTALL)
 _STATEMENT_START = re.compile(rf"[ \t]*(?:(?:{'|'.join(sorted(STATEMENT_WORDS | ITEM_WORDS))})\b(?!\s*[=,)\]])|[}}])")
 
@@ -62,7 +66,7 @@ def parse_spec(text: str, source: str = "<text>") -> tuple[Spec | None, tuple[Di
     if tree is None:
         return None, diagnostics
     spec, diagnostics = build_spec(tree)
-    if spec is None:
+    if diagnostics:
         return None, diagnostics
     return spec, tuple(misplaced(spec))
 
@@ -79,9 +83,14 @@ def parse_tree(text: str, source: str = "<text>") -> tuple[SyntaxTree | None, tu
     tree = SyntaxTree(source, text, root, comments_of(text)) if root is not None else None
     if tree is not None and not reading.diagnostics:
         return tree, ()
-    # The statements that do parse may hold wrong words, numbers and units: report them in the same run.
-    in_the_rest = build_spec(tree)[1] if tree is not None else ()
+    in_the_rest = _mistakes_in_the_rest(tree) if tree is not None else ()
     return None, tuple(sorted((*reading.diagnostics, *in_the_rest), key=_place_of))
+
+
+def _mistakes_in_the_rest(tree: SyntaxTree) -> tuple[Diagnostic, ...]:
+    """The statements that do parse may hold wrong words, numbers, units, and `=` for `<-`: report them in the same run."""
+    spec, diagnostics = build_spec(tree)
+    return *diagnostics, *(one for one in misplaced(spec) if one.code == "CS107")
 
 
 def _place_of(diagnostic: Diagnostic) -> tuple[int, int]:
@@ -230,8 +239,7 @@ class _Reading:
         if skip:
             self._restart(_end_of_block(self.reader.text, offset))
             return
-        header = ("ON", "on") if self.braces else ("CIRCUIT", "circuit")
-        for kind, word in (header, ("NAME", "_")):
+        for kind, word in _ANY_LOOP if self.braces else _ANY_CIRCUIT:
             self.reader.feed(Token(kind, word, offset, 1, 1, 1, 1, offset))
         self.layout.last = "NAME"
 

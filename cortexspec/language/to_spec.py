@@ -49,12 +49,11 @@ from cortexspec.units import UnitError, parse_unit
 _FORMAL_TYPES = ("int", "real", "bool", "text")
 
 
-def build_spec(syntax: SyntaxTree) -> tuple[Spec | None, tuple[Diagnostic, ...]]:
-    """The Spec that a syntax tree says; None, and why, where words, numbers or units are wrong."""
+def build_spec(syntax: SyntaxTree) -> tuple[Spec, tuple[Diagnostic, ...]]:
+    """The Spec that a syntax tree says; where words, numbers or units are wrong, what is wrong, and `_` in their place."""
     builder = _Builder(Place(syntax.source))
     spec = builder.spec(syntax.root)
-    diagnostics = tuple(builder.expressions.diagnostics)
-    return (None, diagnostics) if diagnostics else (spec, ())
+    return spec, tuple(builder.expressions.diagnostics)
 
 
 def _trees(node: ParseTree, *kinds: str) -> list[ParseTree]:

@@ -24,6 +24,7 @@ neuron lif {
   state v = v_reset
   τ*v' = I - v²                           #!
   spike when v > θ { v <- v_reset }  refractory τ
+  spike when v > θ { v = v_reset }        #!
   let b = 3 ** 2                          #!
   let d = 5 orange                        #!
   x = a .* b                              #!
