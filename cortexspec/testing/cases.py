@@ -1,0 +1,105 @@
+"""What backends are compared on: circuits, driven, with the step, the number of steps and the inputs that each gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+STATES_BOUND = 1e-12
+GRADIENTS_BOUND = 1e-10
+
+
+@dataclass(frozen=True)
+class Case:
+    """One circuit under one solver.
+
+    `spec` names a reference spec, or is the text of one; `edits` are statements that the circuit gets beside its own. `dt` is in coherent units (ms, or steps). `streams` are inputs with one
+    frame a step; every input is normal noise times its `amplitude` (1 where none is given). `data_sizes` are sizes that only
+    data tell. `bound` of the states is relative to the largest value; `note` says why it is not the usual one, or what
+    is special about the run.
+    """
+
+    name: str
+    spec: str
+    circuit: str
+    solver: str = "euler"
+    dt: float = 1.0
+    steps: int = 1000
+    gradient_steps: int = 100
+    trials: int = 3
+    training: bool = False
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    edits: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
+    amplitude: Mapping[str, float] = field(default_factory=dict[str, float])
+    data_sizes: Mapping[str, int] = field(default_factory=dict[str, int])
+    seed: int = 1
+    bound: float = STATES_BOUND
+    gradients_bound: float = GRADIENTS_BOUND
+    note: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} {self.solver}"
+
+    def shorter(self, steps: int, gradient_steps: int) -> Case:
+        return replace(self, steps=min(self.steps, steps), gradient_steps=min(self.gradient_steps, gradient_steps))
+
+
+SOLVERS = ("euler", "heun", "midpoint", "rk4", "exponential_euler", "exact")
+_IMAGE = MappingProxyType({"image_0": 1, "image_1": 16, "image_2": 16})  # one channel, 16 x 16
+_NOISE = MappingProxyType({"drive": 0.02, "context": 0.02})  # kHz
+_SLOW, _PRINTED = 3.65, 0.05  # the experiments' own steps: ms, and the paper's time units
+_ARRAY = MappingProxyType({"regions": 2, "channels": 4})
+
+# The readings of specs/cmc. 1,000 steps are 50 times the experiments' 73 ms.
+CMC: tuple[Case, ...] = (
+    Case("cmc", "cmc", "cmc", dt=_SLOW, streams=("drive", "context"), amplitude=_NOISE),
+    Case("cmc2014", "cmc", "cmc2014", dt=_SLOW, streams=("drive", "context"), amplitude=_NOISE),
+    Case(
+        "cmc_as_printed", "cmc", "cmc_as_printed", dt=_PRINTED, streams=("I",),
+        edits=("start v2.v = 0.3", "start v3.v = -0.2"),
+        note="has no stable rest: drifts and grows, but stays finite",
+    ),
+    Case(
+        "cmc_repaired", "cmc", "cmc_repaired", dt=_SLOW, streams=("drive",), amplitude=_NOISE,
+        edits=("start ii.v = 0.3 mV", "start dp.v = -0.2 mV"),
+        note="latches: ss and sp excite themselves and inhibit each other",
+    ),
+    Case("cmc_public_code", "cmc", "cmc_public_code", dt=_PRINTED, streams=("context",)),
+    Case(
+        "visual_hierarchy", "cmc", "visual_hierarchy", dt=_SLOW, arguments={**_ARRAY, "hidden": 8}, data_sizes=_IMAGE,
+        note="nothing drives it after its initial state",
+    ),
+    Case(
+        "visual_hierarchy training", "cmc", "visual_hierarchy", dt=_SLOW, training=True, trials=5,
+        arguments={**_ARRAY, "hidden": 8}, data_sizes=_IMAGE, note="batch statistics and dropout masks",
+    ),
+    Case("driven", "cmc", "driven", dt=_SLOW, arguments=_ARRAY, data_sizes=_IMAGE),
+    Case("driven training", "cmc", "driven", dt=_SLOW, training=True, trials=5, arguments=_ARRAY, data_sizes=_IMAGE),
+)  # fmt: skip
+
+# Reference specs of other papers. Those that this version does not lower are known gaps (`testing.gaps`).
+OTHERS: tuple[Case, ...] = (
+    Case("gru", "gallery/gru", "gru", arguments={"N": 6}, streams=("x",), solver="steps"),
+    Case("elm", "elm", "network", arguments={"n_in": 4, "n_out": 3}, dt=1.0, solver="steps"),
+    Case("infoflux", "infoflux", "embedded_core", dt=1.0),
+    Case("microns_rnn", "microns_rnn", "rnn", dt=1.0, solver="steps"),
+    Case("balanced", "balanced", "ring", dt=0.1),
+    Case("jansen_rit", "gallery/jansen_rit", "brain", dt=0.1),
+    Case("coba_stp", "gallery/coba_stp", "network", dt=0.1),
+    Case("potjans_diesmann", "gallery/potjans_diesmann", "microcircuit", dt=0.1),
+)
+
+
+def cases() -> tuple[Case, ...]:
+    """Every CMC reading under every solver, then the other papers."""
+    return (*(replace(case, solver=solver) for case in CMC for solver in SOLVERS), *OTHERS)
+
+
+def fast_cases() -> tuple[Case, ...]:
+    """Every circuit once, and one circuit under every solver: what the tests of each change run."""
+    rest = tuple(case for case in CMC if case.name != "cmc")
+    return (*(replace(CMC[0], solver=solver) for solver in SOLVERS), *rest, OTHERS[0])
