@@ -203,6 +203,12 @@ class Writer:
             return (self.array(terms[0]), *terms[1:])
         return tuple(self.align(term, axes) for term in terms)
 
+    def literals(self, sign: str, *terms: Term) -> Term | None:
+        """The operation on numbers alone, written as a number; None where one of the terms is an array."""
+        if not all(term.literal for term in terms):
+            return None
+        return Term.of(f"({f' {sign} '.join(terms)})", self.results[0].type, (), self.top, literal=True)
+
     def number(self, number: float | int | bool | str, type_: Type) -> Term:
         """A literal, written where it is read; or a text that Python reads as a number."""
         if not isinstance(number, str):

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 from cortexspec.ir.builder import Names
 from cortexspec.ir.module import Function, Layout, Line, Value
 from cortexspec.ir.op import Op
-from cortexspec.ir.ops import arith, constant, linear, reduce
+from cortexspec.ir.ops import arith, constant, linear, reduce, shape
 from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.types import Type
 
@@ -283,12 +283,22 @@ class _Late:
         for given, result in zip(self.stack, self.stack_results, strict=True):
             if given.name == value.name:
                 return result
+        line = self.body.made.get(value.name)
+        if line is not None and isinstance(line.op, shape.Rename):
+            whole = self.stack_of(line.operands[0])
+            return None if whole is None else self._renamed(line, whole)
         if value.name not in self.carried:
             return None
         type_ = value.type.with_axes((*value.type.axes, self.op.over))
         result = Value(self.names.fresh(f"{value.name}_stack"), type_)
         self.stack.append(value)
         self.stack_results.append(result)
+        return result
+
+    def _renamed(self, line: Line, whole: Value) -> Value:
+        (type_,) = line.op.rule(whole.type)
+        result = Value(self.names.fresh(f"{line.result.name}_stack"), type_)
+        self.after.append(Line((result,), line.op, (whole,), line.span))
         return result
 
     def take(self, value: Value, result: Value) -> None:

@@ -42,7 +42,10 @@ FUNCTIONS: dict[type[Op], str] = {
 
 
 def _operator(sign: str):
-    def write_operator(op: Op, write: Writer, a: Term, b: Term) -> str:
+    def write_operator(op: Op, write: Writer, a: Term, b: Term) -> str | Term:
+        number = write.literals(sign, a, b) if sign in "+-*/" and write.results[0].type.dtype == "float" else None
+        if number is not None:
+            return number
         left, right = write.aligned(a, b)
         return f"{left} {sign} {right}"
 

@@ -38,6 +38,8 @@ def product(write: Writer, a: Term, b: Term, over: Sequence[str], result: Type) 
         left = arranged(write, first, [time, axes[0], inner])
         right = arranged(write, second, [time, inner, axes[1]])
         return f"torch.bmm({left}, {right}).sum(0)"
+    if [*lead, *columns, *rows] == list(axes):
+        a, b, rows, columns = b, a, columns, rows
     order = [*lead, *rows, *columns]
     left = _matrix(write, a, [*lead], [rows, list(over)])
     right = _matrix(write, b, [*lead], [list(over), columns])
