@@ -18,6 +18,7 @@ from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Dtype, Type
 from cortexspec.lowering.declarations import TIME, TRIAL
 from cortexspec.runtime.quantities import coherent_array
+from cortexspec.units import DIMENSIONLESS, parse_unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def read_inputs(
         arrays[name], axes[name] = array, (*leading, *own)
     for name in inputs:
         if name not in declared:
-            arrays[name], axes[name], beside[name] = _field(name, inputs[name])
+            arrays[name], axes[name], beside[name] = _field(name, inputs[name], model)
     count = _length(arrays, axes, TRIAL.name, trials)
     for name in arrays:
         if TRIAL.name not in axes[name]:
@@ -118,8 +119,10 @@ def _leading(name: str, value: Any, type_: Type, own: Sequence[str]) -> tuple[Ar
     return array, (TRIAL.name, TIME.name)[:extra]
 
 
-def _field(name: str, value: Any) -> tuple[Array, tuple[str, ...], Type]:
-    """A data field that is no input: its own axes are named after it."""
+def _field(name: str, value: Any, model: Model) -> tuple[Array, tuple[str, ...], Type]:
+    """A data field that is no input: its own axes are named after it. A recording keeps the axes and the unit it has."""
+    if getattr(value, "dims", None) is not None:
+        return _recorded(value, model)
     array = np.asarray(value.array if isinstance(value, Field) else value)
     leading = value.axes if isinstance(value, Field) else (TRIAL.name,)[: array.ndim]
     own = [Axis(f"{name}.{i}", Size.of(int(size))) for i, size in enumerate(array.shape[len(leading) :])]
@@ -127,6 +130,17 @@ def _field(name: str, value: Any) -> tuple[Array, tuple[str, ...], Type]:
     dtype: Dtype = "float" if array.dtype.kind == "f" else "bool" if array.dtype.kind == "b" else "int"
     type_ = Type((*(front[axis] for axis in leading), *own), dtype)
     return array, (*leading, *(axis.name for axis in own)), type_
+
+
+def _recorded(value: Any, model: Model) -> tuple[Array, tuple[str, ...], Type]:
+    """An xarray.DataArray, such as a recording of another run."""
+    known = {axis.name: axis for variable in model.variables.values() for axis in variable.type.axes}
+    known |= {TRIAL.name: TRIAL, TIME.name: TIME}
+    names = tuple(str(dim) for dim in value.dims)
+    axes = [known.get(name, Axis(name, Size.of(int(value.sizes[name])))) for name in names]
+    text = str(value.attrs.get("units", ""))
+    unit, scale = parse_unit(text) if text not in ("", "1") else (DIMENSIONLESS, 1.0)
+    return np.asarray(value.values, float) * scale, names, Type(tuple(axes), "float", unit)
 
 
 def _length(arrays: Mapping[str, Array], axes: Mapping[str, tuple[str, ...]], axis: str, asked: int | None) -> int:
