@@ -39,7 +39,7 @@ Statements = tuple[written.Statement, ...]
 
 @dataclass(frozen=True)
 class Cell:
-    """An experiment's circuit after its edits, and what the experiment says about it."""
+    """An experiment's circuit after its edits, and what the experiment says about it. `span` is the experiment's."""
 
     experiment: str
     variant: str
@@ -49,6 +49,7 @@ class Cell:
     body: Statements
     removed: Mapping[str, Span | None] = field(default_factory=dict[str, "Span | None"])
     cuts: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict[str, tuple[tuple[str, str], ...]])
+    span: Span | None = None
 
     def spec(self, original: Spec) -> Spec:
         """The edited text as a Spec."""
@@ -83,8 +84,9 @@ def merge_like(experiments: Mapping[str, Experiment], name: str, report: Report)
                 report.add("CS301", message, chain[-1].span, help=suggestion(name, experiments))
             return None
         if one in chain:
-            names = " -> ".join([*(e.name for e in chain), name])
-            report.add("CS305", f"experiments copy each other: {names}", chain[0].span)
+            if one is chain[0] and one.name == min(e.name for e in chain):  # a circle is reported once
+                names = " -> ".join([*(e.name for e in chain), name])
+                report.add("CS305", f"experiments copy each other: {names}", chain[0].span)
             return None
         chain.append(one)
         name = one.like
@@ -184,7 +186,9 @@ def variant_chain(merged: Merged, name: str, report: Report) -> list[Statements]
             report.add("CS301", f"there is no variant `{name}` in `{merged.name}`", span, help=suggestion(name, variants))
             return None
         if one in chain:
-            report.add("CS305", f"variants build on each other: {' -> '.join([*(v.name for v in chain), name])}", chain[0].span)
+            if one is chain[0] and one.name == min(v.name for v in chain):
+                names = " -> ".join([*(v.name for v in chain), name])
+                report.add("CS305", f"variants build on each other: {names}", chain[0].span)
             return None
         chain.append(one)
         name = one.of
@@ -219,7 +223,7 @@ class Editor:
     def cell(self, variant: str) -> Cell:
         return Cell(
             self.merged.name, variant or "base", self.merged.circuit, tuple(self.arguments), self.templates,
-            tuple(self.body), self.removed, self.cuts,
+            tuple(self.body), self.removed, self.cuts, self.merged.span,
         )  # fmt: skip
 
     # What the text means as it stands.

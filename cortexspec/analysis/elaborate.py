@@ -145,6 +145,9 @@ def check_cell(
         return None, None
     best: tuple[Report, ExperimentModel | None, Model | None] | None = None
     time_unit = time_unit_of(merged)
+    if time_unit is not None and _other_time(cell, library, time_unit, built):
+        report.put(_wrong_time(merged, time_unit))
+        return None, None
     for unit in (TIME, DIMENSIONLESS) if time_unit is None else (time_unit,):
         typing, model, diagnostics = _built(cell, library, unit, built if built is not None else {})
         inner = Report()
@@ -160,6 +163,27 @@ def check_cell(
     assert best is not None
     report.put(*best[0].diagnostics)
     return best[1], best[2]
+
+
+def _other_time(cell: Cell, library: Library, unit: Unit, built: dict[object, Built] | None) -> bool:
+    """Whether the circuit is right only where time is what the experiment says it is not."""
+    known = built if built is not None else {}
+    if _built(cell, library, unit, known)[1] is not None:
+        return False
+    other = DIMENSIONLESS if unit == TIME else TIME
+    return _built(cell, library, other, known)[1] is not None
+
+
+def _wrong_time(merged: Merged, unit: Unit) -> Diagnostic:
+    """The diagnostic for `duration = 100` where the equations have a time constant in ms, or the other way round."""
+    settings = [s for one in merged.body if isinstance(one, written.Section) and one.kind == "simulate" for s in one.body]
+    named = {s.left.name: s for s in settings if isinstance(s, written.Equation) and isinstance(s.left, tree.Name)}
+    place = next((named[name] for name in ("dt", "duration") if name in named), None)
+    is_, was = ("a quantity, such as 0.1 ms", "a number of steps") if unit == DIMENSIONLESS else ("a number of steps", "a quantity")
+    message = f"in `{merged.circuit}` time is {is_}, but `{merged.name}` counts it as {was}"
+    wanted, found = ("ms", "a pure number") if unit == DIMENSIONLESS else ("a pure number", "ms")
+    help = 'write `dt = 0.1 ms`' if unit == DIMENSIONLESS else "write `dt = 1`"
+    return Diagnostic("CS401", message, place.right.span if place is not None else merged.span, f"expected {wanted}, found {found}", help)
 
 
 Built = tuple[Typing | None, Model | None, tuple[Diagnostic, ...]]
@@ -283,7 +307,7 @@ def typed_cell(cell: Cell, library: Library, unit: Unit, report: Report) -> Typi
     expander.removed = cell.removed
     template = cell.templates[cell.circuit]
     try:
-        expander.circuit(template, cell.arguments, outside_names(cell.body))
+        expander.circuit(template, cell.arguments, outside_names(cell.body), cell.span)
     except TooMuch:
         return None
     except RecursionError:

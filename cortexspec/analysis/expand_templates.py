@@ -43,7 +43,7 @@ from cortexspec.schema.spec import Template
 from cortexspec.units import DIMENSIONLESS, UnitError, unit_of
 
 DEEPEST = 32  # parts inside parts
-MOST = 200_000  # variables, populations, connections and rounds of loops together
+MOST = 20_000  # variables, populations, connections and rounds of loops together
 
 SETTINGS = ("rule", "weight", "synapse", "delay", "read", "dropout")
 TAKES: Mapping[str, frozenset[str]] = {
@@ -101,14 +101,18 @@ class Expander:
     # Entry points.
 
     def circuit(
-        self, template: Template, arguments: Sequence[written.Argument], outside: Iterable[str] = ()
+        self,
+        template: Template,
+        arguments: Sequence[written.Argument],
+        outside: Iterable[str] = (),
+        span: Span | None = None,
     ) -> Expansion:
         """One circuit with its arguments; `outside` are names of the experiment, whose values are not known here."""
         around = Body("", "experiment", "", sizes=self.sizes)
         around.names = {name: Opaque(name) for name in outside}
         body = Body("", "circuit", template.name, outer=around if around.names else None, sizes=self.sizes)
         self.result = Expansion(template.name, body, self.sizes)
-        self.bind(template, arguments, around, body, None, top=True)
+        self.bind(template, arguments, around, body, span, top=True)
         self.fill_circuit(template, body)
         return self.result
 
@@ -270,6 +274,10 @@ class Expander:
 
         assert isinstance(formal, Formal)
         value, reads_in = (argument.value, caller) if argument is not None else (formal.default, body)
+        if argument is not None and argument.modifiers:
+            message = f"`{formal.name}` is a template argument: it is fixed before anything runs"
+            self.report.add("CS307", message, _span(argument), help=f"declare `param {formal.name}` to train or draw it")
+            value = value or formal.default or tree.Number("0")
         if value is None:
             self.report.add(
                 "CS306",
@@ -280,9 +288,6 @@ class Expander:
             )
             self.define(body, formal.name, Opaque(formal.name), formal.span)
             return
-        if argument is not None and argument.modifiers:
-            message = f"`{formal.name}` is a template argument: it is fixed before anything runs"
-            self.report.add("CS307", message, _span(argument), help=f"declare `param {formal.name}` to train or draw it")
         if formal.type in ("int", "bool", "text"):
             entry = self.static_formal(formal.name, formal.type, value, reads_in, top)
             self.define(body, formal.name, entry, formal.span)
@@ -335,9 +340,16 @@ class Expander:
         self.stack.append(template.name)
         return True
 
-    def fill_circuit(self, template: Template, body: Body, given: Mapping[str, written.Argument] | None = None, caller: Body | None = None) -> None:
+    def fill_circuit(
+        self,
+        template: Template,
+        body: Body,
+        given: Mapping[str, written.Argument] | None = None,
+        caller: Body | None = None,
+        span: Span | None = None,
+    ) -> None:
         """Declares what the statements of a circuit make, whatever their order, then unrolls its loops."""
-        if not self.enter(template, template.span):
+        if not self.enter(template, span or template.span):
             return
         given = dict(given or {})
         statements = [(place, one) for place, one in enumerate(template.body) if self.belongs(one, template)]
@@ -626,6 +638,7 @@ class Expander:
 
     def one_part(self, one: written.Instance, use: written.TypeUse, body: Body, span: Span | None) -> None:
         path = body.dotted(one.name)
+        self.tick(span)
         size = self.count_of(one, body)
         if size is None:
             self.define(body, one.name, Opaque(one.name), span)
@@ -649,7 +662,7 @@ class Expander:
             part = CircuitHere(path, axis, inner, use.span or span)
             self.define(body, one.name, part, span)
             self.result.circuits.append(part)
-            self.fill_circuit(template, inner, given, body)
+            self.fill_circuit(template, inner, given, body, use.span or span)
 
     def part_template(self, use: written.TypeUse) -> Template | None:
         found = self.library.templates.get(use.name)
@@ -813,7 +826,8 @@ class Expander:
         elif found is None:
             known = [other for other in members_of(owner) if "'" not in other]
             what = f"`{path_of(owner)}` has no `{name}`" if known else f"{kind_of(owner)} has nothing called `{name}`"
-            self.report.add("CS301", what, node.span, help=suggestion(name, known))
+            there = f"it has {', '.join(f'`{one}`' for one in known[:6])}" if known else ""
+            self.report.add("CS301", what, node.span, help=suggestion(name, known) or there)
         return found
 
     def group_variable(self, group: GroupHere, name: str, node: tree.Expression) -> Entry | None:
@@ -822,8 +836,10 @@ class Expander:
             found = members_of(member).get(name)
             if not isinstance(found, Declared):
                 known = sorted(set.intersection(*(set(members_of(one)) for one in group.members)))
+                known = [one for one in known if "'" not in one]
                 message = f"`{path_of(member)}`, a member of `{group.path}`, has no `{name}`"
-                self.report.add("CS301", message, node.span, help=suggestion(name, known))
+                shared = f"all members have {', '.join(f'`{one}`' for one in known)}" if known else "the members share no name"
+                self.report.add("CS301", message, node.span, help=suggestion(name, known) or shared)
                 return None
             members.append(found)
         return self.of_group(group, name, members)
@@ -914,6 +930,9 @@ class Expander:
                 return []
         if isinstance(entry, GroupHere):
             return list(entry.members)
+        if isinstance(entry, Opaque):
+            self.result.incomplete = True
+            return []
         if isinstance(entry, (PopulationHere, CircuitHere)):
             message = f"`{print_expression(node)}` is {kind_of(entry)}; a loop goes over a group, a list or a range"
             self.report.add("CS308", message, node.span, help=f"write `[{print_expression(node)}]`")

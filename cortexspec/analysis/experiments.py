@@ -519,7 +519,7 @@ class ExperimentChecker:
         if self.body.find(name) is not None or self.fields() is None or self.typing.library.missing_plugins:
             return
         help = suggestion(name, [*self.values, *varied, *variants])
-        self.report.add("CS301", f"there is no measure `{name}` in `{self.merged.name}`", span, help=help)
+        self.report.add("CS921", f"there is no measure `{name}` in `{self.merged.name}`", span, help=help)
 
     def claim_member(self, node: tree.Member, bound: set[str]) -> None:
         if isinstance(node.owner, tree.Name) and node.owner.name in self.around.experiments:
@@ -529,7 +529,7 @@ class ExperimentChecker:
         known = self.around.measures(experiment)
         if node.name not in known:
             message = f"the experiment `{experiment}` has no measure `{node.name}`"
-            self.report.add("CS301", message, node.span, help=suggestion(node.name, known))
+            self.report.add("CS921", message, node.span, help=suggestion(node.name, known))
 
     def selection(self, argument: tree.Argument, bound: set[str]) -> None:
         """`accuracy[regions = 4, variant = feedforward]`."""
@@ -538,7 +538,7 @@ class ExperimentChecker:
             value = argument.value
             if isinstance(value, tree.Name) and value.name not in (*variants, "base", *bound):
                 help = suggestion(value.name, [*variants, "base"])
-                self.report.add("CS301", f"there is no variant `{value.name}`", value.span, help=help)
+                self.report.add("CS921", f"there is no variant `{value.name}`", value.span, help=help)
             return
         if not argument.name:
             return
@@ -731,7 +731,7 @@ class _Scope(BodyScope):
         return _Scope(self.checker, ended=True)
 
     def report(self, diagnostic: Diagnostic) -> None:
-        self.checker.report.put(diagnostic)
+        super().report(diagnostic)
 
 
 def _reduced_over(nodes: Iterable[tree.Expression]) -> set[str]:

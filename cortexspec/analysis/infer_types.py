@@ -5,6 +5,7 @@ A type is found when it is first asked for. What is wrong is reported once and t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,7 +13,7 @@ from typing import Any
 
 from cortexspec.analysis.expand_templates import OPEN, Expander, walk
 from cortexspec.analysis.library import Library
-from cortexspec.analysis.report import Report
+from cortexspec.analysis.report import Report, suggestion
 from cortexspec.analysis.resolve_names import Resolver
 from cortexspec.analysis.scope import (
     Body,
@@ -121,9 +122,9 @@ class Typing:
         """The operand as a declaration wants it; a misfit is reported at `span`."""
         build = Builder(self.names)
         try:
-            return fit(build, operand, type_, axes)
+            return fit(build, operand, type_, axes, self.expander.sizes)
         except RuleError as error:
-            text = message if message and error.code == "CS401" else error.message
+            text = message + _kind(operand.type.unit) if message and error.code == "CS401" else error.message
             self.report.put(Diagnostic(error.code, text, span, error.label, error.help, tuple(notes)))
             return None
 
@@ -304,10 +305,21 @@ class Typing:
             return False
         return True
 
+    def resolved_draw(self, node: tree.Expression, body: Body) -> tree.Expression | None:
+        """A distribution after `~` with its arguments resolved."""
+        name = node.function if isinstance(node, tree.Call) else node
+        known = self.library.distributions
+        if not self.library.missing_plugins and not (isinstance(name, tree.Name) and name.name in known):
+            text = print_expression(name)
+            help = suggestion(text, known) or f"there are {', '.join(known)}"
+            self.report.add("CS301", f"there is no distribution `{text}`", name.span, help=help)
+            return None
+        return self.resolve(node, body)
+
     def draw_of(self, declared: Declared, type_: Type, axes: Sequence[Axis]) -> Any:
         if declared.draw is None:
             return None
-        resolved = self.resolve(declared.draw, declared.draws_in)
+        resolved = self.resolved_draw(declared.draw, declared.draws_in)
         if resolved is None:
             return _WRONG
         value = self.drawn(resolved, declared.draws_in, axes, declared.path)
@@ -315,7 +327,8 @@ class Typing:
             return _WRONG
         if value.type.unit != type_.unit and not (value.type.unit == DIMENSIONLESS and _shapeless(resolved)):
             expected, found = type_.unit.name(), value.type.unit.name()
-            message = self.clash(declared, type_.unit) or f"quantities of different dimension meet: {expected} and {found}"
+            message = self.clash(declared, type_.unit)
+            message = message + _kind(value.type.unit) if message else f"quantities of different dimension meet: {expected} and {found}"
             label = f"expected {_spoken(type_.unit)}, found {_spoken(value.type.unit)}"
             self.report.add("CS401", message, declared.draw.span, label=label, notes=self.here(declared))
             return _WRONG
@@ -355,7 +368,7 @@ class Typing:
             return Value(site, Type(tuple(axes), unit=units[0] if units else DIMENSIONLESS))
 
     def unit_of_draw(self, draw: tree.Expression, body: Body, axes: Sequence[Axis]) -> Unit | None:
-        resolved = self.resolve(draw, body)
+        resolved = self.resolved_draw(draw, body)
         value = self.drawn(resolved, body, axes, "unit") if resolved is not None else None
         return value.type.unit if value is not None else None
 
@@ -365,8 +378,6 @@ class Typing:
             return None
         name = node.function if isinstance(node, tree.Call) else node
         if not isinstance(name, tree.Name) or name.name not in self.library.constraints:
-            from cortexspec.analysis.report import suggestion
-
             text = print_expression(name)
             help = suggestion(text, self.library.constraints) or f"there are {', '.join(sorted(self.library.constraints))}"
             self.report.add("CS301", f"there is no constraint `{text}`", name.span, help=help)
@@ -393,7 +404,7 @@ class Typing:
         """The sentence for an argument of the wrong dimension."""
         if declared.given_at is None or wanted is None or not declared.body.template:
             return ""
-        return f"`{declared.name}` of `{declared.body.template}` is {_kind(wanted)}, but it is given something else"
+        return f"`{declared.name}` of `{declared.body.template}` is {_kind(wanted)}, but it is given "
 
     def here(self, declared: Declared) -> list[Note]:
         if declared.given_at is None or declared.span is None:
@@ -476,8 +487,10 @@ class Typing:
         edge = tuple(axis for axis in operand.type.axes if axis.role == "edge")
         allowed = (*around, *axes.all_targets, *axes.all_sources, *each, *edge)
         wanted = Type(tuple({axis.name: axis for axis in allowed}.values()), "float", unit)
+        matrix = (*axes.all_targets, *axes.all_sources)
         operand = self.own_names(operand, axes)
-        fitted = self.fitted(operand, wanted, _names(wanted.axes), declared.value.span)
+        order = _names(matrix) if len(operand.axes) == len(matrix) else tuple(dict.fromkeys(_names(allowed)))
+        fitted = self.fitted(operand, wanted, order, declared.value.span)
         if fitted is None:
             return None
         has = fitted.type.names
@@ -891,7 +904,9 @@ class BodyScope:
         return None
 
     def report(self, diagnostic: Diagnostic) -> None:
-        self.typing.report.put(diagnostic)
+        """Names of axes that only an expression gives end in a number that nobody wrote."""
+        message, label = (re.sub(r"~\d+", "", text) for text in (diagnostic.message, diagnostic.label))
+        self.typing.report.put(replace(diagnostic, message=message, label=label))
 
 
 def _data(build: Builder, arguments: Sequence[Operand], settings: Mapping[str, Any]) -> Operand:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+import unicodedata
 
 from cortexspec.diagnostics import Diagnostic, Note, Span
 
@@ -50,7 +51,14 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """A help sentence that names the nearest known name, or ""."""
     candidates = sorted({other for other in known if other and other != name})
     near = get_close_matches(name, candidates, 1, 0.6)
-    if not near and len(name) > 1:
-        folded = {other.casefold().replace("_", ""): other for other in candidates}
-        near = [folded[key] for key in [name.casefold().replace("_", "")] if key in folded]
+    if not near:
+        folded = {_folded(other): other for other in candidates}
+        found = get_close_matches(_folded(name), folded, 1, 0.75)
+        near = [folded[one] for one in found]
     return f"did you mean `{near[0]}`?" if near else ""
+
+
+def _folded(name: str) -> str:
+    """Small letters without `_`, Greek ones spelled: `τ_m` and `Tau_m` are `taum`."""
+    letters = (unicodedata.name(c, "").partition("GREEK SMALL LETTER ")[2].lower() or c for c in name.casefold())
+    return "".join(letters).replace("_", "")

@@ -114,6 +114,7 @@ class Resolver:
                     node.span,
                     help=f"write `{spaced}` to divide by the name, or rename `{symbol}`",
                 )
+                raise Unresolved
 
     def name(self, node: tree.Name, body: Body) -> tree.Expression:
         entry = body.find(node.name)

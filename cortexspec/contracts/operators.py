@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -13,7 +13,7 @@ from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
-from cortexspec.ir.types import Axis, RuleError, Type
+from cortexspec.ir.types import Axis, RuleError, Type, unit_in_words
 from cortexspec.units import DIMENSIONLESS, Unit
 
 
@@ -26,10 +26,17 @@ class Window:
     single: bool = False
 
 
-def fit(build: Builder, operand: Operand, type_: Type, axes: Sequence[str] | None = None) -> Operand:
+def fit(
+    build: Builder,
+    operand: Operand,
+    type_: Type,
+    axes: Sequence[str] | None = None,
+    sizes: Mapping[str, int] | None = None,
+) -> Operand:
     """The operand as a declaration wants it: literal zeros and lists take its unit and axes, `x_target` becomes `x`.
 
-    Missing axes stay missing; whoever needs them expands. `axes` is the written order of the declaration.
+    Missing axes stay missing; whoever needs them expands. `axes` is the written order of the declaration; with `sizes` also
+    sizes that are bound later are compared.
 
     Raises: RuleError for a unit or an axis that the declaration does not have.
     """
@@ -41,8 +48,8 @@ def fit(build: Builder, operand: Operand, type_: Type, axes: Sequence[str] | Non
     if operand.type.unit != type_.unit:
         raise RuleError(
             "CS401",
-            f"quantities of different dimension meet: {type_.unit.name()} and {operand.type.unit.name()}",
-            label=f"expected {type_.unit.name()}, found {operand.type.unit.name()}",
+            f"quantities of different dimension meet: {unit_in_words(type_.unit)} and {unit_in_words(operand.type.unit)}",
+            label=f"expected {unit_in_words(type_.unit)}, found {unit_in_words(operand.type.unit)}",
             operand=0,
         )
     if operand.anonymous:
@@ -56,7 +63,7 @@ def fit(build: Builder, operand: Operand, type_: Type, axes: Sequence[str] | Non
         mate = next((name for name in both if type_.has(name) and not operand.type.has(name)), "")
         if not mate and place >= 0 and len(operand.axes) == len(written) and written[place] not in operand.type.names:
             mate = written[place]
-        if not mate or not _may_be_equal(type_.axis(mate).size, axis.size):
+        if not mate or not _may_be_equal(type_.axis(mate).size, axis.size, sizes or {}):
             raise RuleError(
                 "CS501",
                 f"the value has the axis `{axis.name}`, which is not one of [{', '.join(written)}]",
@@ -67,8 +74,10 @@ def fit(build: Builder, operand: Operand, type_: Type, axes: Sequence[str] | Non
     return replace(operand, axes=tuple(name for name in written if operand.type.has(name)))
 
 
-def _may_be_equal(a: Size, b: Size) -> bool:
+def _may_be_equal(a: Size, b: Size, sizes: Mapping[str, int]) -> bool:
     """A number and a size that is bound later are compared when it is bound."""
+    if a.symbols | b.symbols <= sizes.keys():
+        return a.evaluate(sizes) == b.evaluate(sizes)
     return a == b or (a.fixed is None) != (b.fixed is None)
 
 

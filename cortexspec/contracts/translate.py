@@ -256,7 +256,7 @@ class _Walker:
             return self.apply(power, [left, right], [node.left, node.right])
         if node.operator == "@":
             return self.apply(matrix_product, [left, right], [node.left, node.right])
-        return self.apply(OPERATORS[node.operator], [left, right], [node.left, node.right])
+        return self.apply(_named(node.operator), [left, right], [node.left, node.right])
 
     def list_of(self, node: tree.ListOf) -> Operand:
         items = [self.walk(item) for item in node.items]
@@ -530,6 +530,22 @@ class _Walker:
         if operand.literal is None or operand.literal.ndim:
             return operand
         return Window(self.whole(node), 1, single=True)
+
+
+def _named(operator: str) -> Callable[..., Operand]:
+    """The operator's lines; where it is given a truth value, the complaint names it as it is written."""
+
+    def lines(build: Builder, *operands: Operand) -> Operand:
+        try:
+            return OPERATORS[operator](build, *operands)
+        except RuleError as error:
+            if error.code == "CS602":
+                error.message = f"`{operator}` {error.message.partition(' ')[2]}"
+                numbers = operator not in ("and", "or", "not")
+                error.help = error.help or ("write `where(c, a, b)` to choose by a condition" if numbers else "compare it: `x > 0`")
+            raise
+
+    return lines
 
 
 def _not(build: Builder, x: Operand) -> Operand:

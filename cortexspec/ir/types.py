@@ -101,13 +101,19 @@ def require_same_unit(*types: Type) -> Unit:
     first = types[0].unit
     for place, type_ in enumerate(types[1:], start=1):
         if type_.unit != first:
+            wanted, found = unit_in_words(first), unit_in_words(type_.unit)
             raise RuleError(
                 "CS401",
-                f"quantities of different dimension meet: {first.name()} and {type_.unit.name()}",
-                label=f"expected {first.name()}, found {type_.unit.name()}",
+                f"quantities of different dimension meet: {wanted} and {found}",
+                label=f"expected {wanted}, found {found}",
                 operand=place,
             )
     return first
+
+
+def unit_in_words(unit: Unit) -> str:
+    """What an author calls a unit: "mV/ms", and not "1" but "a pure number"."""
+    return "a pure number" if unit == DIMENSIONLESS else unit.name()
 
 
 def require_pure(type_: Type, what: str, operand: int = 0) -> None:

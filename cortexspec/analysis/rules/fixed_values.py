@@ -35,7 +35,8 @@ def _moving(facts: Facts, variable: Variable) -> Iterator[Diagnostic]:
 
 def _read(facts: Facts, expression: tree.Expression | None, message: str, help: str) -> Iterator[Diagnostic]:
     for path, reference in facts.read_by(expression):
-        if facts.moves(path):
+        variable = facts.model.variables.get(path)
+        if facts.moves(path) and (variable is None or variable.kind not in _WHAT):  # that one is reported itself
             label = f"`{path}` moves while the circuit runs"
             yield Diagnostic("CS318", message, reference.span, label=label, help=help)
             return
