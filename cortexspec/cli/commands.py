@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cortexspec.cli.check import check
+from cortexspec.cli.conformance import conformance
 from cortexspec.cli.diff import diff
 from cortexspec.cli.explain import explain
 from cortexspec.cli.export import export
@@ -38,6 +39,7 @@ app.command()(export)
 app.command()(diff)
 app.command()(explain)
 app.command()(plugins)
+app.command()(conformance)
 
 
 def _show_version(wanted: bool) -> None:

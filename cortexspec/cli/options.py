@@ -62,12 +62,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in
 Circuit = Annotated[
     str, typer.Option("--circuit", "-c", metavar="NAME", help="Which circuit of the file.", show_default="the only one")
 ]
-Experiment = Annotated[
-    str,
-    typer.Option(
-        "--experiment", "-e", metavar="NAME", help="Which experiment of the file.", show_default="the only one"
-    ),
-]
 Arguments = Annotated[
     list[str],
     typer.Option(
@@ -95,10 +89,31 @@ Shapes = Annotated[
 ]
 Solver = Annotated[
     str,
-    typer.Option("--solver", metavar="NAME", help="euler, heun, midpoint, rk4, exponential_euler, exact, ..."),
+    typer.Option(
+        "--solver", metavar="NAME", show_default="the experiment's, else euler",
+        help="euler, heun, midpoint, rk4, exponential_euler, exact, euler_maruyama, or one of the backend's own.",
+    ),
 ]
-Step = Annotated[str, typer.Option("--dt", metavar="TIME", help='Length of a step, such as "0.1 ms".')]
-Duration = Annotated[str, typer.Option("--duration", "-d", metavar="TIME", help='How long, such as "100 ms".')]
+Step = Annotated[
+    str,
+    typer.Option(
+        "--dt", metavar="TIME", show_default="the experiment's", help='Length of a step, such as "0.1 ms".'
+    ),
+]
+Duration = Annotated[
+    str,
+    typer.Option("--duration", "-d", metavar="TIME", show_default="the experiment's", help='How long, such as "100 ms".'),
+]
+OfExperiment = Annotated[
+    str,
+    typer.Option(
+        "--experiment", "-e", metavar="NAME", show_default=False,
+        help="An experiment of the file: its circuit with its edits, its duration, step, solver and stimuli.",
+    ),
+]
+Variant = Annotated[
+    str, typer.Option("--variant", metavar="NAME", show_default=False, help="A variant of the experiment.")
+]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of every random draw.")]
 Data = Annotated[
     Path | None,

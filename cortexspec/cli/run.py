@@ -12,11 +12,13 @@ from cortexspec.cli.options import (
     Circuit,
     Dtype,
     Duration,
+    OfExperiment,
     Precision,
     Seed,
     Solver,
     SpecFile,
     Step,
+    Variant,
     assignments,
 )
 from cortexspec.cli.output import reporting, say, say_json
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
 
 def run(
     file: SpecFile,
-    duration: Duration,
-    dt: Step,
+    duration: Duration = "",
+    dt: Step = "",
     circuit: Circuit = "",
+    experiment: OfExperiment = "",
+    variant: Variant = "",
     arguments: Arguments = [],  # noqa: B006  (typer copies the default)
     inputs: Annotated[
         list[str],
@@ -51,7 +55,7 @@ def run(
     ] = None,
     backend: Backend = "interpreter",
     dtype: Dtype = Precision.float32,
-    solver: Solver = "euler",
+    solver: Solver = "",
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -73,11 +77,13 @@ def run(
             file,
             circuit or None,
             assignments(arguments),
+            experiment=experiment or None,
+            variant=variant or None,
             backend=backend,
             dtype=dtype.value,
-            solver=solver,
-            dt=dt,
-            duration=duration,
+            solver=solver or None,
+            dt=dt or None,
+            duration=duration or None,
             seed=seed,
         )
         given = {name: read_value(value) for name, value in assignments(inputs).items()}

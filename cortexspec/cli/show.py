@@ -12,11 +12,13 @@ from cortexspec.cli.options import (
     Circuit,
     Dtype,
     Duration,
+    OfExperiment,
     Precision,
     Shapes,
     Solver,
     SpecFile,
     Step,
+    Variant,
     assignments,
     lengths,
 )
@@ -35,14 +37,12 @@ def show(
     file: SpecFile,
     stage: Annotated[Stage, typer.Option("--stage", help="How far to go.")] = Stage.spec,
     circuit: Circuit = "",
-    experiment: Annotated[
-        str, typer.Option("--experiment", "-e", metavar="NAME", help="The circuit as this experiment has it.")
-    ] = "",
-    variant: Annotated[str, typer.Option("--variant", metavar="NAME", help="A variant of the experiment.")] = "",
+    experiment: OfExperiment = "",
+    variant: Variant = "",
     arguments: Arguments = [],  # noqa: B006  (typer copies the default)
     backend: Backend = "interpreter",
     dtype: Dtype = Precision.float32,
-    solver: Solver = "euler",
+    solver: Solver = "",
     dt: Step = "",
     duration: Duration = "",
     shapes: Shapes = [],  # noqa: B006

@@ -28,12 +28,12 @@ def show_stage(
     variant: str = "",
     backend: str = "interpreter",
     dtype: Literal["float32", "float64"] = "float32",
-    solver: str = "euler",
+    solver: str = "",
     dt: str = "",
     duration: str = "",
     shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> str:
-    """The text of one stage. The last two need a step and a duration: by default 0.1 ms (1 where time is a number) and 100 steps.
+    """The text of one stage. The last two need a step and a duration: those of the experiment, else 0.1 ms (or 1) and 100 steps.
 
     Raises: SpecError with everything that is wrong.
     """
@@ -45,7 +45,8 @@ def show_stage(
         return print_model(model)
     if stage == "ir":
         return print_module(lowered(model, sources=source.sources))
-    step = coherent(dt or ("1" if model.time_unit == DIMENSIONLESS else "0.1 ms"), model.time_unit, "dt")
+    usual = "1" if model.time_unit == DIMENSIONLESS else "0.1 ms"
+    step = coherent(dt or usual, model.time_unit, "dt")
     simulation = compile(
         source.spec,
         circuit or None,
@@ -54,9 +55,9 @@ def show_stage(
         variant=variant or None,
         backend=backend,
         dtype=dtype,
-        solver=solver,
-        dt=step,
-        duration=duration or 100 * step,
+        solver=solver or None,
+        dt=(dt or None) if experiment else step,
+        duration=duration or (None if experiment else 100 * step),
         shapes=shapes,
     )
     return print_module(simulation.main.module) if stage == "optimized" else simulation.program

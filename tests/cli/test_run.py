@@ -124,7 +124,32 @@ def test_pickles_and_other_files_are_refused(spec: str, tmp_path: Path) -> None:
     assert "CS911" in runner.invoke(app, ["run", spec, *TIME, "-i", f"drive={path}"]).stderr
 
 
-@pytest.mark.parametrize("arguments", [["--dt", "0.1 ms"], [*TIME, "--set", "gain"], [*TIME, "--dtype", "float16"]])
+EXPERIMENT = """
+experiment step of pair {
+  simulate { duration = 20 ms; dt = 0.1 ms; solver = rk4 }
+  variant slow { a.τ = 40 ms }
+}
+"""
+
+
+def test_an_experiment_brings_its_time_and_solver(spec: str) -> None:
+    Path(spec).write_text(PAIR + EXPERIMENT, encoding="utf-8")
+    arguments = ["run", spec, "-e", "step", "-i", "drive=10 mV", "-r", "a.v", "--json", "--dtype", "float64"]
+    base = json.loads(runner.invoke(app, arguments).stdout)
+    slow = json.loads(runner.invoke(app, [*arguments, "--variant", "slow"]).stdout)
+    assert base["provenance"]["solver"] == "rk4" and base["recordings"][0]["axes"]["time"] == 200
+    for run, tau in [(base, 10), (slow, 40)]:
+        np.testing.assert_allclose(run["recordings"][0]["max"], 10 * (1 - np.exp(-20 / tau)), rtol=1e-7)
+    shown = runner.invoke(app, ["show", spec, "-e", "step", "--variant", "slow", "--stage", "model"]).stdout
+    assert "param a.τ : ms = 40 ms" in shown
+
+
+def test_without_a_duration_the_error_says_how_to_give_it(spec: str) -> None:
+    result = runner.invoke(app, ["run", spec, "--dt", "0.1 ms", "-i", "drive=10 mV"])
+    assert result.exit_code == 1 and "error[CS916 " in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[*TIME, "--set", "gain"], [*TIME, "--dtype", "float16"]])
 def test_wrong_use(spec: str, arguments: list[str]) -> None:
     assert runner.invoke(app, ["run", spec, *arguments]).exit_code == 2
 

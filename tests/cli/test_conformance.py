@@ -1,0 +1,45 @@
+"""`plugins` and `conformance`: what is installed, and whether a backend holds the parity contract."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from cortexspec.cli import app
+from cortexspec.testing import parity
+
+runner = CliRunner()
+
+
+def test_the_installed_backends_are_listed_and_work() -> None:
+    data = json.loads(runner.invoke(app, ["plugins", "--load", "--json"]).stdout)
+    found = {entry["name"]: entry for entry in data["installed"] if entry["kind"] == "backend"}
+    assert {"interpreter", "torch", "jax"} <= set(found)
+    assert data["ok"] is True and all(entry["works"] for entry in found.values())
+    assert "backend  interpreter  cortexspec " in runner.invoke(app, ["plugins"]).stdout
+
+
+def test_a_case_holds() -> None:
+    result = runner.invoke(app, ["conformance", "-b", "interpreter", "-k", "cmc euler", "--fast"])
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in lines[:-2]] == ["holds"] * 5
+    assert lines[-1].startswith("interpreter: 5 rows hold; ")
+
+
+def test_a_missed_bound_is_told_and_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def off(*_: object) -> parity.Row:
+        return parity.Row("cmc euler", "default", "values", 1e-3, 1e-12, worst="ss.v", step=7)
+
+    monkeypatch.setattr(parity, "MEASURES", dict.fromkeys(parity.MEASURES, off))
+    result = runner.invoke(app, ["conformance", "-b", "interpreter", "-k", "cmc euler", "--fast"])
+    assert result.exit_code == 1
+    assert "missed" in result.stdout and "ss.v from step 7" in result.stdout
+    data = json.loads(runner.invoke(app, ["conformance", "-b", "interpreter", "-k", "cmc euler", "--fast", "--json"]).stdout)
+    assert data["ok"] is False and data["rows"][0]["worst"] == "ss.v"
+
+
+def test_wrong_use() -> None:
+    assert runner.invoke(app, ["conformance"]).exit_code == 2
+    assert runner.invoke(app, ["conformance", "-b", "interpreter", "-k", "no such case"]).exit_code == 2
+    assert runner.invoke(app, ["conformance", "-b", "tensorflow"]).exit_code == 1
