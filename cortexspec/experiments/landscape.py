@@ -35,7 +35,7 @@ class Landscape:
 def loss_landscape(
     session: Session,
     points: int = 15,
-    reach: float = 1.0,
+    reach: float = 0.5,
     trials: int = 640,
     seed: int = 0,
     report: Callable[[int, int], None] | None = None,
@@ -43,13 +43,16 @@ def loss_landscape(
     """The loss of a trained session on the first `trials` training examples, in evaluation mode.
 
     Each direction is normal noise with, for every parameter array, the norm of that array (Li et al. 2018, arXiv 1712.09913,
-    with arrays for filters); the second one is made orthogonal to the first. Both run from -reach to reach.
+    with arrays for filters); the second one is made orthogonal to the first. Both run from -reach to reach. The raw value of
+    a reparametrised parameter is a logarithm, whose norm says nothing but its unit: there the noise has the standard
+    deviation 1/2, a factor of 1.6 in the natural value.
     """
     simulator = session.evaluated.simulator
     inputs = session.evaluation_batch(np.arange(min(trials, session.trials)))
     names = list(session.trainable())
     trained = {name: np.asarray(array, float) for name, array in simulator.parameters().items()}
-    first, second = (_direction(trained, names, seed, number) for number in (0, 1))
+    logarithms = {param.value.name for param in session.simulation.plain.params if param.reparametrised}
+    first, second = (_direction(trained, names, logarithms, seed, number) for number in (0, 1))
     overlap = sum(float((first[n] * second[n]).sum()) for n in names) / sum(float((first[n] ** 2).sum()) for n in names)
     second = {name: second[name] - overlap * first[name] for name in names}
     places = np.linspace(-reach, reach, points)
@@ -67,11 +70,14 @@ def loss_landscape(
     return Landscape(places, places, loss)
 
 
-def _direction(trained: dict[str, Array], names: list[str], seed: int, number: int) -> dict[str, Array]:
+def _direction(
+    trained: dict[str, Array], names: list[str], logarithms: set[str], seed: int, number: int
+) -> dict[str, Array]:
     generator = np.random.Generator(np.random.Philox(key=[seed, number]))
     direction: dict[str, Array] = {}
     for name in names:
-        noise: Array = generator.normal(size=trained[name].shape)
+        noise: Array = np.asarray(generator.normal(size=trained[name].shape))
         norm = float(np.linalg.norm(noise)) or 1.0
-        direction[name] = noise * (float(np.linalg.norm(trained[name])) / norm)
+        scale = 0.5 if name in logarithms else float(np.linalg.norm(trained[name])) / norm
+        direction[name] = noise * scale
     return direction
