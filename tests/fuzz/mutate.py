@@ -208,6 +208,8 @@ def fuzz(numbers: Iterable[int], seed: int, progress: bool = False) -> tuple[lis
                 codes += run(text) or Counter({"fine": 1})
         except (Exception, TooSlow):
             failures.append(Failure(number, text, traceback.format_exc(limit=-12)))
+            if progress:
+                print(f"case {number} failed\n{failures[-1].story}", file=sys.stderr, flush=True)
         if progress and done % 500 == 0:
             rate = done / (time.monotonic() - start)
             print(f"{done} cases, {len(failures)} failures, {rate:.0f} a second", file=sys.stderr, flush=True)
@@ -226,8 +228,6 @@ def main() -> int:
         numbers = range(options.only, options.only + 1)
         print(case(options.only, options.seed, pieces()))
     failures, codes = fuzz(numbers, options.seed, progress=True)
-    for failure in failures[:10]:
-        print(f"--- case {failure.number}\n{failure.story}")
     numbers_of_failures = [failure.number for failure in failures]
     print(f"{len(numbers)} cases, {len(failures)} failures {numbers_of_failures[:50] or ''}".rstrip())
     print("codes:", ", ".join(f"{code} {count}" for code, count in sorted(codes.items())))
