@@ -139,13 +139,13 @@ class Typing:
             self.report.add("CS305", f"`{declared.name}` is defined by itself", declared.span)
             return None
         self.busy.add(path)
-        before = len(self.report)
+        before = self.report.errors
         try:
             found = self.infer(declared)
         finally:
             self.busy.discard(path)
         self.types.setdefault(path, found)
-        if len(self.report) == before and (found is None or path in self.unknown):
+        if self.report.errors == before and (found is None or path in self.unknown):
             self.opaque.setdefault(path, declared.span)
         return self.types[path]
 

@@ -41,7 +41,11 @@ class Report:
 
     @property
     def failed(self) -> bool:
-        return any(diagnostic.severity == "error" for diagnostic in self._found.values())
+        return self.errors > 0
+
+    @property
+    def errors(self) -> int:
+        return sum(diagnostic.severity == "error" for diagnostic in self._found.values())
 
     def __len__(self) -> int:
         return len(self._found)
