@@ -70,7 +70,8 @@ Emit = Callable[..., "str | Term | None"]
 class Dialect:
     """What differs between targets.
 
-    `into` writes a result into an array that is there, where the target can (gives None where it cannot).
+    `into` writes a result into an array that is there, where the target can (gives None where it cannot). `widen` gives
+    an array a place of size 1 for each axis that it lacks.
     `imports` are the lines on top; `literal(text, dtype)` makes an array of a Python number; `helpers` are the functions
     that a program may use, by name; `reserved` the names that no value may have.
     """
@@ -83,6 +84,7 @@ class Dialect:
     emit: Emit
     reserved: tuple[str, ...] = ()
     into: Callable[[str, str], str | None] = lambda text, place: None
+    widen: Callable[[str, Sequence[bool]], str] = lambda text, has: f"{text}[{', '.join(':' if h else 'None' for h in has)}]"
 
 
 def identifier(name: str) -> str:
@@ -164,14 +166,13 @@ class Writer:
             wanted.pop(0)
         if tuple(wanted) == term.axes:
             return term
-        index = ", ".join(":" if axis in term.axes else "None" for axis in wanted)
-        return self.view(term, f"{term}[{index}]", "_as_" + "_".join(axes))
+        return self.view(term, self.dialect.widen(str(term), [axis in term.axes for axis in wanted]), "_b")
 
     def view(self, term: Term, text: str, suffix: str) -> Term:
         """A cheap reading of a term (a view, a cast), assigned once in the block that defines the term."""
         known = term.block.views.get((str(term), text))
         if known is None:
-            stem = re.sub(r"\W", "_", f"{term}_b" if suffix.startswith("_as_") else f"{term}{suffix}")
+            stem = re.sub(r"\W", "_", f"{term}{suffix}")
             name = self.names.fresh(stem)
             known = Term.of(name, term.type, term.axes, term.block)
             term.block.add(f"{name} = {text}")

@@ -61,6 +61,14 @@ class ReluBackward(Op):
     name: ClassVar[str] = "torch.relu_backward"
 
 
+@dataclass(frozen=True, slots=True)
+class Stack(Op):
+    """The operands side by side along the new axis."""
+
+    name: ClassVar[str] = "torch.stack"
+    axis: str
+
+
 def fuse(function: Function, layout: Layout, records: bool) -> Function:
     """The function in fewer calls. `records`: autograd records these lines, so its own formulas for derivatives serve."""
     if not records:
@@ -106,6 +114,8 @@ class _Body:
 
     def _derivative(self, line: Line) -> Line | None:
         match line.op:
+            case shape.Concat(parts=parts, axis=axis):
+                return self._stack(line, parts, axis.name)
             case arith.Mul():
                 for flow, slope in (line.operands, line.operands[::-1]):
                     found = self._slope(slope)
@@ -123,6 +133,17 @@ class _Body:
             case _:
                 pass
         return None
+
+    def _stack(self, line: Line, parts: Sequence[str], axis: str) -> Line | None:
+        """A concatenation of what was only given a place of size 1 is a stack."""
+        found = [self.line(operand, shape.Expand) for operand in line.operands]
+        inside: list[Value] = []
+        for expanded, part in zip(found, parts, strict=True):
+            if expanded is None or [(a.name, a.size.fixed) for a in expanded.op.axes] != [(part, 1)]:
+                return None
+            inside.append(expanded.operands[0])
+        self.absorbed.update(expanded.result.name for expanded in found if expanded is not None)
+        return replace(line, op=Stack(axis), operands=tuple(inside))
 
     def _slope(self, slope: Value) -> tuple[Op, Value] | None:
         product = self.line(slope, arith.Mul)
@@ -157,15 +178,13 @@ class _Body:
         a, b = line.operands
         before = set(self.absorbed)
         parts = [*self._terms(a, 1.0, axes), *self._terms(b, -1.0 if isinstance(line.op, arith.Sub) else 1.0, axes)]
-        if all(part.kind == "plain" and part.scale == 1 for part, _ in parts) and len(parts) == 2:
-            return line
-        if not any(_covers(values, axes) for _, values in parts):
-            # No term has all axes: nothing to add up in place.
+        plain = len(parts) == 2 and all(part.kind == "plain" for part, _ in parts)
+        scales = [part.scale for part, _ in parts]
+        # A sum or difference of two values is one call already; where no term has all axes, nothing can be added up in place.
+        as_it_is = plain and scales == ([1.0, -1.0] if isinstance(line.op, arith.Sub) else [1.0, 1.0])
+        if as_it_is or not any(_covers(values, axes) for _, values in parts):
             self.absorbed = before
             return line
-        if isinstance(line.op, arith.Sub) and len(parts) == 2 and all(part.kind == "plain" for part, _ in parts):
-            if [part.scale for part, _ in parts] == [1.0, -1.0]:
-                return line
         return replace(
             line,
             op=Terms(tuple(part for part, _ in parts)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from collections.abc import Sequence
 
 from cortexspec.contracts.backend import Bound, Options
 from cortexspec.contracts.program import Adjoint, Dialect, Program, adjoint_of, without_autograd
@@ -52,6 +53,13 @@ def into(text: str, place: str) -> str | None:
     return None
 
 
+def widen(text: str, has: Sequence[bool]) -> str:
+    """`x.unsqueeze(1)` costs a third less than `x[:, None]`."""
+    if has.count(False) == 1:
+        return f"{text}.unsqueeze({has.index(False)})"
+    return f"{text}[{', '.join(':' if one else 'None' for one in has)}]"
+
+
 DIALECT = Dialect(
     name="torch",
     imports=("import numpy as np", "import torch"),
@@ -60,6 +68,7 @@ DIALECT = Dialect(
     helpers=dict(inspect.getmembers(helpers, inspect.isfunction)),
     emit=emit,
     into=into,
+    widen=widen,
     reserved=("FLOAT", "DEVICE", "FUNCTIONS", "DIFFERENTIABLE", "torch", "np", "range", "reversed"),
 )
 

@@ -55,7 +55,7 @@ def test_a_loop_of_ones_own_trains_what_simulate_runs(inputs: dict[str, np.ndarr
     image = torch.tensor(inputs["image"].transpose(places), dtype=torch.float32)
     label = torch.tensor(inputs["label"])
     before, losses = sim.buffers()["bn1.mean"].copy(), []
-    for step in range(15):
+    for step in range(40):
         trial = torch.arange(12) + 12 * step
         logits = circuit(image=image, trial=trial)["logits[time = end]"]
         rows = logits if logits.shape[0] == 12 else logits.T

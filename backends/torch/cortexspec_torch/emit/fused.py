@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cortexspec.contracts.program import Term, Writer
 from cortexspec_torch.emit.base import arranged, emit
-from cortexspec_torch.fuse import Part, ReluBackward, SigmoidBackward, TanhBackward, Terms, orientation
+from cortexspec_torch.fuse import Part, ReluBackward, SigmoidBackward, Stack, TanhBackward, Terms, orientation
 
 Given = tuple[Part, tuple[Term, ...]]
 
@@ -112,3 +112,9 @@ def tanh_backward(op: TanhBackward, write: Writer, g: Term, y: Term) -> str:
 @emit.register
 def relu_backward(op: ReluBackward, write: Writer, g: Term, x: Term) -> str:
     return f"torch.ops.aten.threshold_backward({g}, {x}, 0)"
+
+
+@emit.register
+def stack(op: Stack, write: Writer, *operands: Term) -> str:
+    place = write.axes(write.results[0].type).index(op.axis)
+    return f"torch.stack([{', '.join(write.array(x) for x in operands)}], dim={place})"

@@ -79,4 +79,6 @@ def expand(op: shape.Expand, write: Writer, x: Term) -> str:
     (result,) = op.rule(x.type)
     if x.literal:
         return f"torch.full({write.shape(result)}, {x}, dtype={dtype(result)}, device=DEVICE)"
+    if all(write.fixed(axis.size) == 1 for axis in op.axes):
+        return write.dialect.widen(str(x), [name in x.axes for name in write.axes(result)])
     return f"{write.align(x, write.axes(result))}.expand({write.shape(result)})"
