@@ -125,6 +125,8 @@ class Circuit(torch.nn.Module):
         array = np.asarray(array)
         if array.dtype == np.uint32:
             array = array.astype(np.int64)
+        if not array.flags.writeable:  # a view that repeats its elements: torch would share its memory, and warns
+            array = np.array(array)
         return torch.as_tensor(array, dtype=dtype, device=device)
 
     def outputs_and_gradients(
