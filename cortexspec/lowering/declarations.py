@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from cortexspec import library
 from cortexspec.analysis.model import Model, Variable
 from cortexspec.expressions.linear import children
 from cortexspec.expressions.print import print_expression
@@ -13,6 +12,7 @@ from cortexspec.expressions.tree import Argument, Call, Expression, Name, Refere
 from cortexspec.ir.module import Buffer, Input, Param, State, Value
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
+from cortexspec.lowering import entries
 from cortexspec.units import DIMENSIONLESS
 
 TRIAL = Axis("trial", Size.symbol("trial"), "sample")
@@ -125,6 +125,7 @@ class _Fixed:
     def __init__(self, model: Model):
         self.model = model
         self.known: dict[str, bool] = {}
+        self.distributions = entries.distributions(model)
 
     def given(self, variable: Variable) -> bool:
         """A parameter that is a value of its own, not the result of others."""
@@ -137,7 +138,7 @@ class _Fixed:
     def draws(self, variable: Variable) -> bool:
         if variable.kind == "attribute" or variable.draw is not None:
             return True
-        return variable.value is not None and _calls_a_distribution(variable.value)
+        return variable.value is not None and _calls_one_of(self.distributions, variable.value)
 
     def fixed(self, path: str) -> bool:
         if path not in self.known:
@@ -160,8 +161,8 @@ def _references(expression: Expression) -> Iterable[str]:
         yield from _references(child)
 
 
-def _calls_a_distribution(expression: Expression) -> bool:
+def _calls_one_of(names: Container[str], expression: Expression) -> bool:
     if isinstance(expression, Call) and isinstance(expression.function, Name):
-        if expression.function.name in library.distributions:
+        if expression.function.name in names:
             return True
-    return any(_calls_a_distribution(child) for child in children(expression))
+    return any(_calls_one_of(names, child) for child in children(expression))

@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 
-from cortexspec import library
 from cortexspec.analysis.model import Group, Model, Part, Variable
 from cortexspec.contracts.operand import Operand
 from cortexspec.contracts.plugin import DistributionEntry, FunctionEntry, Keys, PartContext
@@ -22,6 +21,7 @@ from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, RuleError, Type
 from cortexspec.library.distributions import draw
+from cortexspec.lowering import entries
 from cortexspec.lowering.declarations import SEED, STEP_NUMBER, TRIAL, TRIAL_NUMBER, Declarations
 
 Phase = Literal["start", "init", "step", "output", "penalty"]
@@ -49,8 +49,12 @@ class Plan:
     report: Report
     training: bool = False
     stimuli: Mapping[str, Expression] = field(default_factory=dict[str, Expression])
-    functions: Mapping[str, FunctionEntry] = field(default_factory=lambda: {**library.functions, **_LATER})
-    distributions: Mapping[str, DistributionEntry] = field(default_factory=lambda: library.distributions)
+    functions: Mapping[str, FunctionEntry] = field(init=False)
+    distributions: Mapping[str, DistributionEntry] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "functions", {**entries.functions(self.model), **_LATER})
+        object.__setattr__(self, "distributions", entries.distributions(self.model))
 
     @property
     def groups(self) -> Mapping[str, Group]:
@@ -323,7 +327,7 @@ class Frame:
         return self.as_declared(variable, Operand(value, tuple(own), argument.literal, argument.anonymous), span)
 
     def call_builtin(self, part: Part, arguments: Sequence[Operand]) -> Operand:
-        entry = library.parts[part.function]
+        entry = entries.parts(self.model)[part.function]
         if len(arguments) != 1:
             raise RuleError("CS301", f"`{part.path}` takes one input, not {len(arguments)}")
         names = [path.removeprefix(f"{part.path}.") for path in self.model.variables if self.belongs(path, part)]

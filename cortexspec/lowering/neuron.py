@@ -65,6 +65,9 @@ def seen(frame: Frame) -> dict[str, Value]:
             if path not in frame.declared.states and reads_step(model, path):
                 with guarded():
                     found[path] = frame.read(path).value
+    for target in dict.fromkeys(projection.target for projection in model.projections):
+        with guarded():  # inputs of inner circuits, beside the ports of populations
+            found.setdefault(target, frame.read(target).value)
     for projection in model.projections:
         with guarded():
             found[f"{projection.path}.arriving"] = delivered(frame, projection).value

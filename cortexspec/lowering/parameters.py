@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cortexspec import library
 from cortexspec.contracts.translate import translate
 from cortexspec.ir.module import Function, Param, Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.types import RuleError
+from cortexspec.lowering import entries
 from cortexspec.lowering.frame import Frame, Here, Plan, Unwritten, guarded
 
 
@@ -74,7 +74,7 @@ def projected(frame: Frame, path: str, raw: Value) -> Value:
 
 def _apply(frame: Frame, path: str, value: Value, way: str) -> Value:
     constraint, param = frame.declared.constraints[path], frame.declared.params[path]
-    entry = library.constraints.get(constraint.name)
+    entry = entries.constraints(frame.model).get(constraint.name)
     change = getattr(entry, way) if entry is not None else None
     if change is None:
         raise frame.stop("CS301", f"there is no constraint `{constraint.name}`", param.span)

@@ -116,7 +116,8 @@ def _refused(line: Line, groups: Sequence[Group]) -> list[Group]:
         mapping = dict(line.op.mapping)
         images = {tuple(mapping.get(name, name) for name in group): group for group in groups}
         wrong = [group for image, group in images.items() if not named.isdisjoint(group) and image not in groups]
-        return wrong + [group for group in groups if set(group) & set(mapping.values()) and group not in images]
+        reached = {image for image, group in images.items() if image != group}
+        return wrong + [group for group in groups if set(group) & set(mapping.values()) and group not in reached]
     return [group for group in groups if 0 < len(named.intersection(group)) < len(group)]
 
 

@@ -270,3 +270,18 @@ experiment short of chain(n = 2) {
     np.testing.assert_allclose(sim.simulate(record="a.x")["a.x"], wanted, rtol=1e-13)
     alone = cs.compile(cs.parse(text), experiment="short", variant="alone", dtype="float64")
     assert alone.states == ("a.x", "a.x'")
+
+
+def test_what_arrives_between_regions_can_be_recorded_beside_merged_axes() -> None:
+    spec = Path(__file__).parents[2] / "specs" / "cmc"
+    small = {"regions": 2, "channels": 4, "hidden": 8}
+    options = {"dtype": "float64", "dt": "3.65 ms", "duration": "18.25 ms", "shapes": {"image": (1, 16, 16)}}
+    image = np.random.default_rng(0).normal(size=(2, 1, 16, 16))
+    runs = [
+        cs.compile(spec, "visual_hierarchy", small, pipeline=pipeline, **options).simulate(  # type: ignore[arg-type]
+            {"image": image}, record=["between.arriving", "V.cells.v"]
+        )
+        for pipeline in (None, [])
+    ]
+    for name in runs[0].data_vars:
+        np.testing.assert_allclose(runs[0][name], runs[1][name], rtol=1e-11, atol=1e-15)
