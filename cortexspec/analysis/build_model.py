@@ -83,6 +83,7 @@ class ModelBuilder:
             uses=self.typing.library.uses,
             removed=tuple(self.typing.expander.removed),
             opaque=tuple(self.typing.opaque),
+            entries=self.typing.library.entries,
         )
         facts = Facts(model, self.expansion.incomplete)
         for rule in RULES:

@@ -11,7 +11,8 @@ from cortexspec.analysis.build_model import ModelBuilder
 from cortexspec.analysis.expand_templates import Expander, TooMuch, placeholders
 from cortexspec.analysis.experiments import Around, ExperimentChecker
 from cortexspec.analysis.infer_types import TIME, Typing
-from cortexspec.analysis.library import Library
+from cortexspec.analysis.library import Brought, Library
+from cortexspec.analysis.plugins import entries_of, plugin_items, say_what_is_missing
 from cortexspec.analysis.model import ExperimentModel, Model
 from cortexspec.analysis.report import Report, suggestion
 from cortexspec.diagnostics import Diagnostic, Note
@@ -31,15 +32,16 @@ def elaborate(
     experiment: str | None = None,
     variant: str | None = None,
     sources: Mapping[str, Spec] | None = None,
+    plugins: Sequence[Brought] = (),
 ) -> Result:
     """The model of one circuit, and what is wrong; None where there is an error.
 
     `circuit` may be left out where the spec has one, or with an `experiment`, whose edits and arguments then hold.
     `arguments` are template arguments, or values of dotted paths, as text, numbers or expressions. `sources` are the
-    specs of files that `use "file.cortex"` names.
+    specs of files that `use "file.cortex"` names, `plugins` what the installed ones bring that the spec uses.
     """
     report = Report()
-    library = library_of(spec, sources or {}, report)
+    library = library_of(spec, sources or {}, report, plugins)
     given = arguments if isinstance(arguments, Mapping) else {}
     if experiment is not None:
         return _of_experiment(spec, library, report, experiment, variant or "", circuit, given)
@@ -57,10 +59,11 @@ def elaborate_experiment(
     variant: str | None = None,
     arguments: Arguments | None = None,
     sources: Mapping[str, Spec] | None = None,
+    plugins: Sequence[Brought] = (),
 ) -> tuple[ExperimentModel | None, tuple[Diagnostic, ...]]:
     """What one experiment asks of its circuit, under one variant, and what is wrong in it."""
     report = Report()
-    library = library_of(spec, sources or {}, report)
+    library = library_of(spec, sources or {}, report, plugins)
     around = around_of(spec, Report())
     merged = merge_like(around.experiments, name, report) if name in around.experiments else None
     if name not in around.experiments:
@@ -72,10 +75,12 @@ def elaborate_experiment(
     return (None if report.failed else found), report.diagnostics
 
 
-def check(spec: Spec, sources: Mapping[str, Spec] | None = None) -> tuple[Diagnostic, ...]:
+def check(
+    spec: Spec, sources: Mapping[str, Spec] | None = None, plugins: Sequence[Brought] = ()
+) -> tuple[Diagnostic, ...]:
     """Everything that is wrong in a spec: every item by itself, every circuit, every experiment with every variant."""
     report = Report()
-    library = library_of(spec, sources or {}, report)
+    library = library_of(spec, sources or {}, report, plugins)
     around = around_of(spec, report)
     own = {item.name for item in spec.items if isinstance(item, Template)}
     used = {merged.circuit for merged in around.merged.values()}
@@ -201,11 +206,12 @@ def _built(cell: Cell, library: Library, unit: Unit, known: dict[object, Built])
     return known[key]
 
 
-def library_of(spec: Spec, sources: Mapping[str, Spec], report: Report) -> Library:
+def library_of(spec: Spec, sources: Mapping[str, Spec], report: Report, plugins: Sequence[Brought] = ()) -> Library:
     """Everything that the spec may name. Items of one name are a mistake."""
     uses = tuple(name for item in spec.items if isinstance(item, Use) for name in item.names)
-    missing = tuple(name for name in dict.fromkeys(uses) if name not in built_in.groups)
-    templates: dict[str, Template] = {}
+    installed = {one.plugin for one in plugins}
+    missing = tuple(name for name in dict.fromkeys(uses) if name not in built_in.groups and name not in installed)
+    templates: dict[str, Template] = plugin_items(plugins, report)
     for item in _items(spec, sources, report):
         if not isinstance(item, Template):
             continue
@@ -213,12 +219,9 @@ def library_of(spec: Spec, sources: Mapping[str, Spec], report: Report) -> Libra
         if first is not item:
             notes = [Note("the first one", first.span)] if first.span is not None else []
             report.add("CS302", f"there are two items `{item.name}`", item.span, notes=notes)
-    for item in spec.items:
-        for name in item.names if isinstance(item, Use) else ():
-            if name in missing:
-                message = f"the plugin `{name}` is not installed: what it brings is not judged"
-                report.warn("CS904", message, item.span, help=f"install it, or leave out `use {name}`")
+    say_what_is_missing(spec, missing, report)
     library = Library(missing_plugins=missing, uses=uses).with_templates(templates)
+    library = library.with_entries(entries_of(plugins, library, report))
     folded = {name: fold_own_edits(template, library, report) for name, template in templates.items()}
     return library.with_templates(folded)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 
 from cortexspec.analysis.library import Library
+from cortexspec.analysis.plugins import needs_a_plugin
 from cortexspec.analysis.report import Report, suggestion
 from cortexspec.analysis.scope import (
     BUILT_IN,
@@ -517,6 +518,7 @@ class Expander:
         span = use.span
         if found is None:
             if self.library.missing_plugins:
+                needs_a_plugin(use.name, span, self.library, self.report)
                 return None
             near = suggestion(use.name, [n for n, t in self.library.templates.items() if t.kind in kinds])
             self.report.add("CS301", f"there is no {what} `{use.name}`", span, help=near)
@@ -666,7 +668,9 @@ class Expander:
 
     def part_template(self, use: written.TypeUse) -> Template | None:
         found = self.library.templates.get(use.name)
-        if found is None and not self.library.missing_plugins:
+        if found is None and self.library.missing_plugins:
+            needs_a_plugin(use.name, use.span, self.library, self.report)
+        elif found is None:
             known = [n for n, t in self.library.templates.items() if t.kind in ("function", "circuit")]
             near = suggestion(use.name, [*known, *self.library.parts])
             self.report.add("CS301", f"there is no part type `{use.name}`", use.span, help=near)

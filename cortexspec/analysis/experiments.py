@@ -158,14 +158,17 @@ class ExperimentChecker:
         name = node.function if isinstance(node, tree.Call) else node
         if self.typing.library.missing_plugins:
             return
-        if not isinstance(name, tree.Name) or name.name not in DATA_FIELDS:
+        known = (*DATA_FIELDS, *self.typing.library.datasets)
+        if not isinstance(name, tree.Name) or name.name not in known:
             text = print_expression(name)
-            help = suggestion(text, DATA_FIELDS) or f"there are {', '.join(DATA_FIELDS)}"
+            help = suggestion(text, known) or f"there are {', '.join(known)}"
             self.report.add("CS912", f"there is no data set `{text}`", name.span, help=help)
 
     def fields(self) -> Mapping[str, Type] | None:
         """The data set's own fields; None where nobody can tell."""
         name = self.dataset.function if isinstance(self.dataset, tree.Call) else self.dataset
+        if isinstance(name, tree.Name) and name.name in self.typing.library.datasets:
+            return self.typing.library.datasets[name.name].fields
         return DATA_FIELDS.get(name.name) if isinstance(name, tree.Name) else {} if self.dataset is None else None
 
     # Typed expressions.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from cortexspec import library
+from cortexspec.contracts.dataset import DatasetEntry
 from cortexspec.contracts.plugin import (
     ConstraintEntry,
     DistributionEntry,
@@ -33,6 +34,33 @@ def _none() -> Mapping[str, Any]:
     return MappingProxyType({})
 
 
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What an installed plugin brings to a spec that uses it: the items of its texts, and entries by kind.
+
+    `version` is its distribution's, on which results depend besides the text.
+    """
+
+    plugin: str
+    items: tuple[Template, ...] = ()
+    entries: tuple[Any, ...] = ()
+    version: str = ""
+
+
+# The field of the library that each kind of entry goes to.
+_PLACES: Mapping[type, str] = MappingProxyType(
+    {
+        FunctionEntry: "functions",
+        DistributionEntry: "distributions",
+        PartEntry: "parts",
+        ConstraintEntry: "constraints",
+        ConnectionRule: "rules",
+        DatasetEntry: "datasets",
+    }
+)
+ENTRY_KINDS = tuple(_PLACES)
+
+
 @dataclass(frozen=True)
 class Library:
     """`missing_plugins` are those that a spec uses and that nobody installed: what might be theirs is not judged."""
@@ -45,6 +73,16 @@ class Library:
     templates: Mapping[str, Template] = field(default_factory=_none)
     missing_plugins: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
+    datasets: Mapping[str, DatasetEntry] = field(default_factory=_none)
+    entries: tuple[Any, ...] = ()  # those of plugins, which are among the others too
+
+    def with_entries(self, entries: Sequence[Any]) -> Library:
+        """With those of plugins."""
+        found: dict[str, dict[str, Any]] = {}
+        for entry in entries:
+            place = _PLACES[type(entry)]
+            found.setdefault(place, dict(getattr(self, place)))[entry.name] = entry
+        return replace(self, **found, entries=(*self.entries, *entries))
 
     def with_templates(self, templates: Mapping[str, Template]) -> Library:
         return replace(self, templates=MappingProxyType({**self.templates, **templates}))

@@ -219,6 +219,7 @@ class Model:
     uses: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     opaque: tuple[str, ...] = ()
+    entries: tuple[Any, ...] = field(default=(), compare=False)  # what plugins bring besides the built-in entries
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from cortexspec.analysis.expand_templates import DEEPEST, Expander
+from cortexspec.analysis.plugins import needs_a_plugin
 from cortexspec.analysis.report import Report, suggestion
 from cortexspec.analysis.scope import (
     Body,
@@ -348,6 +349,7 @@ class Resolver:
             raise self.stop("CS308", f"`{name}` has parameters, so it must be a part", node.function.span, help=help)
         if self.library.missing_plugins:
             self.resolve_arguments_only(node, body)
+            needs_a_plugin(name, node.function.span, self.library, self.report)
             raise Unresolved
         functions = [n for n, t in self.library.templates.items() if t.kind == "function"]
         help = suggestion(name, [*self.library.functions, *self.library.distributions, *functions])

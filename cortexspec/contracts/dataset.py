@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from cortexspec.ir.types import Type
+
 Array = np.ndarray[Any, Any]
 
 
@@ -60,9 +62,14 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class DatasetEntry:
-    """`load(positional, settings, places)` raises SpecError CS901 where a file is not there, CS911 where it is malformed."""
+    """`load(positional, settings, places)` raises SpecError CS901 where a file is not there, CS911 where it is malformed.
+
+    `fields` are the types, without the trials in front, of what it has besides the circuit's own inputs; None where only
+    the data tell.
+    """
 
     name: str
     load: Callable[[tuple[Any, ...], Mapping[str, Any], Places], Dataset]
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     doc: str = ""
+    fields: Mapping[str, Type] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -110,8 +111,12 @@ class ConstraintEntry:
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """What an entry point of group `cortexspec.plugins` gives: texts of `.cortex` items, and entries by kind."""
+    """What an entry point of group `cortexspec.plugins` gives: texts of `.cortex` items, and entries by kind.
+
+    A `Path` among `texts` is a file to read, whose name its mistakes bear; a `str` is the text itself. Entries are a
+    FunctionEntry, PartEntry, DistributionEntry, ConstraintEntry, DatasetEntry or ConnectionRule each.
+    """
 
     name: str
-    texts: tuple[str, ...] = ()
+    texts: tuple[str | Path, ...] = ()
     entries: tuple[Any, ...] = ()

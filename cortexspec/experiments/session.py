@@ -30,7 +30,7 @@ from cortexspec.ir.op import Array
 from cortexspec.language.print_spec import print_spec
 from cortexspec.lowering.readout import Readout
 from cortexspec.runtime.api import input_sizes, source_of
-from cortexspec.runtime.compile import Source, Wanted
+from cortexspec.runtime.compile import Source, Wanted, require_plugins
 from cortexspec.runtime.dynamics import Flow, spectrum
 from cortexspec.runtime.given import read_inputs
 from cortexspec.runtime.registry import load_backend
@@ -91,10 +91,11 @@ class Session:
         self.body = cell.body
         self.data = _data(choice, _dataset_text(cell.body))
         self.description = _description(choice, key, seed)
-        library = library_of(source.spec, source.used, Report())
+        library = library_of(source.spec, source.used, Report(), source.plugins)
         model, found = model_of_cell(cell, library, time_unit_of(merged))
         if model is None:
             raise SpecError(found, dict(source.sources))
+        require_plugins(source, found)
         simulate = section(cell.body, "simulate")
         self.train_section = section(cell.body, "train")
         self.plan: Plan | None = plan_of(self.train_section) if self.train_section else None
@@ -361,20 +362,26 @@ def _data(choice: Choice, text: str) -> _Data:
     if (
         not isinstance(call, tree.Call)
         or not isinstance(call.function, tree.Name)
-        or call.function.name not in DATASETS
+        or call.function.name not in (known := _datasets(choice))
     ):
         name = print_expression(call.function) if isinstance(call, tree.Call) else text
-        help = f"known are: {', '.join(DATASETS)}"
+        help = f"known are: {', '.join(_datasets(choice))}"
         raise SpecError([Diagnostic("CS912", f"no data set is called `{name}`", call.span, help=help)])
     positional = tuple(_argument(a.value) for a in call.arguments if not a.name and a.value is not None)
     named = {a.name: _argument(a.value) for a in call.arguments if a.name and a.value is not None}
     folder = choice.file if choice.file.is_dir() else choice.file.parent
-    entry = DATASETS[call.function.name]
+    entry = known[call.function.name]
     unknown = sorted(set(named) - set(entry.settings))
     if unknown:
         help = f"known are: {', '.join(entry.settings)}"
         raise SpecError([Diagnostic("CS923", f"`{entry.name}` has no setting `{unknown[0]}`", call.span, help=help)])
     return _Data(entry.load(positional, {**entry.settings, **named}, Places(folder, choice.data)), text)
+
+
+def _datasets(choice: Choice) -> Mapping[str, DatasetEntry]:
+    """The built-in data sets with those of the plugins that the spec uses."""
+    entries = (entry for plugin in source_of(choice.file).plugins for entry in plugin.entries)
+    return {**DATASETS, **{entry.name: entry for entry in entries if isinstance(entry, DatasetEntry)}}
 
 
 def _argument(value: tree.Expression) -> Any:
@@ -392,7 +399,7 @@ def _edited(choice: Choice, key: CellKey) -> tuple[Source, Cell, Merged]:
     """The text of the circuit after the edits of experiment, variant and point. Raises: SpecError with every mistake."""
     source = source_of(choice.file)
     report = Report()
-    library = library_of(source.spec, source.used, report)
+    library = library_of(source.spec, source.used, report, source.plugins)
     merged = merge_like(experiments_of(source.spec), key.experiment, report)
     cell = None
     if merged is not None:
@@ -408,7 +415,7 @@ def _edited(choice: Choice, key: CellKey) -> tuple[Source, Cell, Merged]:
 def _description_of_cell(choice: Choice, key: CellKey) -> Mapping[str, Any]:
     from cortexspec import library as built_in
 
-    _, cell, _ = _edited(choice, key)
+    source, cell, _ = _edited(choice, key)
     templates = [one.model_copy(update={"doc": ""}) for _, one in sorted(cell.templates.items())]
     kept = tuple(
         one
@@ -426,6 +433,7 @@ def _description_of_cell(choice: Choice, key: CellKey) -> Mapping[str, Any]:
         "backend": choice.backend,
         "dtype": choice.dtype,
         "library": sorted(built_in.groups),
+        **({"plugins": sorted([one.plugin, one.version] for one in source.plugins)} if source.plugins else {}),
     }
 
 

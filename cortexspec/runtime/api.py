@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from cortexspec.diagnostics import SpecError
 from cortexspec.expressions.tree import Expression, Name, Number
 from cortexspec.language.parse import parse_spec
 from cortexspec.runtime.compile import FIXED_STEP, Source, elaborated, experiment_of
+from cortexspec.runtime.plugins import plugins_of
 from cortexspec.runtime.quantities import Quantity, coherent
 from cortexspec.runtime.read import read_file
 from cortexspec.runtime.registry import load_backend
@@ -25,7 +27,7 @@ def load(path: str | Path) -> Spec:
     """A spec from a .cortex, .yaml or .json file, or the `model.cortex` of a folder. Raises: SpecError with every mistake."""
     reading = read_file(path)
     spec = reading.require()
-    _SOURCES[id(spec)] = (spec, Source(spec, reading.sources, reading.used))
+    _SOURCES[id(spec)] = (spec, Source(spec, reading.sources, reading.used, reading.plugins))
     return spec
 
 
@@ -34,7 +36,7 @@ def parse(text: str, source: str = "<text>") -> Spec:
     spec, found = parse_spec(text, source)
     if spec is None or any(one.severity == "error" for one in found):
         raise SpecError(found, {source: text})
-    _SOURCES[id(spec)] = (spec, Source(spec, {source: text}))
+    _SOURCES[id(spec)] = (spec, with_plugins(Source(spec, {source: text})))
     return spec
 
 
@@ -43,7 +45,16 @@ def source_of(spec: Spec | str | Path) -> Source:
     if not isinstance(spec, Spec):
         spec = load(spec)
     known = _SOURCES.get(id(spec))
-    return known[1] if known is not None and known[0] is spec else Source(spec)
+    return known[1] if known is not None and known[0] is spec else with_plugins(Source(spec))
+
+
+def with_plugins(source: Source) -> Source:
+    """With what the installed plugins bring that the spec uses. Raises: SpecError where one of them is wrong."""
+    found = plugins_of([source.spec])
+    sources = {**source.sources, **found.sources}
+    if found.diagnostics:
+        raise SpecError(found.diagnostics, sources)
+    return replace(source, sources=sources, plugins=found.brought)
 
 
 def compile(

@@ -58,7 +58,7 @@ def check_file(path: str | Path) -> Checked:
     reading = read_file(path)
     found = list(reading.diagnostics)
     if reading.spec is not None:
-        found += check(reading.spec, reading.used)
+        found += check(reading.spec, reading.used, reading.plugins)
     # A mistake in a neuron is found once for every circuit that has one, and a file that is missing by its reader too.
     said = {(each.code, each.span or each.message): each for each in reversed(found)}
     return Checked(reading, tuple(in_reading_order(said.values())))
@@ -94,18 +94,18 @@ def _compare(old: Model | ExperimentModel, new: Model | ExperimentModel) -> list
 def _meaning(path: str | Path) -> Mapping[str, Model | ExperimentModel]:
     """The circuits and experiments by name; an argument without a default has a placeholder."""
     checked = check_file(path)
-    spec, used = checked.reading.spec, checked.reading.used
+    spec, used, plugins = checked.reading.spec, checked.reading.used, checked.reading.plugins
     if spec is None or not checked.fine:
         raise SpecError(checked.diagnostics, dict(checked.sources))
     found: dict[str, Model | ExperimentModel] = {}
     for item in spec.items:
         if isinstance(item, Template) and item.kind == "circuit":
             given = {argument.name: argument.value for argument in placeholders(item)}
-            model, _ = elaborate(spec, item.name, given, sources=used)
+            model, _ = elaborate(spec, item.name, given, sources=used, plugins=plugins)
             if model is not None:
                 found[f"circuit {item.name}"] = model
         elif isinstance(item, Experiment):
-            experiment, _ = elaborate_experiment(spec, item.name, sources=used)
+            experiment, _ = elaborate_experiment(spec, item.name, sources=used, plugins=plugins)
             if experiment is not None:
                 found[f"experiment {item.name}"] = experiment
     return found

@@ -10,7 +10,9 @@ from types import MappingProxyType
 from typing import Any
 
 from cortexspec.analysis.elaborate import elaborate, elaborate_experiment
+from cortexspec.analysis.library import Brought
 from cortexspec.analysis.model import ExperimentModel, Model
+from cortexspec.analysis.plugins import NEEDED
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.expressions.tree import Expression
 from cortexspec.ir.module import Function, Input, Line, Module, Value
@@ -26,11 +28,12 @@ FIXED_STEP = ("euler", "heun", "midpoint", "rk4", "exponential_euler", "exact", 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A Spec with what it takes to report its mistakes: the texts it came from and the specs that it uses."""
+    """A Spec with the texts it came from, the specs of files that it uses, and what its plugins bring."""
 
     spec: Spec
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
     used: Mapping[str, Spec] = field(default_factory=dict[str, Spec])
+    plugins: tuple[Brought, ...] = ()
 
 
 def only_circuit(spec: Spec) -> str:
@@ -51,17 +54,28 @@ def elaborated(
 ) -> Model:
     """Raises: SpecError with every mistake."""
     name = circuit or (only_circuit(source.spec) if experiment is None else None)
-    model, found = elaborate(source.spec, name, arguments, experiment, variant, sources=source.used)
+    model, found = elaborate(source.spec, name, arguments, experiment, variant, source.used, source.plugins)
     if model is None:
         raise SpecError(found, dict(source.sources))
+    require_plugins(source, found)
     return model
+
+
+def require_plugins(source: Source, found: Sequence[Diagnostic]) -> None:
+    """What a missing plugin must bring to a circuit is an error once the circuit is to be run; its `use` alone is none.
+
+    Raises: SpecError CS904.
+    """
+    needed = [one for one in found if one.code == "CS904" and one.label == NEEDED]
+    if needed:
+        raise SpecError([replace(one, severity="error") for one in needed], dict(source.sources))
 
 
 def experiment_of(
     source: Source, name: str, variant: str | None = None, arguments: Mapping[str, Any] | None = None
 ) -> ExperimentModel:
     """What an experiment asks of its circuit. Raises: SpecError with every mistake."""
-    model, found = elaborate_experiment(source.spec, name, variant, arguments, source.used)
+    model, found = elaborate_experiment(source.spec, name, variant, arguments, source.used, source.plugins)
     if model is None:
         raise SpecError(found, dict(source.sources))
     return model

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cortexspec.analysis.library import Brought
 from cortexspec.diagnostics import Diagnostic, Span, SpecError
 from cortexspec.language.parse import parse_spec
+from cortexspec.runtime.plugins import plugins_of
 from cortexspec.schema.load import load_json, load_yaml
 from cortexspec.schema.spec import Spec, Use
 
@@ -20,13 +22,17 @@ _MOST_FILES = 100
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a file says: its Spec (None where it does not parse), what is wrong, the texts read, the specs it uses by name."""
+    """What a file says: its Spec (None where it does not parse), what is wrong, the texts read, what it uses.
+
+    `used` are the specs of the files that it uses, by name, `plugins` what the installed plugins bring that it uses.
+    """
 
     file: str
     spec: Spec | None
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[str, str]
     used: Mapping[str, Spec]
+    plugins: tuple[Brought, ...] = ()
 
     @property
     def fine(self) -> bool:
@@ -48,7 +54,9 @@ def read_file(path: str | Path) -> Reading:
     spec = reader.read(path, None)
     if spec is not None:
         reader.follow(spec, path.parent)
-    return Reading(str(path), spec, tuple(reader.diagnostics), reader.sources, reader.used)
+    found = plugins_of([spec, *reader.used.values()] if spec is not None else [])
+    diagnostics = (*reader.diagnostics, *found.diagnostics)
+    return Reading(str(path), spec, diagnostics, {**reader.sources, **found.sources}, reader.used, found.brought)
 
 
 class _Reader:
