@@ -1,0 +1,39 @@
+"""Sums whose terms are written into them: none may vanish, however trivial its factor is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch.nn")
+
+from cortexspec_torch import Backend
+
+from cortexspec.contracts.backend import Bound, Options
+from cortexspec.interpreter import run
+from cortexspec.ir.builder import Builder
+from cortexspec.ir.module import Module, Value
+from cortexspec.ir.ops import arith, constant, write
+from cortexspec.ir.size import Size
+from cortexspec.ir.types import Axis, Type
+
+X = Type((Axis("a", Size.of(3)),))
+SUMS = {
+    "a + 1*b": lambda b, x, y: write.add(b, x, b.one(arith.Mul(), b.one(constant.Const(1.0)), y)),
+    "1*a - b": lambda b, x, y: write.sub(b, b.one(arith.Mul(), x, b.one(constant.Const(1.0))), y),
+    "a - (-b)": lambda b, x, y: write.sub(b, x, write.neg(b, y)),
+    "a + (-b)": lambda b, x, y: write.add(b, x, write.neg(b, y)),
+    "-a - b": lambda b, x, y: write.sub(b, write.neg(b, x), y),
+    "-a + 2*b": lambda b, x, y: write.add(b, write.neg(b, x), write.scale(b, y, 2.0)),
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_sum(name):
+    build, x, y = Builder(), Value("x", X), Value("y", X)
+    build.names.take_value(x)
+    build.names.take_value(y)
+    module = Module("sum", functions={"f": build.function("f", (x, y), [SUMS[name](build, x, y)], ["z"])})
+    inputs = {"x": np.array([1.0, 2.0, 3.0]), "y": np.array([0.5, -4.0, 8.0])}
+    simulator = Backend().load(Bound(module, {}, {}, {}), Options(dtype="float64"))
+    np.testing.assert_array_equal(simulator.call("f", inputs)["z"], run(module.functions["f"], inputs)["z"])
