@@ -16,7 +16,7 @@ ParseTree = LarkTree[Token]
 ParseNode = ParseTree | Token
 
 # Deeper than any formula; keeps every recursive walk of a tree far from Python's limit.
-DEEPEST = 200
+DEEPEST = 100
 
 _MODIFIERS = {"trainable": "trainable", "constraint": "in", "drawn": "~", "clock": "every", "extent": "per"}
 _EXTENT_DIGITS = 60

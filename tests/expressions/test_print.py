@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 
+from cortexspec.diagnostics import SpecError
 from cortexspec.expressions import tree
 from cortexspec.expressions.parse import parse_expression
 from cortexspec.expressions.print import print_expression
@@ -39,7 +40,10 @@ def test_parse_undoes_print(expression: tree.Expression) -> None:
         ("[1,2]ms/(s)", "[1, 2] ms / s"),
         ("V.*.v''", "V.*.v''"),
         ("x[core=0..2,time=end]", "x[core = 0..2, time = end]"),
-        ("f(θ~normal(0,1),k=2 trainable in positive(by=exp))", "f(θ ~ normal(0, 1), k = 2 trainable in positive(by = exp))"),
+        (
+            "f(θ~normal(0,1),k=2 trainable in positive(by=exp))",
+            "f(θ ~ normal(0, 1), k = 2 trainable in positive(by = exp))",
+        ),
         ("[a for [a,b] in y,n in 1..2]", "[a for [a, b] in y, n in 1..2]"),
     ],
 )
@@ -50,3 +54,21 @@ def test_printed_forms(written: str, printed: str) -> None:
 
 def test_digits_stay_as_written() -> None:
     assert print_expression(parse_expression("1e-3 + 0.10 + 100000")) == "1e-3 + 0.10 + 100000"
+
+
+@pytest.mark.parametrize(
+    "form", ["[{}]", "({})", "f({})", "x[{}]", "-{}", "not {}", "1 + {}", "{} + 1", "2^{}", "[{} for a in b]"]
+)
+def test_what_is_as_deep_as_allowed_can_be_walked(form: str) -> None:
+    """Every walk of a tree recurses; the deepest tree must leave room for the frames of its callers."""
+    text, depth = "a", 0
+    while depth < 400:
+        try:
+            expression = parse_expression(form.format(text))
+        except SpecError as error:
+            assert [one.code for one in error.diagnostics] == ["CS108"]
+            break
+        text, depth = form.format(text), depth + 1
+        assert parse_expression(print_expression(expression)) == expression
+        assert repr(expression)
+    assert 20 < depth < 400
