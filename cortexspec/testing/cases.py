@@ -29,7 +29,9 @@ class Case:
     steps: int = 1000
     gradient_steps: int = 100
     trials: int = 3
+    trial_numbers: tuple[int, ...] = ()  # their place in the batch, from 2 on, where none are given
     training: bool = False
+    shown: bool = False  # random draws are among the outputs
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
     edits: tuple[str, ...] = ()
     streams: tuple[str, ...] = ()

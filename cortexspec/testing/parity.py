@@ -149,6 +149,18 @@ class Program:
         return {name: self._back(values[name], slopes[name]) for name in wrt}
 
 
+_LAST: dict[str, Program] = {}  # the program made last: gradients and differences ask for the same one
+
+
+def program_of(backend: Backend, case: Case, setting: Setting, function: Literal["rollout", "loss"]) -> Program:
+    """A case's function under a setting, made anew unless it was the one before."""
+    key = repr((backend.name, case, setting, function))
+    if key not in _LAST:
+        _LAST.clear()
+        _LAST[key] = Program(backend, prepared(case), setting, function)
+    return _LAST[key]
+
+
 def values_row(backend: Backend, case: Case, setting: Setting) -> Row:
     """States after each step and outputs after the last."""
     reference = prepared(case)
@@ -157,7 +169,7 @@ def values_row(backend: Backend, case: Case, setting: Setting) -> Row:
     not_finite = [name for name, array in wanted.items() if not np.isfinite(array).all()]
     if not_finite:
         return Row(case.title, setting.name, "values", np.inf, bound, not_finite[0], None, "failed", "the reference is not finite")
-    found = Program(backend, reference, setting, "rollout").call()
+    found = program_of(backend, case, setting, "rollout").call()
     function = reference.rollout
     off = worst(
         replace(deviation(value, found[name], wanted[name], reference.module.layout, bound), name=name)
@@ -170,7 +182,7 @@ def gradients_row(backend: Backend, case: Case, setting: Setting) -> Row:
     """The gradient of a loss that every recorded element takes part in, by each trainable parameter."""
     reference = prepared(case)
     bound = case.gradients_bound if setting.dtype == "float64" else SINGLE_BOUNDS["gradients"]
-    found = Program(backend, reference, setting, "loss").gradients(reference.wrt)
+    found = program_of(backend, case, setting, "loss").gradients(reference.wrt)
     values = {value.name: value for value in reference.loss.function("loss").inputs}
     scales = gradient_scales(reference.gradients)
     off = worst(
@@ -188,13 +200,13 @@ def gradient_scales(gradients: Mapping[str, Array]) -> dict[str, float]:
     return {name: size if size > VANISHED * overall else overall for name, size in sizes.items()}
 
 
-def differences_row(backend: Backend, case: Case, setting: Setting, directions: int = 8, step: float = 3e-6) -> Row:
+def differences_row(backend: Backend, case: Case, setting: Setting, directions: int = 8, step: float = 1e-5) -> Row:
     """The backend's own gradient against central differences of its own loss, along random directions.
 
     Each parameter takes part in one of the directions; errors are relative to the sum of the magnitudes of a direction's terms.
     """
     reference = prepared(case)
-    program = Program(backend, reference, setting, "loss")
+    program = program_of(backend, case, setting, "loss")
     slopes = program.gradients(reference.wrt)
     overall = max(map(largest, slopes.values()), default=0.0)
     rng = np.random.default_rng(case.seed)
@@ -202,20 +214,23 @@ def differences_row(backend: Backend, case: Case, setting: Setting, directions: 
     for group in range(min(directions, len(reference.wrt))):
         names = reference.wrt[group::directions]
         along = {name: rng.normal(size=slopes[name].shape) for name in names}
-        wanted = sum(float(np.sum(slopes[name] * along[name])) for name in names)
-        scale = sum(float(np.sum(np.abs(slopes[name] * along[name]))) for name in names)
+        terms = np.concatenate([np.ravel(slopes[name] * along[name]) for name in names])
 
         def loss(side: float, along: Mapping[str, Array] = along) -> float:
             moved = {name: reference.given[name] + side * step * way for name, way in along.items()}
             return float(program.call(moved)["loss"])
 
-        slope = (loss(1.0) - loss(-1.0)) / (2 * step)
-        scale = max(scale, 1e-3 * overall)
-        error = abs(slope - wanted) / scale if scale else abs(slope - wanted)
-        found.append(Deviation(", ".join(names), error if np.isfinite(error) else np.inf))
+        narrow, wide = (loss(1) - loss(-1)) / (2 * step), (loss(2) - loss(-2)) / (4 * step)
+        slope = (4 * narrow - wide) / 3  # without the term in step^2
+        scale = max(float(np.abs(terms).sum()), 1e-3 * overall)
+        error = abs(slope - float(terms.sum())) / scale if scale else abs(slope)
+        found.append(Deviation(_shortened(", ".join(names)), error if np.isfinite(error) else np.inf))
     off = worst(found)
-    name = off.name if len(off.name) < 40 else f"{off.name[:37]}..."
-    return Row(case.title, setting.name, "differences", off.error, DIFFERENCES_BOUND, name, note=case.note)
+    return Row(case.title, setting.name, "differences", off.error, DIFFERENCES_BOUND, off.name, note=case.note)
+
+
+def _shortened(text: str, width: int = 40) -> str:
+    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 Measure = Callable[[Backend, Case, Setting], Row]

@@ -21,6 +21,7 @@ from cortexspec.passes.differentiate import differentiate
 from cortexspec.runtime.bind import bind_sizes, start_arrays
 from cortexspec.runtime.compile import Source, Wanted, elaborated, lowered, program_module
 from cortexspec.testing.cases import Case
+from cortexspec.testing.randomness import with_draws_shown
 from cortexspec.testing.reference import parsed, reference_text
 from cortexspec.units import DIMENSIONLESS
 
@@ -53,14 +54,16 @@ class Prepared:
         solver = "euler" if case.solver == "steps" else case.solver
         made = program_module(self.model, wanted, solver=solver, dt=case.dt, streams=case.streams)
         rollout = made.function("rollout_training" if case.training else "rollout")
-        self.module = replace(made, functions=MappingProxyType({"rollout": replace(rollout, name="rollout")}))
-        self.sizes: Mapping[str, int] = {**sizes, "trial": case.trials, "time": case.steps}
+        rollout = replace(with_draws_shown(rollout) if case.shown else rollout, name="rollout")
+        self.module = replace(made, functions=MappingProxyType({"rollout": rollout}))
+        trials = case.trial_numbers or tuple(range(2, case.trials + 2))
+        self.sizes: Mapping[str, int] = {**sizes, "trial": len(trials), "time": case.steps}
         self.given: Arrays = {
             **started.raw,
             **started.buffers,
             **self._inputs(rollout),
             "seed": np.array(case.seed),
-            "trial": np.arange(case.trials) + 2,
+            "trial": np.array(trials),
         }
 
     def _inputs(self, rollout: Function) -> dict[str, Array]:
