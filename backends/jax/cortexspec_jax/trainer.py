@@ -43,7 +43,7 @@ def make_optimizer(recipe: Recipe) -> optax.GradientTransformation:
         case "rmsprop":
             return optax.chain(*decay, optax.scale_by_rms(o["decay"], o["eps"], eps_in_sqrt=False), *momentum)
         case _:
-            return optax.chain(*decay, *momentum)
+            return optax.chain(optax.identity(), *decay, *momentum)
 
 
 class Trainer:
@@ -111,7 +111,7 @@ class Trainer:
                         kept = getattr(part, key)
                         found = {n: jnp.asarray(np.asarray(state.get(f"{slot}/{n}", x)), x.dtype) for n, x in kept.items()}
                         part = part._replace(**{key: found})
-                if hasattr(part, "count"):
+                if "count" in getattr(part, "_fields", ()):
                     part = part._replace(count=jnp.asarray(self.steps, part.count.dtype))
                 parts.append(part)
         self._state = tuple(parts)
