@@ -427,6 +427,6 @@ def _fits(value: Any, hint: Any) -> bool:
         if inside[-1:] == (Ellipsis,):
             return all(_fits(entry, inside[0]) for entry in entries)
         return len(entries) == len(inside) and all(map(_fits, entries, inside))
-    if hint in (int, float):
-        return type(value) is hint
+    if hint in (int, float):  # a whole number is a float too, as Python's own types have it; a truth value is neither
+        return type(value) is hint or (hint is float and type(value) is int)
     return isinstance(value, hint)

@@ -12,7 +12,7 @@ from cortexspec.ir.builder import Builder
 from cortexspec.ir.content_hash import content_hash
 from cortexspec.ir.module import Buffer, Function, Input, Layout, Line, Module, Param, State, Value
 from cortexspec.ir.ops import write
-from cortexspec.ir.ops.arith import Add, Mul
+from cortexspec.ir.ops.arith import Add, Mul, Pow
 from cortexspec.ir.ops.constant import Const
 from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.parser import parse_function, parse_module
@@ -321,3 +321,10 @@ def test_numbers_keep_every_digit():
     again = parse_function(print_function(build.function("f", [], [])))
     assert [repr(line.op.value) for line in again.body] == [repr(float(n)) for n in numbers]
     assert all(isinstance(line.op, Const) for line in again.body)
+
+
+def test_a_whole_number_may_stand_where_a_float_is_declared():
+    x, build = Value("x", Type()), Builder()
+    build.names.take_value(x)
+    function = build.function("f", [x], [build.one(Pow(2), x), build.one(Pow(-1), x)])
+    assert parse_function(print_function(function)) == function
