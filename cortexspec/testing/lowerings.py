@@ -1,0 +1,103 @@
+"""Each operation and each kind of loop on a backend, against the interpreter: what to look at before whole circuits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from time import perf_counter
+
+import numpy as np
+
+from cortexspec.contracts.backend import Backend, Bound, Options
+from cortexspec.interpreter.interpreter import run
+from cortexspec.ir.op import Array
+from cortexspec.testing import loops, operations
+from cortexspec.testing.cases import GRADIENTS_BOUND, STATES_BOUND
+from cortexspec.testing.parity import Deviation, Row, judged, reason, worst
+
+STEPS = 7
+
+
+def operation_rows(backend: Backend, layouts: int = 1) -> Iterator[Row]:
+    """Values and gradients of every operation, a row a family. With one layout, the two take turns."""
+    families: dict[str, list[tuple[int, operations.Case]]] = {}
+    for place, case in enumerate(operations.cases()):
+        families.setdefault(case.op.name.partition(".")[0], []).append((place, case))
+    for family, members in families.items():
+        start = perf_counter()
+        values: list[Deviation] = []
+        slopes: list[Deviation] = []
+        broken = ""
+        for place, case in members:
+            turns = operations.LAYOUTS if layouts > 1 else (operations.LAYOUTS[place % len(operations.LAYOUTS)],)
+            for layout in turns:
+                try:
+                    found, gradient = _operation(backend, operations.trial(case, layout))
+                except Exception as error:  # a backend under test may raise anything
+                    broken = broken or f"{case.name}: {reason(error)}"
+                    continue
+                values.append(Deviation(case.name, found))
+                slopes.append(Deviation(case.name, gradient))
+        yield from _rows(backend, f"operations: {family}", "each alone", values, slopes, broken, perf_counter() - start)
+
+
+def _operation(backend: Backend, trial: operations.Trial) -> tuple[float, float]:
+    simulator = backend.load(Bound(trial.module, {}, {}, {}), Options(dtype="float64"))
+    layout, functions = trial.module.layout, trial.module.functions
+    off = max(apart(simulator.call(name, trial.inputs), run(f, trial.inputs, layout=layout)) for name, f in functions.items())
+    if not trial.wrt:
+        return off, 0.0
+    wanted = run(functions["pullback"], trial.inputs, layout=layout)
+    _, found = simulator.value_and_grad("value", trial.inputs, trial.wrt)
+    zeros = {name: np.zeros_like(trial.inputs[name]) for name in trial.wrt}
+    return off, apart(found, {name: wanted.get(f"d{name}", zeros[name]) for name in trial.wrt})
+
+
+def loop_rows(backend: Backend) -> Iterator[Row]:
+    """Values and gradients of every kind of loop under every save policy and nesting, a row a kind; gradients take turns."""
+    kinds = ("native", "ir")
+    for program in loops.PROGRAMS:
+        start = perf_counter()
+        values: list[Deviation] = []
+        slopes: list[Deviation] = []
+        broken = ""
+        for place, (_, plan, layout) in enumerate(one for one in loops.matrix() if one[0] == program):
+            try:
+                module = loops.module(program, plan, layout)
+                inputs = loops.arrays(module.layout, STEPS)
+                wanted = run(module.functions["f_value_and_grad"], inputs, {"time": STEPS}, module.layout)
+                options = Options(dtype="float64", gradient=kinds[place % 2])
+                simulator = backend.load(Bound(module, {"time": STEPS}, {}, {}), options)
+                outputs, found = simulator.value_and_grad("f", inputs, loops.WRT)
+            except Exception as error:  # a backend under test may raise anything
+                broken = broken or f"{plan}: {reason(error)}"
+                continue
+            values.append(Deviation(plan, apart(outputs, {name: wanted[name] for name in outputs})))
+            slopes.append(Deviation(plan, apart(found, {name: wanted[f"grad:{name}"] for name in loops.WRT})))
+        yield from _rows(backend, f"loops: {program}", "every plan", values, slopes, broken, perf_counter() - start)
+
+
+def apart(found: Mapping[str, Array], wanted: Mapping[str, Array]) -> float:
+    """The largest difference, relative to the largest value of an array or to 1. Infinite for another shape or a NaN too many,
+    and where numbers that are no floats differ at all.
+    """
+    return max((_apart(found[name], array) for name, array in wanted.items()), default=0.0)
+
+
+def _apart(found: Array, wanted: Array) -> float:
+    if found.shape != wanted.shape or found.dtype.kind != wanted.dtype.kind:
+        return np.inf
+    if wanted.dtype.kind != "f":
+        return 0.0 if np.array_equal(found, wanted) else np.inf
+    off = float(np.max(np.abs(found - wanted), initial=0.0)) / max(1.0, float(np.max(np.abs(wanted), initial=0.0)))
+    return off if np.isfinite(off) else np.inf
+
+
+def _rows(
+    backend: Backend, case: str, setting: str, values: list[Deviation], slopes: list[Deviation], broken: str, seconds: float
+) -> Iterator[Row]:
+    if broken:
+        yield judged(Row(case, setting, "values", np.inf, STATES_BOUND, verdict="failed", note=broken), backend.name)
+    else:
+        off, steep = worst(values), worst(slopes)
+        yield judged(Row(case, setting, "values", off.error, STATES_BOUND, off.name, seconds=seconds), backend.name)
+        yield judged(Row(case, setting, "gradients", steep.error, GRADIENTS_BOUND, steep.name), backend.name)
