@@ -75,7 +75,7 @@ class Declarations:
                 if variable.constraint is not None:
                     constraints[path] = Constraint.of(variable.constraint)
                 params[path] = _param(variable, constraints.get(path))
-            elif variable.kind in ("attribute", "let") and fixed.drawn_once(variable):
+            elif (variable.kind == "attribute" or path in model.lets) and fixed.drawn_once(variable):
                 buffers[path] = Buffer(Value(path, variable.type), "constant")
         return Declarations(params, buffers, _states(model), _inputs(model, frozenset(streams)), constraints)
 
@@ -132,7 +132,7 @@ class _Fixed:
         return variable.draw is not None or variable.value is None or not any(_references(variable.value))
 
     def drawn_once(self, variable: Variable) -> bool:
-        """A definition that draws, and reads nothing that trains or moves."""
+        """A definition of the circuit that draws, and reads nothing that trains or moves. (One of a neuron draws anew each step.)"""
         return self.fixed(variable.path) and self.draws(variable)
 
     def draws(self, variable: Variable) -> bool:

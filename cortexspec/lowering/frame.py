@@ -283,6 +283,11 @@ class Frame:
         variable = self.model.variables[member]
         return variable.type.axis(written_axes(variable)[-1]).size.evaluate(self.model.sizes)
 
+    def is_single(self, group: Group, member: str) -> bool:
+        """A population of fixed size 1."""
+        populations = {population.path for population in self.model.populations}
+        return member in populations and self.size(group, member) == 1
+
     def index(self, variable: Variable | None) -> Operand:
         """0, 1, 2, ... along the neurons of the population whose variable is being written."""
         around = variable.around if variable is not None else ()
@@ -400,14 +405,17 @@ class Here(Scope):
         return Operand(value, tuple(names))
 
     def window(self, axis: str, path: str) -> Window | None:
+        """A member's place in a table over the group, its stretch of the group's neurons."""
+        stem = axis.removesuffix("_target").removesuffix("_source")
         for group in self.frame.model.groups:
-            if axis != group.axis and axis not in (f"{group.axis}_target", f"{group.axis}_source"):
-                continue
             start = 0
-            for member in group.members:
+            for place, member in enumerate(group.members):
                 count = self.frame.size(group, member)
                 if path == member or member.endswith(f".{path}"):
-                    return Window(start, count, single=False)
+                    if stem == group.table_axis:
+                        return Window(place, 1, single=True)
+                    if stem == group.axis:
+                        return Window(start, count, single=self.frame.is_single(group, member))
                 start += count
         return None
 

@@ -56,7 +56,7 @@ def dataset(
     steps = len(times)
     variables: dict[str, Any] = {}
     for name, parts in members.items():
-        recording, shown = _named(simulation, name, parts, recordings)
+        recording, shown = _named(simulation, name, parts, recordings, given.trials)
         array, axes, text = recording.array, recording.axes, shown or recording.unit.name()
         if text not in ("", "1"):
             array = from_coherent(array, text)
@@ -93,10 +93,10 @@ def provenance(simulation: Simulation, seed: int | None) -> dict[str, Any]:
 
 
 def _named(
-    simulation: Simulation, name: str, parts: Sequence[str], recordings: Mapping[str, Recording]
+    simulation: Simulation, name: str, parts: Sequence[str], recordings: Mapping[str, Recording], trials: int
 ) -> tuple[Recording, str]:
     """The recording with its axes in written order, and the unit the author wrote; of a group, its members end to end."""
-    made = [_one(simulation, part, recordings[part]) for part in parts]
+    made = [_one(simulation, part, recordings[part], trials) for part in parts]
     if len(made) == 1:
         return made[0]
     first, shown = made[0]
@@ -110,11 +110,18 @@ def _named(
     return Recording(joined, axes, first.unit), shown
 
 
-def _one(simulation: Simulation, name: str, recording: Recording) -> tuple[Recording, str]:
+def _one(simulation: Simulation, name: str, recording: Recording, trials: int) -> tuple[Recording, str]:
+    """With all axes of the declaration in written order: what is the same along one of them is repeated."""
     path = name.removesuffix(_END)
-    variable = simulation.model.variables.get(path.removesuffix(".arriving"))
+    variable = simulation.model.variables.get(path)
     written = variable.axes_written if variable is not None else ()
-    wanted = [axis for axis in (TRIAL.name, TIME.name, *written) if axis in recording.axes]
-    wanted += [axis for axis in recording.axes if axis not in wanted]
-    array = np.asarray(recording.array).transpose([recording.axes.index(axis) for axis in wanted])
+    wanted = [axis for axis in (TRIAL.name, TIME.name) if axis in recording.axes or axis == TRIAL.name]
+    wanted += [*written, *(axis for axis in recording.axes if axis not in (TRIAL.name, TIME.name, *written))]
+    have = [axis for axis in wanted if axis in recording.axes]
+    array = np.asarray(recording.array).transpose([recording.axes.index(axis) for axis in have])
+    lengths = dict(zip(have, array.shape, strict=True)) | ({TRIAL.name: trials} if TRIAL.name not in have else {})
+    if variable is not None:
+        lengths |= {a: variable.type.axis(a).size.evaluate(simulation.sizes) for a in written if a not in have}
+    array = array[tuple(slice(None) if axis in have else np.newaxis for axis in wanted)]
+    array = np.broadcast_to(array, [lengths[axis] for axis in wanted])
     return Recording(array, tuple(wanted), recording.unit), variable.unit_shown if variable is not None else ""
