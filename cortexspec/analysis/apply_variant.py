@@ -6,6 +6,7 @@ What a path means is asked of an expansion of the text as it stands; what change
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from cortexspec.analysis.scope import (
     ProjectionHere,
     Static,
     kind_of,
+    path_of,
 )
 from cortexspec.diagnostics import Note, Span
 from cortexspec.expressions import tree
@@ -232,10 +234,8 @@ class Editor:
         if self._expanded is None:
             scratch = Expander(replace(self.library, templates=self.templates), Report())
             template = self.templates[self.merged.circuit]
-            try:
+            with suppress(TooMuch, RecursionError):
                 scratch.circuit(template, self.arguments, self.outside())
-            except (TooMuch, RecursionError):
-                pass
             self._expanded = scratch
         return self._expanded
 
@@ -374,7 +374,7 @@ class Editor:
             message = f"`{self.merged.circuit}` has no `{path[0]}` to edit"
             self.report.add("CS316", message, span, help=suggestion(path[0], names))
             return
-        inside = members_of(holder) if holder is not None else {}
+        inside: Mapping[str, Entry] = members_of(holder) if holder is not None else {}
         message = f"`{'.'.join(path[:known])}` has no `{name}` to edit"
         self.report.add("CS316", message, span, help=suggestion(name, [n for n in inside if "'" not in n]))
 
@@ -711,7 +711,7 @@ class Editor:
             if here is not None and not self.ends_at_group(here, population):
                 self.change_connection(here, lambda connect: ())
                 self.removed.setdefault(path_of_connection, span)
-        for group in [one for one in self.expansion.groups if any(m is not None and getattr(m, "path", "") == population.path for m in one.members)]:
+        for group in [one for one in self.expansion.groups if population.path in map(path_of, one.members)]:
             self.leave_group(group, population)
         self.change_instance(path, lambda instance: None)
         template = self.own_template(path[:-1])
@@ -753,7 +753,9 @@ class Editor:
         found = self.entry(path) if path is not None else None
         if not isinstance(found, ProjectionHere):
             what = print_expression(target.operand)
-            message = f"`{what}` is {kind_of(found)}; a block is cut out of a connection" if found is not None else f"there is no connection `{what}`"
+            message = f"there is no connection `{what}`"
+            if found is not None:
+                message = f"`{what}` is {kind_of(found)}; a block is cut out of a connection"
             self.report.add("CS316", message, target.operand.span or target.span)
             return
         sides: list[str] = []
@@ -797,7 +799,7 @@ def _path(node: tree.Expression) -> list[str] | None:
 def _starts_with(target: tree.Expression, name: str) -> bool:
     inner = target.operand if isinstance(target, tree.Index) else target
     path = _path(inner)
-    return bool(path) and path is not None and path[0] == name
+    return path is not None and path[0] == name
 
 
 def _named(one: written.Statement) -> str:
@@ -934,8 +936,8 @@ def _substituted(statement: written.Statement, names: Mapping[str, tree.Expressi
         value = getattr(statement, name)
         if isinstance(value, tree.Node):
             changes[name] = _replaced(value, names)  # pyright: ignore[reportArgumentType]
-        elif isinstance(value, tuple) and value and all(isinstance(one, tree.Node) for one in value):
-            changes[name] = tuple(_replaced(one, names) for one in value)
+        elif isinstance(statement, written.Remove) and name == "targets":
+            changes[name] = tuple(_replaced(one, names) for one in statement.targets)
     return statement.model_copy(update=changes)
 
 

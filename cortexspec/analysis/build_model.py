@@ -40,7 +40,6 @@ from cortexspec.diagnostics import Span
 from cortexspec.expressions import tree
 from cortexspec.expressions.print import print_expression
 from cortexspec.ir.size import Size
-from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
 from cortexspec.schema import statement as written
 from cortexspec.units import DIMENSIONLESS, Unit
@@ -56,7 +55,9 @@ class ModelBuilder:
 
     def build(self) -> Model:
         """The model; only whole where nothing was reported."""
-        for path in list(self.expansion.variables):
+        # Those of populations first, so that axes get their short names in the order in which populations stand.
+        inner = [path for path, one in self.expansion.variables.items() if one.body.kind == "neuron"]
+        for path in (*inner, *list(self.expansion.variables)):
             self.typing.variable(path)
         populations = tuple(self.population(one) for one in self.expansion.populations)
         projections = tuple(self.projection(one) for one in self.expansion.projections)
@@ -77,7 +78,11 @@ class ModelBuilder:
             starts=starts,
             penalties=penalties,
             inputs=tuple(one.path for one in _declared(top, "input")),
-            lets=tuple(one.path for one in self.expansion.variables.values() if one.kind == "let" and one.body.kind == "circuit" and not one.side),
+            lets=tuple(
+                one.path
+                for one in self.expansion.variables.values()
+                if one.kind == "let" and one.body.kind == "circuit" and not one.side
+            ),
             outputs=self.outputs(top),
             time_unit=self.typing.time_unit,
             uses=self.typing.library.uses,
@@ -140,7 +145,7 @@ class ModelBuilder:
         names = body.names.values()
         own = [one for one in names if isinstance(one, Declared) and one.kind != "attribute"]
         equations = tuple(made for one, where in here.equations if (made := self.equation(one, where)) is not None)
-        updates = tuple(made for one, where in here.updates if (made := self.update(one, where)) is not None)
+        updates = self.updates(here.updates)
         return Population(
             here.path,
             here.neuron,
@@ -157,6 +162,9 @@ class ModelBuilder:
             tuple(here.noises),
             here.span,
         )
+
+    def updates(self, found: Sequence[tuple[written.Update, Body]]) -> tuple[Update, ...]:
+        return tuple(made for one, body in found if (made := self.update(one, body)) is not None)
 
     def equation(self, statement: written.Equation, body: Body) -> Equation | None:
         """Both sides resolved and of one unit. None after a mistake."""
@@ -187,7 +195,8 @@ class ModelBuilder:
         for node in (*walk(statement.left), *walk(statement.right)):
             if isinstance(node, tree.Derivative) and isinstance(node.operand, tree.Name):
                 entry = body.find(node.operand.name)
-                if isinstance(entry, Declared) and entry.kind == "state" and f"{entry.path}{chr(39) * node.order}" not in self.expansion.variables:
+                highest = isinstance(entry, Declared) and f"{entry.path}{chr(39) * node.order}" not in self.expansion.variables
+                if isinstance(entry, Declared) and entry.kind == "state" and highest:
                     found[entry.path] = node.order
         if len(found) == 1:
             return next(iter(found.items()))
@@ -452,10 +461,7 @@ class ModelBuilder:
         output: tree.Expression | None = None
         if synapse.output:
             output = tree.Reference(body.dotted(synapse.output))
-        updates = {
-            event: tuple(made for one, where in synapse.on.get(event, []) if (made := self.update(one, where)) is not None)
-            for event in ("pre", "post")
-        }
+        updates = {event: self.updates(synapse.on.get(event, [])) for event in ("pre", "post")}
         lets = [one for one in self.expansion.variables.values() if one.kind == "let" and one.body.connection is here and not one.side]
         return Synapse(
             synapse.type,
@@ -505,7 +511,8 @@ class ModelBuilder:
             return None
         if found[1].axes:
             axes = ", ".join(found[1].axes)
-            self.report.add("CS501", f"a penalty is a single number, but this has the axes {axes}", value.span, help="write `sum(...)` or `mean(...)`")
+            message = f"a penalty is a single number, but this has the axes {axes}"
+            self.report.add("CS501", message, value.span, help="write `sum(...)` or `mean(...)`")
         return Penalty(name, found[0], span)
 
     def is_called(self, here: FunctionHere) -> bool:
@@ -525,18 +532,6 @@ class ModelBuilder:
             here.path, here.function, _paths(own, "input"), _paths(own, "param", "constant"), _paths(own, "let"),
             tuple(here.body.dotted(name) for name in here.outputs), span=here.span,
         )  # fmt: skip
-
-
-def _size_written(size: Size) -> tree.Expression:
-    """A size as an expression; a symbol that is bound with the data is `size("image_0")`."""
-    total: tree.Expression | None = None
-    for monomial, factor in size.terms:
-        product: tree.Expression = tree.Number(str(factor))
-        for symbol in monomial:
-            one = tree.Call(tree.Name("size"), (tree.Argument(tree.Text(symbol)),))
-            product = one if product == tree.Number("1") else tree.Binary("*", product, one)
-        total = product if total is None else tree.Binary("+", total, product)
-    return total if total is not None else tree.Number("0")
 
 
 def _named(axes: Sequence[Axis], type_: Type) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from cortexspec.analysis.expand_templates import Expander, TooMuch, placeholders
 from cortexspec.analysis.experiments import Around, ExperimentChecker
 from cortexspec.analysis.infer_types import TIME, Typing
 from cortexspec.analysis.library import Brought, Library
-from cortexspec.analysis.plugins import entries_of, plugin_items, say_what_is_missing
 from cortexspec.analysis.model import ExperimentModel, Model
+from cortexspec.analysis.plugins import entries_of, plugin_items, say_what_is_missing
 from cortexspec.analysis.report import Report, suggestion
 from cortexspec.diagnostics import Diagnostic, Note
 from cortexspec.expressions import tree
@@ -42,7 +42,7 @@ def elaborate(
     """
     report = Report()
     library = library_of(spec, sources or {}, report, plugins)
-    given = arguments if isinstance(arguments, Mapping) else {}
+    given: Arguments = arguments if isinstance(arguments, Mapping) else {}
     if experiment is not None:
         return _of_experiment(spec, library, report, experiment, variant or "", circuit, given)
     template = _circuit(library, circuit, report)
@@ -161,7 +161,7 @@ def check_cell(
         if typing is not None:
             typing.expander.report = inner
             found = ExperimentChecker(merged, cell, typing, model, around, inner).check()
-        if best is None or len(inner) < len(best[0]):
+        if best is None or inner.errors < best[0].errors:
             best = (inner, found, model)
         if not inner.failed:
             break

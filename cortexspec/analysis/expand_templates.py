@@ -72,15 +72,15 @@ class Expansion:
     circuit: str
     body: Body
     sizes: dict[str, int]
-    variables: dict[str, Declared] = field(default_factory=dict)
-    populations: list[PopulationHere] = field(default_factory=list)
-    projections: list[ProjectionHere] = field(default_factory=list)
-    functions: dict[str, FunctionHere] = field(default_factory=dict)
-    circuits: list[CircuitHere] = field(default_factory=list)
-    groups: list[GroupHere] = field(default_factory=list)
-    starts: list[StartHere] = field(default_factory=list)
-    penalties: list[PenaltyHere] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
+    variables: dict[str, Declared] = field(default_factory=dict[str, Declared])
+    populations: list[PopulationHere] = field(default_factory=list[PopulationHere])
+    projections: list[ProjectionHere] = field(default_factory=list[ProjectionHere])
+    functions: dict[str, FunctionHere] = field(default_factory=dict[str, FunctionHere])
+    circuits: list[CircuitHere] = field(default_factory=list[CircuitHere])
+    groups: list[GroupHere] = field(default_factory=list[GroupHere])
+    starts: list[StartHere] = field(default_factory=list[StartHere])
+    penalties: list[PenaltyHere] = field(default_factory=list[PenaltyHere])
+    outputs: list[str] = field(default_factory=list[str])
     incomplete: bool = False  # a connection could not be made
 
 
@@ -544,14 +544,15 @@ class Expander:
         """How many there are: 1 where nothing is written."""
         if not one.axes:
             return Size.of(1)
-        if len(one.axes) > 1:
-            self.report.add("CS501", f"`{one.name}` has one axis: the number of its members", one.axes[1].span or one.span)
+        count, *more = one.axes
+        if more:
+            self.report.add("CS501", f"`{one.name}` has one axis: the number of its members", more[0].span or one.span)
             return None
-        static = self.static_size(one.axes[0], body)
+        static = self.static_size(count, body)
         if static is None:
             return None
         if static.value == 0:
-            self.report.add("CS505", f"`{one.name}` would have no members", one.axes[0].span or one.span)
+            self.report.add("CS505", f"`{one.name}` would have no members", count.span or one.span)
             return None
         return static.size
 
@@ -839,8 +840,7 @@ class Expander:
         for member in group.members:
             found = members_of(member).get(name)
             if not isinstance(found, Declared):
-                known = sorted(set.intersection(*(set(members_of(one)) for one in group.members)))
-                known = [one for one in known if "'" not in one]
+                known = [one for one in shared_names(group.members) if "'" not in one]
                 message = f"`{path_of(member)}`, a member of `{group.path}`, has no `{name}`"
                 shared = f"all members have {', '.join(f'`{one}`' for one in known)}" if known else "the members share no name"
                 self.report.add("CS301", message, node.span, help=suggestion(name, known) or shared)
@@ -918,7 +918,7 @@ class Expander:
             if len(range_.names) == 1:
                 yield [item] if not isinstance(item, list) else [Static(tuple(i for i in item if isinstance(i, Static)))]
                 continue
-            parts = item if isinstance(item, list) else list(item.value) if isinstance(item, Static) and isinstance(item.value, tuple) else []
+            parts = _parts(item)
             if len(parts) != len(range_.names):
                 message = f"{len(range_.names)} names stand for an item of {len(parts) or 1}"
                 self.report.add("CS306", message, range_.values.span or range_.span)
@@ -993,7 +993,8 @@ class Expander:
         if home.find(name) is not None:
             first = home.owner_of(name)
             notes = [Note("the first one", first)] if first is not None else []
-            help = "" if statement.name else f"name it: `connect NAME: {print_expression(statement.source)} -> {print_expression(statement.target)}`"
+            sides = f"{print_expression(statement.source)} -> {print_expression(statement.target)}"
+            help = "" if statement.name else f"name it: `connect NAME: {sides}`"
             self.report.add("CS302", f"there is a `{name}` already", span, help=help, notes=notes)
             self.result.incomplete = True
             return
@@ -1391,6 +1392,19 @@ def children(node: tree.Expression) -> list[tree.Expression]:
             return [item, *(one.values for one in ranges)]
         case _:
             return []
+
+
+def _parts(item: Entry | list[Entry]) -> Sequence[Entry]:
+    """What several names of a loop unpack."""
+    if isinstance(item, list):
+        return item
+    return list(item.value) if isinstance(item, Static) and isinstance(item.value, tuple) else []
+
+
+def shared_names(members: Sequence[Entry]) -> list[str]:
+    """The names that all of some entries have inside."""
+    names = [set(members_of(one)) for one in members]
+    return sorted(names[0].intersection(*names[1:])) if names else []
 
 
 def _short(entry: Entry) -> str:

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 from cortexspec.analysis.apply_variant import Cell, Merged
 from cortexspec.analysis.expand_templates import walk
@@ -21,6 +22,7 @@ from cortexspec.analysis.rules.facts import Facts
 from cortexspec.analysis.scope import Body, Declared, Opaque, ProjectionHere, Static
 from cortexspec.analysis.static import NotStatic, evaluate, evaluated
 from cortexspec.contracts.operand import Operand
+from cortexspec.contracts.plugin import FunctionEntry
 from cortexspec.contracts.translate import translate
 from cortexspec.diagnostics import Diagnostic, Note, Span
 from cortexspec.expressions import tree
@@ -678,17 +680,15 @@ class _Names:
 class _Scope(BodyScope):
     """Reads of an experiment: recordings have the axes of trials and time in front, and all axes are written."""
 
+    functions: Mapping[str, FunctionEntry]
+
     def __init__(self, checker: ExperimentChecker, ended: bool = False):
         super().__init__(checker.typing, checker.body)
         self.checker, self.ended = checker, ended
         rate = {"jacobian": "rate", "peak_frequency": "time_unit"}
         unit = {"rate": DIMENSIONLESS / checker.typing.time_unit, "time_unit": checker.typing.time_unit}
-        for name, setting in rate.items():
-            entry = self.functions[name]
-            given = {setting: unit[setting]}
-            self.functions[name] = replace(
-                entry, write=lambda b, xs, settings, e=entry, g=given: e.write(b, xs, {**settings, **g})
-            )
+        timed = {name: _given(self.functions[name], {setting: unit[setting]}) for name, setting in rate.items()}
+        self.functions = {**self.functions, **timed}
 
     def read(self, path: str, build: Builder) -> Operand | None:
         checker = self.checker
@@ -735,6 +735,15 @@ class _Scope(BodyScope):
 
     def report(self, diagnostic: Diagnostic) -> None:
         super().report(diagnostic)
+
+
+def _given(entry: FunctionEntry, more: Mapping[str, Any]) -> FunctionEntry:
+    """The entry with settings that only the experiment knows."""
+
+    def lines(build: Builder, arguments: Sequence[Operand], settings: Mapping[str, Any]) -> Operand | Value:
+        return entry.write(build, arguments, {**settings, **more})
+
+    return replace(entry, write=lines)
 
 
 def _reduced_over(nodes: Iterable[tree.Expression]) -> set[str]:

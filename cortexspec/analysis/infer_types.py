@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 from cortexspec.analysis.expand_templates import OPEN, Expander, walk
 from cortexspec.analysis.library import Library
@@ -219,7 +219,7 @@ class Typing:
             return None
         own = tuple(self.closed(axis, declared) for axis in own)
         axes = (*self.around(declared), *own)
-        unit, span = self.declared_unit(declared, axes)
+        unit, _ = self.declared_unit(declared, axes)
         if unit is None:
             return None
         type_ = Type(axes, "float", unit)
@@ -231,13 +231,12 @@ class Typing:
             value = draw = None
         constraint = self.constraint_of(declared)
         shown = declared.unit or self.shown(declared, unit)
-        literal = None
+        literal: Array | None = None
+        resolved: tree.Expression | None = None
         if isinstance(value, tuple):
-            resolved, operand = value
+            resolved, operand = cast("tuple[tree.Expression, Operand]", value)
             if declared.kind == "param" and not declared.trainable and operand.literal is not None and declared.draw is None:
                 literal = operand.literal if operand.literal.ndim == 0 and not type_.axes else None
-        else:
-            resolved = None
         drawn = draw if isinstance(draw, tree.Expression) else None
         return Typed(type_, _names(axes), resolved, drawn, constraint, literal, shown)
 
@@ -810,7 +809,7 @@ class BodyScope:
 
     def __init__(self, typing: Typing, body: Body, axes: Sequence[Axis] = ()):
         self.typing, self.body, self.axes = typing, body, axes
-        self.functions = {**typing.library.functions, "data": _DATA}
+        self.functions: Mapping[str, FunctionEntry] = {**typing.library.functions, "data": _DATA}
         self.distributions = typing.library.distributions
         self.sizes: Mapping[str, int] = typing.expander.sizes
 

@@ -180,7 +180,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """`start path = e`: the initial value of a state (path with primes), from inputs without a time axis. A group's path stays a group's."""
+    """`start path = e`: the initial value of a state (path with primes), from inputs without a time axis.
+
+    A group's path stays a group's.
+    """
 
     target: str
     value: Expression

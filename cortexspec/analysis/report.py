@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
-import unicodedata
 
 from cortexspec.diagnostics import Diagnostic, Note, Span
 

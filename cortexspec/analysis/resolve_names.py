@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from cortexspec.analysis.expand_templates import DEEPEST, Expander
+from cortexspec.analysis.expand_templates import DEEPEST, Expander, shared_names
 from cortexspec.analysis.plugins import needs_a_plugin
 from cortexspec.analysis.report import Report, suggestion
 from cortexspec.analysis.scope import (
@@ -19,7 +19,6 @@ from cortexspec.analysis.scope import (
     Opaque,
     PenaltyHere,
     PopulationHere,
-    ProjectionHere,
     Static,
     kind_of,
     members_of,
@@ -158,8 +157,7 @@ class Resolver:
         if isinstance(entry, FunctionHere):
             return f"call it: `{text}(...)`"
         if isinstance(entry, GroupHere):
-            shared = set.intersection(*(set(members_of(one)) for one in entry.members)) if entry.members else set[str]()
-            names = sorted(shared)
+            names = shared_names(entry.members)
         else:
             names = list(members_of(entry))
         values = [name for name in names if "'" not in name][:3]
@@ -208,7 +206,7 @@ class Resolver:
             return tree.Reference(entry.path + primes, span=node.span)  # the highest derivative, inside its equation
         what = kind_of(entry)
         help = ""
-        if isinstance(entry, Declared) and entry.kind == "state" or isinstance(entry, GroupVariable):
+        if (isinstance(entry, Declared) and entry.kind == "state") or isinstance(entry, GroupVariable):
             what, help = f"a state without `{print_expression(node)}`", "only lower derivatives than the equation's highest are states"
         raise self.stop("CS308", f"`{print_expression(owner)}` is {what}; a prime stands at a state", node.span, help=help)
 

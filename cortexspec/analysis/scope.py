@@ -84,11 +84,11 @@ class PopulationHere:
     neuron: str
     own_axis: bool = True  # False for a type in place, which lies along its target's axis
     span: Span | None = None
-    equations: list[tuple[written.Equation, Body]] = field(default_factory=list)
-    updates: list[tuple[written.Update, Body]] = field(default_factory=list)
+    equations: list[tuple[written.Equation, Body]] = field(default_factory=lambda: _no_equations())
+    updates: list[tuple[written.Update, Body]] = field(default_factory=lambda: _no_updates())
     spike: written.Spike | None = None
-    noises: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
+    noises: list[str] = field(default_factory=list[str])
+    outputs: list[str] = field(default_factory=list[str])
 
     @property
     def instance(self) -> tuple[Axis, ...]:
@@ -115,7 +115,7 @@ class FunctionHere:
     instance: tuple[Axis, ...]
     arguments: tuple[written.Argument, ...] = ()
     body: Body | None = None
-    outputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list[str])
     span: Span | None = None
     called: bool = False
 
@@ -151,7 +151,7 @@ class ProjectionHere:
     statement: written.Connect
     source: Declared | GroupVariable | GroupHere
     target: Declared | GroupVariable
-    settings: dict[str, Setting] = field(default_factory=dict)
+    settings: dict[str, Setting] = field(default_factory=lambda: _no_settings())
     synapse: SynapseHere | None = None
     weight: Declared | None = None
     delay: Declared | None = None
@@ -171,8 +171,8 @@ class SynapseHere:
     body: Body
     input: str = ""
     output: str = ""
-    equations: list[tuple[written.Equation, Body]] = field(default_factory=list)
-    on: dict[str, list[tuple[written.Update, Body]]] = field(default_factory=dict)
+    equations: list[tuple[written.Equation, Body]] = field(default_factory=lambda: _no_equations())
+    on: dict[str, list[tuple[written.Update, Body]]] = field(default_factory=lambda: _no_events())
     send: tuple[tree.Expression, Body] | None = None
     span: Span | None = None
 
@@ -218,10 +218,10 @@ class Body:
     template: str
     instance: tuple[Axis, ...] = ()
     neuron: Axis | None = None
-    names: dict[str, Entry] = field(default_factory=dict)
-    spans: dict[str, Span | None] = field(default_factory=dict)
+    names: dict[str, Entry] = field(default_factory=lambda: _no_names())
+    spans: dict[str, Span | None] = field(default_factory=lambda: _no_spans())
     outer: Body | None = None
-    sizes: dict[str, int] = field(default_factory=dict)  # what size symbols are worth; one table for the whole circuit
+    sizes: dict[str, int] = field(default_factory=dict[str, int])  # what size symbols are worth; one table for the whole circuit
     pre: Entry | None = None  # what `pre.A` and `post.A` read, in the settings of a connection
     post: Entry | None = None
     projection: ProjectionHere | None = None
@@ -275,6 +275,33 @@ class Body:
 
     def dotted(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
+
+
+# Empty collections with their types.
+
+
+def _no_equations() -> list[tuple[written.Equation, Body]]:
+    return []
+
+
+def _no_updates() -> list[tuple[written.Update, Body]]:
+    return []
+
+
+def _no_events() -> dict[str, list[tuple[written.Update, Body]]]:
+    return {}
+
+
+def _no_settings() -> dict[str, Setting]:
+    return {}
+
+
+def _no_names() -> dict[str, Entry]:
+    return {}
+
+
+def _no_spans() -> dict[str, Span | None]:
+    return {}
 
 
 def path_of(entry: Entry) -> str:

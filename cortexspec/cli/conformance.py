@@ -1,7 +1,8 @@
 """`cortexspec conformance`: one backend against the interpreter."""
 
-import sys
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from cortexspec.cli.options import AsJson
 from cortexspec.cli.output import finish, reporting, say, say_json
 
 if TYPE_CHECKING:
+    from cortexspec.testing.conformance import Task
     from cortexspec.testing.parity import Row
 
 
@@ -26,8 +28,9 @@ def conformance(
 ) -> None:
     """Run the parity contract: does a backend give the interpreter's numbers?
 
-    A row a case and setting: how far values and gradients are off, relative to the largest value, against the bound. A known gap is
-    no failure, and a gap that has closed is one: its entry has to go. Exit 1 where a row misses its bound.
+    Each operation, each kind of loop, random draws bit by bit, then circuits: how far values and gradients are off, relative to the
+    largest value, against the bound. A known gap is no failure, and a gap that has closed is one: its entry has to
+    go. Exit 1 where a row misses its bound.
 
     Examples:
 
@@ -36,35 +39,75 @@ def conformance(
       cortexspec conformance --backend torch --case "visual_hierarchy*" --all
     """
     from cortexspec.runtime.registry import load_backend
-    from cortexspec.testing.conformance import rows
+    from cortexspec.testing.conformance import tasks
 
     with reporting(as_json):
         engine = load_backend(backend)
-    found: list[Row] = []
-    for row in rows(engine, fast=fast, everything=everything, wanted=lambda title: fnmatchcase(title, case)):
-        found.append(row)
-        if not as_json:
-            say(_line(row))
-            sys.stdout.flush()
-    if not found:
+    todo = tasks(engine, fast=fast, everything=everything, wanted=lambda title: fnmatchcase(title, case))
+    if not todo:
         raise typer.BadParameter(f"no case fits `{case}`", param_hint="--case")
+    start = perf_counter()
+    found = _run(todo, backend)
     missed = [row for row in found if not row.fine]
     if as_json:
         say_json(ok=not missed, backend=backend, rows=[_data(row) for row in found])
     else:
+        _print(found)
         gaps = sum(row.verdict == "gap" for row in found)
         said = f"{len(found) - len(missed) - gaps} rows hold"
         said += f", {gaps} are known gaps" if gaps else ""
         said += f", {len(missed)} miss" if missed else ""
-        say(f"\n{backend}: {said}; {sum(row.seconds for row in found):.0f} s")
+        say(f"\n{backend}: {said}; {perf_counter() - start:.0f} s")
     finish(not missed)
 
 
-def _line(row: "Row") -> str:
-    measured = f"{row.error:8.1e} of {row.bound:.0e}" if row.verdict in ("holds", "missed", "gap closed") else " " * 17
-    where = f"  {row.worst}" + (f" from step {row.step}" if row.step else "") if row.verdict == "missed" else ""
-    note = f"  ({row.note})" if row.note else ""
-    return f"{row.verdict:<10} {row.case:<40} {row.setting:<18} {row.quantity:<11} {measured}{where}{note}"
+def _run(todo: "Sequence[Task]", backend: str) -> "list[Row]":
+    """The rows, with a bar on stderr that says what runs and how many rows have missed so far."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    found: list[Row] = []
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(backend, total=len(todo))
+        for one in todo:
+            missed = sum(not row.fine for row in found)
+            progress.update(bar, description=f"{one.title}, {one.about}" + (f" ({missed} missed)" if missed else ""))
+            found += one.rows()
+            progress.advance(bar)
+    return found
+
+
+def _print(rows: "Sequence[Row]") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for title in ("verdict", "case", "setting", "quantity"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("error", justify="right", no_wrap=True)
+    table.add_column("bound", justify="right", no_wrap=True)
+    table.add_column("remarks", overflow="fold")
+    said: set[tuple[str, str]] = set()
+    before = ""
+    for row in rows:
+        if before and row.case != before:
+            table.add_section()
+        before = row.case
+        note = "" if (row.case, row.note) in said else row.note
+        said.add((row.case, row.note))
+        where = f"{row.worst}" + (f" from step {row.step}" if row.step else "") if row.verdict == "missed" else ""
+        measured = (f"{row.error:.1e}", f"{row.bound:.0e}") if row.verdict not in ("failed", "gap") else ("", "")
+        remarks = Text("; ".join(part for part in (where, note) if part))
+        table.add_row(Text(row.verdict, style=_STYLES[row.verdict]), row.case, row.setting, row.quantity, *measured, remarks)
+    console = Console()
+    # A file has no width: nothing is cut there.
+    (console if console.is_terminal else Console(width=200)).print(table)
+
+
+_STYLES = {"holds": "green", "gap": "yellow", "missed": "bold red", "failed": "bold red", "gap closed": "bold red"}
 
 
 def _data(row: "Row") -> dict[str, Any]:

@@ -402,7 +402,7 @@ def all_lines(function: Function) -> Iterable[Line]:
 
 def spell(number: float | int | bool) -> str:
     """A literal that Python reads back to the same number."""
-    if isinstance(number, bool) or isinstance(number, np.bool_):
+    if isinstance(number, bool | np.bool_):
         return str(bool(number))
     if isinstance(number, int | np.integer):
         return str(int(number)) if number >= 0 else f"({int(number)})"
@@ -456,7 +456,11 @@ def fill_inputs(
     if without:
         raise SpecError(
             [
-                Diagnostic("CS805", f"`{function}` wants the input `{name}`", help=f"give `{name}` with shape {margin(values[name].type, bound.module.layout.sort(values[name].type.names))}")
+                Diagnostic(
+                    "CS805",
+                    f"`{function}` wants the input `{name}`",
+                    help=f"give `{name}` with shape {margin(values[name].type, bound.module.layout.sort(values[name].type.names))}",
+                )
                 for name in without
             ]
         )

@@ -72,7 +72,7 @@ _ALL = (
     Code("CS804", "unknown-option", "a backend or trainer is asked for something that it does not have"),
     Code("CS805", "missing-input", "a run is not given an input that the circuit has"),
     Code("CS901", "missing-data", "a data file that the spec names is not there"),
-    Code("CS902", "plugin-clash", "two installed distributions provide a backend or plugin of one name, or two plugins an item of one name"),
+    Code("CS902", "plugin-clash", "two distributions provide a backend or plugin of one name, or two plugins an item of one name"),
     Code("CS903", "broken-plugin", "an installed backend or plugin cannot be imported"),
     Code("CS904", "missing-plugin", "no installed distribution provides this plugin"),
     Code("CS905", "missing-file", "a spec file, or one that `use` names, is not there or lies outside the spec's folder"),

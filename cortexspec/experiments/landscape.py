@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -73,10 +74,10 @@ def loss_landscape(
 def _direction(
     trained: dict[str, Array], names: list[str], logarithms: set[str], seed: int, number: int
 ) -> dict[str, Array]:
-    generator = np.random.Generator(np.random.Philox(key=[seed, number]))
+    generator = np.random.default_rng([seed, number])
     direction: dict[str, Array] = {}
     for name in names:
-        noise: Array = np.asarray(generator.normal(size=trained[name].shape))
+        noise = cast(Array, generator.standard_normal(trained[name].shape))
         norm = float(np.linalg.norm(noise)) or 1.0
         scale = 0.5 if name in logarithms else float(np.linalg.norm(trained[name])) / norm
         direction[name] = noise * scale

@@ -58,12 +58,27 @@ class ExpressionBuilder:
 
     def expression(self, node: ParseNode) -> tree.Expression:
         """A whole expression. One that is nested beyond reason is reported and stands as the name `_`."""
-        if too_deep(node):
-            self.report(
-                "CS108", node, f"this expression is nested more than {DEEPEST} deep", "", "name its parts with `let`"
-            )
-            return tree.Name("_", span=self.place.of(node))
-        return self._expression(node)
+        return tree.Name("_", span=self.place.of(node)) if self._report_deep([node]) else self._expression(node)
+
+    def arguments(self, parts: list[ParseNode]) -> tuple[tree.Argument, ...]:
+        """The arguments of a type or a circuit, marks skipped; none where one is nested beyond reason."""
+        return () if self._report_deep(parts) else self._arguments(parts)
+
+    def modifiers(self, parts: list[ParseNode]) -> tuple[tree.Modifier, ...]:
+        """The modifiers of a statement; `trainable` in their place where one is nested beyond reason."""
+        return (tree.Modifier("trainable"),) if self._report_deep(parts) else self._modifiers(parts)
+
+    def ranges(self, over: ParseTree) -> tuple[tree.Range, ...]:
+        """The ranges of a `for`; `_ in _` in their place where one is nested beyond reason."""
+        return (tree.Range(("_",), tree.Name("_")),) if self._report_deep([over]) else self._ranges(over)
+
+    def _report_deep(self, nodes: list[ParseNode]) -> bool:
+        """Every way in asks this first, since all below recurses."""
+        deep = [node for node in nodes if too_deep(node)]
+        for node in deep:
+            message = f"this expression is nested more than {DEEPEST} deep"
+            self.report("CS108", node, message, "", "name its parts with `let`")
+        return bool(deep)
 
     def name(self, token: Token) -> str:
         """The name a word means. Reserved words and raised characters are reported."""
@@ -105,15 +120,15 @@ class ExpressionBuilder:
             case "derivative":
                 return self._derivative(node, span)
             case "index":
-                return tree.Index(self._expression(parts[0]), self.arguments(parts[1:]), span=span)
+                return tree.Index(self._expression(parts[0]), self._arguments(parts[1:]), span=span)
             case "call":
-                return tree.Call(self._expression(parts[0]), self.arguments(subtree(parts[1]).children), span=span)
+                return tree.Call(self._expression(parts[0]), self._arguments(subtree(parts[1]).children), span=span)
             case "parenthesis":
                 return self._expression(parts[1])
             case "list":
                 return self._list(node, span)
             case "comprehension":
-                return tree.Comprehension(self._expression(parts[1]), self.ranges(subtree(parts[2])), span=span)
+                return tree.Comprehension(self._expression(parts[1]), self._ranges(subtree(parts[2])), span=span)
             case _:
                 raise AssertionError(f"no expression: {rule_of(node)}")
 
@@ -158,8 +173,7 @@ class ExpressionBuilder:
         unit = self._unit(last, str(last)) if isinstance(last, Token) and last.type == "UNIT" else ""
         return tree.ListOf(items, unit, span=span)
 
-    def arguments(self, parts: list[ParseNode]) -> tuple[tree.Argument, ...]:
-        """The arguments among the children of a call or an index, marks skipped."""
+    def _arguments(self, parts: list[ParseNode]) -> tuple[tree.Argument, ...]:
         return tuple(self._argument(part) for part in parts if isinstance(part, LarkTree))
 
     def _argument(self, node: ParseTree) -> tree.Argument:
@@ -167,14 +181,14 @@ class ExpressionBuilder:
         parts = node.children
         match rule_of(node):
             case "named_argument":
-                modifiers = self.modifiers(parts[3:])
+                modifiers = self._modifiers(parts[3:])
                 return tree.Argument(self._expression(parts[2]), self.name(cast(Token, parts[0])), modifiers, span=span)
             case "bare_argument":
-                return tree.Argument(None, self.name(cast(Token, parts[0])), self.modifiers(parts[1:]), span=span)
+                return tree.Argument(None, self.name(cast(Token, parts[0])), self._modifiers(parts[1:]), span=span)
             case _:
                 return tree.Argument(self._expression(parts[0]), span=span)
 
-    def modifiers(self, parts: list[ParseNode]) -> tuple[tree.Modifier, ...]:
+    def _modifiers(self, parts: list[ParseNode]) -> tuple[tree.Modifier, ...]:
         return tuple(self._modifier(subtree(part)) for part in parts)
 
     def _modifier(self, node: ParseTree) -> tree.Modifier:
@@ -189,8 +203,7 @@ class ExpressionBuilder:
                 value = self._expression(node.children[1])
                 return tree.Modifier(cast(tree.ModifierKind, kind), value, span=span)
 
-    def ranges(self, over: ParseTree) -> tuple[tree.Range, ...]:
-        """The ranges of a `for`."""
+    def _ranges(self, over: ParseTree) -> tuple[tree.Range, ...]:
         return tuple(self._range(part) for part in over.children if isinstance(part, LarkTree))
 
     def _range(self, node: ParseTree) -> tree.Range:

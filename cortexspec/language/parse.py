@@ -37,6 +37,7 @@ _ITEM = re.compile(rf'(?:"""[\s\S]*?"""\s*)?(?:{"|".join(sorted(ITEM_WORDS))})[ 
 _ANY_LOOP = (("FOR", "for"), ("NAME", "_"), ("IN", "in"), ("NAME", "_"))
 _ANY_CIRCUIT = (("CIRCUIT", "circuit"), ("NAME", "_"))
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SCAN = re.compile(r'#[^\n]*|"""[\s\S]*?"""|"[^"\n]*"|[^\S\n]+|\w+|.|\n', re.DOTALL)
 _STATEMENT_START = re.compile(rf"[ \t]*(?:(?:{'|'.join(sorted(STATEMENT_WORDS | ITEM_WORDS))})\b(?!\s*[=,)\]])|[}}])")
 
@@ -78,6 +79,11 @@ def parse_tree(text: str, source: str = "<text>") -> tuple[SyntaxTree | None, tu
     if len(text) > LONGEST:
         message = f"a text of {len(text)} characters is too long (at most {LONGEST})"
         return None, (Diagnostic("CS108", message, place.span(1, 1, 1, 2), "", "split it into files joined by `use`"),)
+    if surrogate := _SURROGATE.search(text):
+        line = text.count("\n", 0, surrogate.start()) + 1
+        column = surrogate.start() - text.rfind("\n", 0, surrogate.start())
+        message = "half of a character pair stands here; the text was not read as UTF-8"
+        return None, (Diagnostic("CS110", message, place.span(line, column, line, column + 1)),)
     reading = _Reading(Reader(_parser(), text), place)
     root = reading.read()
     tree = SyntaxTree(source, text, root, comments_of(text)) if root is not None else None

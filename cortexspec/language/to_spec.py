@@ -43,7 +43,7 @@ from cortexspec.schema.statement import (
     Update,
     Variant,
 )
-from cortexspec.schema.words import declared
+from cortexspec.schema.words import declared, opening_word
 from cortexspec.units import UnitError, parse_unit
 
 _FORMAL_TYPES = ("int", "real", "bool", "text")
@@ -142,6 +142,9 @@ class _Builder:
             case "use":
                 names = tuple(self._name(token) for token in _tokens(body, "NAME"))
                 file = _tokens(body, "STRING")
+                if file and len(file[0]) == 2:
+                    self.expressions.report("CS101", file[0], "the name of the file is empty")
+                    return Use(names=("_",), doc=doc, span=span)
                 return Use(names=names, file=str(file[0])[1:-1] if file else "", doc=doc, span=span)
             case "template":
                 return Template(
@@ -193,6 +196,15 @@ class _Builder:
 
     def _expression(self, node: ParseNode) -> tree.Expression:
         return self.expressions.expression(node)
+
+    def _left(self, node: ParseNode) -> tree.Expression:
+        """What stands first in a statement. Parentheses around a statement word do not make it a name there."""
+        expression = self._expression(node)
+        if word := opening_word(expression):
+            message = f"`{word}` begins a statement and cannot begin an equation"
+            self.expressions.report("CS106", node, message, "", "choose another name")
+            return tree.Name("_", span=expression.span)
+        return expression
 
     def _unit(self, node: ParseTree | None) -> str:
         """The text of a unit annotation; a word that is no unit is reported."""
@@ -297,14 +309,14 @@ class _Builder:
         right = _after(node, "EQUAL")
         assert right is not None
         return Equation(
-            left=self._expression(node.children[0]),
+            left=self._left(node.children[0]),
             right=self._expression(right),
             modifiers=self._modifiers(node),
             span=self.place.of(node),
         )
 
     def _set_modifiers(self, node: ParseTree) -> SetModifiers:
-        target = self._expression(node.children[0])
+        target = self._left(node.children[0])
         return SetModifiers(target=target, modifiers=self._modifiers(node), span=self.place.of(node))
 
     def _retype(self, node: ParseTree) -> Retype:

@@ -15,7 +15,8 @@ GRADIENTS_BOUND = 1e-10
 class Case:
     """One circuit under one solver.
 
-    `spec` names a reference spec, or is the text of one; `edits` are statements that the circuit gets beside its own. `dt` is in coherent units (ms, or steps). `streams` are inputs with one
+    `spec` names a reference spec, or is the text of one; `edits` are statements that the circuit gets beside its own.
+    `dt` is in coherent units (ms, or steps). `streams` are inputs with one
     frame a step; every input is normal noise times its `amplitude` (1 where none is given). `data_sizes` are sizes that only
     data tell. `bound` of the states is relative to the largest value; `note` says why it is not the usual one, or what
     is special about the run.

@@ -157,7 +157,7 @@ def nested() -> Function:
         (W, k), (x,), (u,) = consts, carry, xs
         frames = write.stack(b, [u, x], short)
         names = b.names
-        held = [Value(names.fresh(c.name), c.type) for c in (W, k)]
+        held = (Value(names.fresh(W.name), W.type), Value(names.fresh(k.name), k.type))
         state, frame = Value(names.fresh("inner"), STATE), Value(names.fresh("frame"), STATE)
         inside = Builder(names)
         after, stacked, summed = inner_body(inside, *held, state, frame)

@@ -26,7 +26,7 @@ def reference_text(name: str) -> str:
 def parsed(text: str, name: str = "<text>") -> Spec:
     """Raises: SpecError."""
     spec, found = parse_spec(text, name)
-    if any(diagnostic.severity == "error" for diagnostic in found):
+    if spec is None or any(diagnostic.severity == "error" for diagnostic in found):
         raise SpecError(found, {name: text})
     return spec
 

@@ -200,3 +200,42 @@ def test_a_slip_in_the_line_before_moves_no_place_out_of_the_file() -> None:
     """Found by the fuzz command: a point at the end of a line, and the mistake at the beginning of the next."""
     for text in ("neuron a {\n  let x = 0.\nlet y = 2\n}\n", "0.\n = 3", "neuron a {\n0.\n'\n}"):
         assert all(one.span is not None and one.span.column >= 1 for one in parse_spec(text)[1])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "population p : lif({})",
+        "for p in {} {{ }}",
+        "weight in {}",
+        "hidden.w ~ {}",
+        "let y = x[{}]",
+        "connect a({}) -> b",
+        "attribute p.x = {}",
+    ],
+)
+def test_every_place_of_an_expression_guards_its_depth(line: str) -> None:
+    """Found by the fuzz command: arguments, modifiers and ranges had a way in of their own."""
+    for opening, closing in (("[", "]"), ("f(", ")"), ("(", ")")):
+        value = opening * 400 + "1" + closing * 400
+        _, diagnostics = parse_spec("circuit c {\n  " + line.format(value) + "\n}\n")
+        assert {one.code for one in diagnostics} <= {"CS108", "CS101"}
+        assert diagnostics
+    _, diagnostics = parse_spec(f"experiment e of c({'[' * 400}1{']' * 400}) {{ }}")
+    assert [one.code for one in diagnostics] == ["CS108"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "line", "column"),
+    [
+        ('use ""\n', "CS101", 1, 5),
+        ("neuron a {\n  (state + 1) + x = 3\n}\n", "CS106", 2, 3),
+        ("circuit a {\n  (state) trainable\n}\n", "CS106", 2, 3),
+        ('neuron a { }\n"""\ud800"""\nneuron b { }\n', "CS110", 2, 4),
+    ],
+)
+def test_what_the_schema_refuses_is_a_diagnostic_of_the_text(text: str, code: str, line: int, column: int) -> None:
+    spec, (found,) = parse_spec(text)
+    assert spec is None
+    assert found.span is not None
+    assert (found.code, found.span.line, found.span.column) == (code, line, column)

@@ -25,9 +25,10 @@ def _literal(text: str, dtype: str) -> str:
 
 # Calls that can write into an array that is there.
 _PLACEABLE = (
-    "abs add addmm baddbmm bmm ceil cos div exp expm1 floor log log1p maximum minimum mm mul neg pow reciprocal remainder "
-    "round sigmoid sign sin sqrt square sub tanh where"
-).split()
+    *("abs", "add", "addmm", "baddbmm", "bmm", "ceil", "cos", "div", "exp", "expm1", "floor", "log", "log1p", "maximum"),
+    *("minimum", "mm", "mul", "neg", "pow", "reciprocal", "remainder", "round", "sigmoid", "sign", "sin", "sqrt"),
+    *("square", "sub", "tanh", "where"),
+)
 _CALL = re.compile(rf"torch\.({'|'.join(_PLACEABLE)})\(")
 _OPERATOR = re.compile(r"(\S+) ([*+/-]) (\S+)")
 _NAMES = {"*": "mul", "+": "add", "-": "sub", "/": "div"}

@@ -59,7 +59,7 @@ def _flat(rest: list[str], x: Term, text: str, *last: str) -> tuple[str, str]:
             return f"{text}[None]", "[0]"
         case 1:
             return text, ""
-        case count:
+        case _:
             places = ", ".join(f"{x}.shape[{x.axes.index(name)}]" for name in rest)
             kept = ", ".join(f"{x}.shape[{x.axes.index(name)}]" for name in last)
             return f"{text}.reshape(-1, {kept})", f".reshape({places}, *OUT)"

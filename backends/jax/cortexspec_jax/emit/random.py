@@ -7,7 +7,6 @@ from cortexspec.ir.op import Op
 from cortexspec.ir.ops import random
 from cortexspec_jax.emit.base import emit, in_layout, spread
 
-
 NAMES: dict[type[Op], tuple[str, ...]] = {random.Bernoulli: ("p",), random.Poisson: ("mean",)}
 
 SITES = {

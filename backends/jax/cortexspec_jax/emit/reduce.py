@@ -7,7 +7,6 @@ from cortexspec.ir.op import Op
 from cortexspec.ir.ops import reduce
 from cortexspec_jax.emit.base import emit
 
-
 FUNCTIONS: dict[type[Op], str] = {
     reduce.Sum: "jnp.sum",
     reduce.Mean: "jnp.mean",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cortexspec.contracts.program import Block, Term, Writer, identifier, margin
-from cortexspec.ir.module import Value
 from cortexspec.ir.ops.scan import Scan
 from cortexspec_jax.emit.base import dtype, emit
 

@@ -68,7 +68,7 @@ def draw_words(site, shape, seed, *keys):
 def unit_interval(words):
     """Uniform in [0, 1): 53 leading bits in double precision, 24 in single."""
     w0, w1 = words
-    if FLOAT == torch.float32:
+    if torch.float32 == FLOAT:
         return (w0 >> np.uint32(8)).astype(np.float32) * np.float32(2**-24)
     leading = (w0 >> np.uint32(5)).astype(np.float64) * 2.0**26
     return (leading + (w1 >> np.uint32(6)).astype(np.float64)) * 2.0**-53
@@ -88,7 +88,7 @@ def draw_uniform(site, shape, *keys):
 @torch.compiler.disable
 def draw_normal(site, shape, *keys):
     """Box and Muller."""
-    number = np.float32 if FLOAT == torch.float32 else np.float64
+    number = np.float32 if torch.float32 == FLOAT else np.float64
     w0, w1 = (word.astype(number) for word in draw_words(site, shape, *keys))
     radius = np.sqrt(number(-2) * np.log((w0 + number(0.5)) * number(2**-32)))
     return torch.as_tensor(np.asarray(radius * np.cos(w1 * number(2 * np.pi * 2**-32))), device=DEVICE)
