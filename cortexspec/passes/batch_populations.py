@@ -18,8 +18,9 @@ from heapq import heapify, heappop, heappush
 from cortexspec.ir.builder import Builder, Names
 from cortexspec.ir.module import Function, Line, State, Value
 from cortexspec.ir.ops.scan import Scan
-from cortexspec.ir.ops.shape import Concat, Expand, Slice
+from cortexspec.ir.ops.shape import Expand, Slice
 from cortexspec.passes.families import Key, Packs, find_family, replaced
+from cortexspec.passes.joiner import Joiner
 from cortexspec.passes.loop import Carry, Fed, Given, Loop, loop_of, renamed
 
 
@@ -52,6 +53,7 @@ class _Writing:
         self.packs, self.family, self.old = packs, packs.family, packs.loop
         self.before, self.after = before, after
         self.build = Builder(before.names)
+        self.joiner = Joiner(self.build, packs.made, self.family.axes, self.family.axis)
         self.whole: dict[Key, Value] = {}
         self.single: dict[str, Value] = {}
         self.streamed: list[Fed] = []
@@ -156,13 +158,15 @@ class _Writing:
 
     def column(self, values: Sequence[Value]) -> Value:
         """The members of a pack as one array."""
-        if self.packs.shared(values):
+        if self.joiner.shared(values):
             return self.one(values[0])
         key = tuple(value.name for value in values)
         if key in self.packs.streamed and key not in self.whole:
             self.whole[key] = self.stream(values)
         if key not in self.whole:
-            self.whole[key] = self.join(self.build, [self.one(value) for value in values])
+            unchanging = all(value.name in self.packs.fixed for value in values)
+            join = self.joiner.join if unchanging else self.joiner.concat
+            self.whole[key] = join([self.one(value) for value in values], self.stem(key))
         return self.whole[key]
 
     def one(self, value: Value) -> Value:
@@ -178,17 +182,9 @@ class _Writing:
         start, axis = self.family.starts[place], self.family.axes[place]
         return Slice(self.family.axis.name, start, start + axis.size, axis)
 
-    def join(self, build: Builder, values: Sequence[Value], hint: str = "") -> Value:
-        """End to end along the family's axis; what a whole population shares is spread over it first."""
-        own = {axis.name for axis in self.family.axes}
-        rest = {axis.name: axis for value in values for axis in value.type.axes if axis.name not in own}
-        spread: list[Value] = []
-        for value, axis in zip(values, self.family.axes, strict=True):
-            missing = tuple(each for each in (*rest.values(), axis) if not value.type.has(each.name))
-            spread.append(build.one(Expand(missing), value) if missing else value)
-        parts = tuple(axis.name for axis in self.family.axes)
-        hint = hint or self.stem([value.name for value in values])
-        return build.one(Concat(parts, self.family.axis), *spread, hint=hint)
+    def outside(self, values: Sequence[Value], hint: str) -> Value:
+        """The values joined in front of the loop."""
+        return Joiner(self.before, {}, self.family.axes, self.family.axis).concat(values, hint)
 
     def spread(self, value: Value) -> Value:
         """A state that is one value for all populations still has a place for each."""
@@ -202,7 +198,7 @@ class _Writing:
 
     def enter(self, pack: Sequence[Carry]) -> Carry:
         names, label = self.build.names, self.stem([carry.label.removeprefix("carry:") for carry in pack])
-        start = self.join(self.before, [carry.start for carry in pack], f"{label}_start")
+        start = self.outside([carry.start for carry in pack], f"{label}_start")
         inside, result = (Value(names.fresh(label), start.type) for _ in range(2))
         self.whole[tuple(carry.inside.name for carry in pack)] = inside
         self.leave([carry.result for carry in pack], result)
@@ -236,9 +232,8 @@ class _Writing:
     def stream(self, values: Sequence[Value]) -> Value:
         """Members that enter step by step are joined outside, over all steps."""
         fed = {each.inside.name: each.outside for each in self.old.xs}
-        outside = self.join(self.before, [fed[value.name] for value in values])
-        inside = Value(
-            self.build.names.fresh(self.stem([value.name for value in values])), replaced(self.family, values[0].type)
-        )
+        stem = self.stem([value.name for value in values])
+        outside = self.outside([fed[value.name] for value in values], stem)
+        inside = Value(self.build.names.fresh(stem), replaced(self.family, values[0].type))
         self.streamed.append(Fed(outside, inside))
         return inside

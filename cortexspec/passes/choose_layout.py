@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 from cortexspec.ir.module import Function, Layout, Line, Module, Value
 from cortexspec.ir.ops.linear import Contract
@@ -27,6 +27,10 @@ def choose_layout(module: Module) -> Module:
         axes.add(declared.value.type)
     for function in module.functions.values():
         _read(function, axes, wishes, weight=1.0)
+    for name in axes.roles:
+        if name.endswith("_target"):  # weights are [target, source], also where no product asks for it
+            wishes.setdefault((name, name.removesuffix("_target") + "_source"), 1.0)
+    _keep_together(module.functions.values(), wishes)
     return replace(module, layout=Layout(tuple(_ordered(axes.roles, wishes))))
 
 
@@ -57,6 +61,32 @@ def _read(function: Function, axes: _Axes, wishes: dict[tuple[str, str], float],
             wishes[first, second] = wishes.get((first, second), 0.0) + weight
 
 
+def _keep_together(functions: Iterable[Function], wishes: dict[tuple[str, str], float]) -> None:
+    """A merged axis and its parts stand on the same side of others, so that merging moves nothing."""
+    group: dict[str, tuple[str, ...]] = {}
+    for parts, merged in (found for function in functions for found in _merges(function)):
+        for name in (*parts, merged):
+            group.setdefault(name, (*parts, merged))
+    for (first, second), weight in list(wishes.items()):
+        before, after = group.get(first, (first,)), group.get(second, (second,))
+        if before != after:
+            for pair in product(before, after):
+                wishes.setdefault(pair, weight / 2)
+
+
+def _merges(function: Function) -> Iterable[tuple[tuple[str, ...], str]]:
+    for line in function.body:
+        match line.op:
+            case Merge(axes=parts, axis=merged):
+                yield parts, merged.name
+            case Split(axis=merged, axes=parts):
+                yield tuple(axis.name for axis in parts), merged
+            case Scan(body=body):
+                yield from _merges(body)
+            case _:
+                pass
+
+
 def _wishes(line: Line) -> Iterable[tuple[str, str]]:
     match line.op:
         case Contract(over=over):
@@ -85,7 +115,8 @@ def _ordered(roles: Mapping[str, str], wishes: Mapping[tuple[str, str], float]) 
     """Names by role, then so that as many wishes hold as one order allows."""
     before: dict[str, set[str]] = {name: set() for name in roles}
     for (first, second), _ in sorted(wishes.items(), key=lambda wish: -wish[1]):
-        if first != second and _ROLES[roles[first]] == _ROLES[roles[second]] and not _reaches(before, first, second):
+        known = first != second and first in roles and second in roles
+        if known and _ROLES[roles[first]] == _ROLES[roles[second]] and not _reaches(before, first, second):
             before[second].add(first)
     order: list[str] = []
     left = sorted(roles, key=lambda name: _ROLES[roles[name]])

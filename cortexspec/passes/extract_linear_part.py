@@ -78,8 +78,9 @@ def _rewritten(loop: Loop, names: Names, plan: _Plan) -> Loop:
 def _written(value: Value, form: Form, replay: Replay, same: Mapping[str, Value]) -> Value:
     """Diagonals, offset, then matrices: a product can add itself to what is there."""
     build = replay.build
-    terms = [_term(value, source, mixed, replay, same) for source, mixed in form.items() if not mixed]
-    terms.append(replay.run(value, Seed()))
+    terms = [_term(value, source, mixed, replay, same) for source, mixed in form.items() if source and not mixed]
+    if "" in form:
+        terms.append(replay.run(value, Seed()))
     terms += [_term(value, source, mixed, replay, same) for source, mixed in form.items() if mixed]
     build.span = replay.linearity.lines[value.name].span
     total: Value | None = None
@@ -216,12 +217,12 @@ class _Plan:
 
     def _flat(self, name: str, kept: set[str], known: Mapping[str, Form]) -> tuple[float, Form]:
         """What the flattened value costs, and its form."""
-        form, total = known[name], 0.0
+        form, total = known[name], -CALL
         replaced = self._replaced(self._cone(name, kept) | {name}, known) if any(form.values()) else Counter[str]()
         chosen: dict[str, Mixed] = {}
         for source, mixed in form.items():
             chosen[source] = mixed
-            total += 2 * CALL
+            total += 2 * CALL if source else CALL  # to multiply, and to add
             if mixed:
                 fits = self._fits(name, source, mixed, replaced[source])
                 total += VIEW if fits else FORBIDDEN

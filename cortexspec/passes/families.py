@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
@@ -10,7 +10,6 @@ from cortexspec.ir.builder import Names
 from cortexspec.ir.module import Line, State, Value
 from cortexspec.ir.op import Op
 from cortexspec.ir.ops.arith import Elementwise
-from cortexspec.ir.ops.constant import Const
 from cortexspec.ir.ops.linear import Contract
 from cortexspec.ir.ops.reduce import Reduction
 from cortexspec.ir.ops.shape import Expand, Rename
@@ -120,15 +119,6 @@ class Packs:
     def ban(self, key: Key) -> None:
         self.banned |= set(key)
         self.find()
-
-    def shared(self, column: Sequence[Value]) -> bool:
-        """One value for all populations, or one number."""
-        if any(self.family.places(value.type) for value in column):
-            return False
-        if all(value.name == column[0].name for value in column):
-            return True
-        ops = [self.made[value.name].op if value.name in self.made else None for value in column]
-        return isinstance(ops[0], Const) and all(op == ops[0] for op in ops)
 
     def columns(self, key: Key) -> list[tuple[Value, ...]]:
         """The operands of a pack's lines, place by place."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 
 import numpy as np
 
+from cortexspec.diagnostics import Span
 from cortexspec.ir.builder import Names
 from cortexspec.ir.module import Function, Line, Value
 from cortexspec.ir.op import Op
@@ -33,6 +34,7 @@ class Again:
 # None: no rule applies. A Value: the line says nothing new.
 Folded = Value | Again | None
 
+ROUNDING = 4e-16
 _NUMPY = {"float": np.dtype("float64"), "int": np.dtype("int64"), "bool": np.dtype("bool"), "bits": np.dtype("uint32")}
 
 
@@ -53,10 +55,11 @@ class _Folder:
         self.lines: list[Line] = []
         self.made: dict[str, Line] = {}
         self.same: dict[str, Value] = {}
+        self.span: Span | None = None
 
     def fold(self, lines: Sequence[Line]) -> None:
         for line in lines:
-            line = renamed(line, self.same)
+            line, self.span = renamed(line, self.same), line.span
             if isinstance(line.op, Scan):
                 self.append(self.loop(loop_of(line)).line())
                 continue
@@ -110,8 +113,15 @@ class _Folder:
 
     def const(self, op: Const) -> Value:
         value = Value(self.names.fresh("const"), op.rule()[0])
-        self.append(Line((value,), op, ()))
+        self.append(Line((value,), op, (), self.span))
         return value
+
+    def line(self, op: Op, *operands: Value) -> Value:
+        """A line of its own, by the rules where one applies."""
+        (type_,) = op.rule(*(operand.type for operand in operands))
+        line = Line((Value(self.names.fresh(op.name.rpartition(".")[2]), type_),), op, operands, self.span)
+        self.fold([line])
+        return self.same.get(line.result.name, line.result)
 
     # The rules, a method a family
 
@@ -218,7 +228,9 @@ class _Folder:
             for inner, rest in ((x, y), (y, x)):
                 known = self.number(inner)
                 if known is not None:
-                    both = Const(factor.value * known.value, factor.dtype, factor.unit * known.unit)
+                    value = factor.value * known.value
+                    value = 1.0 if abs(value - 1) < ROUNDING else value  # a number and its inverse
+                    both = Const(value, factor.dtype, factor.unit * known.unit)
                     return Again(Mul(), (self.const(both), rest))
         return None
 
@@ -227,21 +239,64 @@ class _Folder:
             return x
         if len(over) == 1 and x.type.axis(over[0]).size.fixed == 1:
             return Again(Index(over[0], Size.of(0)), (x,))
-        spread = self.op(x)
-        if isinstance(spread, Expand) and not isinstance(op, Sum) and set(over) <= {axis.name for axis in spread.axes}:
-            return Again(Expand(_without(spread.axes, over)), self.operands(x))
-        return None
+        match self.op(x):
+            case Expand(axes=spread) if not isinstance(op, Sum) and set(over) <= {axis.name for axis in spread}:
+                return Again(Expand(_without(spread, over)), self.operands(x))
+            case Identity(row=row, column=column) if len(over) == 1 and isinstance(op, Sum | Mean):
+                share = 1.0 if isinstance(op, Sum) else 1 / row.size.fixed if row.size.fixed else None
+                kept = column if over == (row.name,) else row
+                return None if share is None else Again(Expand((kept,)), (self.const(Const(share)),))
+            case Mul() if isinstance(op, Sum | Mean):
+                for a, b in (self.operands(x), self.operands(x)[::-1]):
+                    if not a.type.names.intersection(over) and b.type.names.issuperset(over):
+                        return Again(Mul(), (a, self.line(op, b)))
+                return None
+            case _:
+                return None
 
     def contract(self, op: Contract, over: tuple[str, ...], a: Value, b: Value) -> Folded:
-        """A contraction with the identity matrix gives an axis another name."""
+        """A contraction with the identity matrix gives an axis another name; one over a single place is a product."""
+        if not over:
+            return Again(Mul(), (a, b))
+        for name in over:
+            if a.type.axis(name).size.fixed == 1:
+                first, second = (self.line(Index(name, Size.of(0)), x) for x in (a, b))
+                return Again(Contract(tuple(each for each in over if each != name)), (first, second))
         for matrix, x in ((a, b), (b, a)):
-            identity = self.op(matrix)
-            if isinstance(identity, Identity) and len(over) == 1:
-                row, column = identity.row.name, identity.column.name
-                kept = column if over == (row,) else row
-                if over[0] in (row, column) and not x.type.has(kept):
-                    return Again(Rename(((over[0], kept),)), (x,))
+            mapping, rest = self.units(matrix, over, x)
+            if len(mapping) == len(over):
+                if not rest:
+                    return Again(Rename(tuple(mapping.items())), (x,))
+                product = self.line(Rename(tuple(mapping.items())), x)
+                for factor in rest[1:]:
+                    product = self.line(Mul(), product, factor)
+                return Again(Mul(), (product, rest[0]))
         return None
+
+    def units(self, matrix: Value, over: tuple[str, ...], x: Value) -> tuple[dict[str, str], list[Value]]:
+        """For each axis of `over` the one that an identity matrix among the factors turns it into, and the other factors.
+
+        Nothing where another factor has an axis of `over`, or x the new one.
+        """
+        mapping: dict[str, str] = {}
+        rest: list[Value] = []
+        for factor in self.factors(matrix):
+            op = self.op(factor)
+            pair = (op.row.name, op.column.name) if isinstance(op, Identity) else ("", "")
+            summed = [name for name in pair if name in over and name not in mapping]
+            if len(summed) == 1:
+                mapping[summed[0]] = pair[1 - pair.index(summed[0])]
+            else:
+                rest.append(factor)
+        taken = set(over) | set(mapping.values())
+        if any(factor.type.names & taken for factor in rest) or x.type.names.intersection(mapping.values()):
+            return {}, []
+        return mapping, rest
+
+    def factors(self, value: Value) -> list[Value]:
+        if isinstance(self.op(value), Mul):
+            return [factor for operand in self.operands(value) for factor in self.factors(operand)]
+        return [value]
 
     def rename(self, op: Rename, x: Value) -> Folded:
         mapping = {old: new for old, new in op.mapping if old != new}
@@ -262,8 +317,15 @@ class _Folder:
                 return Again(Concat(parts, _called(axis, mapping)), self.operands(x))
             case Slice(result=result) as cut if mapping.keys() == {result.name}:
                 return Again(replace(cut, result=_called(result, mapping)), self.operands(x))
+            case Mul() if any(isinstance(self.op(factor), Identity | Const) for factor in self.factors(x)):
+                return Again(Mul(), tuple(self.called(factor, mapping) for factor in self.operands(x)))
             case _:
                 return None
+
+    def called(self, x: Value, mapping: Mapping[str, str]) -> Value:
+        """x with those of its axes renamed that it has."""
+        own = tuple((old, new) for old, new in mapping.items() if x.type.has(old))
+        return self.line(Rename(own), x) if own else x
 
     def expand(self, axes: tuple[Axis, ...], x: Value) -> Folded:
         if not axes:
@@ -379,7 +441,7 @@ def _evaluated(op: Elementwise, numbers: Sequence[Const], type_: Type) -> Folded
     return Again(Const(value, type_.dtype, type_.unit)) if isfinite(value) else None
 
 
-def _called(axis: Axis, mapping: dict[str, str]) -> Axis:
+def _called(axis: Axis, mapping: Mapping[str, str]) -> Axis:
     return replace(axis, name=mapping.get(axis.name, axis.name))
 
 

@@ -12,6 +12,7 @@ from cortexspec.ir.module import Line, Value
 from cortexspec.ir.op import Op
 from cortexspec.ir.ops import write
 from cortexspec.ir.ops.arith import Add, Div, Mul, Neg, Sub
+from cortexspec.ir.ops.constant import Const
 from cortexspec.ir.ops.linear import Contract
 from cortexspec.ir.ops.reduce import CumulativeSum, Mean, Sum
 from cortexspec.ir.ops.shape import Concat, Diagonal, Expand, Flip, Index, Merge, Pad, Rename, Slice, Split
@@ -21,7 +22,7 @@ from cortexspec.units import Unit as PhysicalUnit
 
 # Axes of a source that lines on the way do more with than broadcast along: only a matrix can stand for that.
 Mixed = frozenset[str]
-Form = Mapping[str, Mixed]  # the sources of a linear value
+Form = Mapping[str, Mixed]  # the sources of a linear value; the empty name stands for a constant part
 
 _UNARY = (Neg, Expand, Rename, Slice, Index, Pad, Flip, Merge, Split, Sum, Mean, CumulativeSum, Diagonal)
 
@@ -115,11 +116,13 @@ class Linearity:
         return name in self.lines and name not in kept
 
     def _form_of(self, name: str, kept: frozenset[str] | set[str], known: Mapping[str, Form]) -> Form:
-        form: dict[str, Mixed] = {}
+        line = self.lines[name]
+        constant = isinstance(line.op, Add | Sub | Concat) and len(self.reads[name]) < len(line.operands)
+        form: dict[str, Mixed] = {"": Mixed()} if constant else {}
         for operand, named in self.reads[name]:
             inner: Form = known[operand] if self.inlined(operand, kept) else {operand: Mixed()}
             for source, mixed in inner.items():
-                own = named & self.types[source].names if named else named
+                own = named & self.types[source].names if named and source else Mixed()
                 form[source] = form.get(source, Mixed()) | mixed | own
         return form
 
@@ -224,9 +227,20 @@ class Replay:
         if isinstance(line.op, Concat):
             return self._concat(line, line.op, operands, some[0].type.unit)
         if len(some) == 2:
+            if self._cancel(line.op, some):
+                return None
             return self.build.one(line.op, *some, hint=line.result.name)
         negative = isinstance(line.op, Sub) and operands[0] is None
         return self.build.one(Neg(), some[0], hint=line.result.name) if negative else some[0]
+
+    def _cancel(self, op: Op, numbers: Sequence[Value]) -> bool:
+        """Whether two numbers add up to nothing, as the 1/2 of a centred sigmoid and that of its tanh do."""
+        a, b = (self._number(value) for value in numbers)
+        return a is not None and b is not None and a + (b if isinstance(op, Add) else -b) == 0
+
+    def _number(self, value: Value) -> float | None:
+        line = self.linearity.made.get(value.name)
+        return float(line.op.value) if line is not None and isinstance(line.op, Const) else None
 
     def _concat(self, line: Line, op: Concat, operands: Sequence[Value | None], unit: PhysicalUnit) -> Value:
         parts: list[Value] = []

@@ -114,10 +114,10 @@ def _refused(line: Line, groups: Sequence[Group]) -> list[Group]:
         return [group for group in groups if not present.isdisjoint(group)]
     if isinstance(line.op, Rename):
         mapping = dict(line.op.mapping)
-        images = {tuple(mapping.get(name, name) for name in group): group for group in groups}
-        wrong = [group for image, group in images.items() if not named.isdisjoint(group) and image not in groups]
-        reached = {image for image, group in images.items() if image != group}
-        return wrong + [group for group in groups if set(group) & set(mapping.values()) and group not in reached]
+        images = {group: tuple(mapping.get(name, name) for name in group) for group in groups if named & set(group)}
+        wrong = [group for group, image in images.items() if image not in groups]
+        new = set(mapping.values())
+        return wrong + [group for group in groups if new & set(group) and group not in images.values()]
     return [group for group in groups if 0 < len(named.intersection(group)) < len(group)]
 
 

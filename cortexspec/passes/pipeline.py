@@ -16,6 +16,7 @@ from cortexspec.contracts.backend import PassStep
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.ir.module import Function, Module
 from cortexspec.ir.verifier import check
+from cortexspec.passes.batch_connections import batch_connections
 from cortexspec.passes.batch_populations import batch_populations
 from cortexspec.passes.checkpoint import checkpoint
 from cortexspec.passes.choose_layout import choose_layout
@@ -26,7 +27,9 @@ from cortexspec.passes.hoist import hoist
 from cortexspec.passes.merge_axes import merge_axes
 from cortexspec.passes.remove_dead import remove_dead
 from cortexspec.passes.save_policy import save_policy
+from cortexspec.passes.scale_carries import scale_carries
 from cortexspec.passes.share_common import share_common
+from cortexspec.passes.sigmoid_as_tanh import sigmoid_as_tanh
 
 Pass = Callable[..., Module]
 
@@ -53,6 +56,10 @@ def _extract(module: Module, **options: Any) -> Module:
     return with_each_function(module, lambda function: extract_linear_part(function, module.sizes, Bounds(**options)))
 
 
+def _scale(module: Module) -> Module:
+    return with_each_function(module, lambda function: scale_carries(function, module.sizes))
+
+
 def _merge(module: Module) -> Module:
     return with_each_function(module, lambda function: merge_axes(function, module.layout))
 
@@ -69,7 +76,10 @@ PASSES: Mapping[str, Pass] = MappingProxyType(
         "hoist": each_function(hoist),
         "remove-dead": each_function(remove_dead),
         "batch-populations": _batch,
+        "batch-connections": each_function(batch_connections),
         "extract-linear-part": _extract,
+        "sigmoid-as-tanh": each_function(sigmoid_as_tanh),
+        "scale-carries": _scale,
         "fuse-contractions": each_function(fuse_contractions),
         "merge-axes": _merge,
         "choose-layout": choose_layout,
@@ -86,6 +96,7 @@ DEFAULT: tuple[PassStep, ...] = (
     "batch-populations",
     "fold-constants",
     "share-common",
+    "batch-connections",
     "extract-linear-part",
     *CLEAN,
     "merge-axes",
