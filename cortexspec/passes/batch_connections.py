@@ -114,7 +114,9 @@ class _Body:
         if len(sources) != 1 or None in sources or sum(len(row) for row in rows) < 2:
             return None
         total = self.product(rows, op)
-        for term in shared if total is not None else ():
+        if total is None:
+            return None
+        for term in shared:
             total = (write.add if term.sign > 0 else write.sub)(self.build, total, term.value)
         return total
 
