@@ -45,9 +45,11 @@ def solve(
     def slope(t: Any, y: dict[str, Any], fixed: dict[str, Any]) -> dict[str, Any]:
         given = {**fixed, **y, "t": t}
         outputs = dict(zip(output_names, function(*(given[name] for name in names)), strict=True))
-        return {name: outputs[name] for name in y}
+        return {name: jnp.broadcast_to(outputs[name], now.shape) for name, now in y.items()}
 
     fixed = {name: jnp.asarray(value) for name, value in held.items() if name in names and name not in start}
+    # Steps end at the times that are asked for: between them a solver interpolates with a lower order than its own.
+    controller = diffrax.ClipStepSizeController(diffrax.PIDController(rtol=rtol, atol=atol), step_ts=at)
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(slope),
         getattr(diffrax, SOLVERS[solver])(),
@@ -57,7 +59,7 @@ def solve(
         start,
         fixed,
         saveat=diffrax.SaveAt(ts=at),
-        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
+        stepsize_controller=controller,
         max_steps=100_000,
     )
     assert solution.ys is not None

@@ -57,7 +57,7 @@ class Circuit:
         return self.device(self.bound.buffers)
 
     def apply(self, params: Tree, inputs: Mapping[str, Any], buffers: Tree | None = None, training: bool = False) -> Tree:
-        """The outputs of `rollout`, by name."""
+        """The outputs of `rollout`, by name. A parameter that `params` leaves out has its starting value."""
         return self.apply_with_buffers(params, self.buffers() if buffers is None else buffers, inputs, training)[0]
 
     def apply_with_buffers(
@@ -82,7 +82,7 @@ class Circuit:
         given: Tree = {}
         missing: list[str] = []
         for name, value in self._values[function].items():
-            for source in (inputs, params, buffers):
+            for source in (inputs, params, buffers, self.bound.params):
                 if name in source:
                     given[name] = self.array(source[name], value.type.dtype)
                     break

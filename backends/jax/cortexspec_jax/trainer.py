@@ -80,7 +80,7 @@ class Trainer:
             leaves, {**fixed, **others}
         )
         if self.recipe.clip is not None:
-            norm = optax.global_norm(gradients)
+            norm = jnp.sqrt(sum(jnp.sum(g * g) for g in gradients.values()))
             factor = jnp.where(norm > self.recipe.clip, self.recipe.clip / norm, 1.0)
             gradients = jax.tree.map(lambda g: g * factor, gradients)
         updates, state = self.optimizer.update(gradients, state, leaves)

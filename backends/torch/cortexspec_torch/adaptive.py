@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cortexspec_torch.simulator import Circuit
 
 # Our name -> torchdiffeq's.
-SOLVERS = {"dopri5": "dopri5", "dopri8": "dopri8", "bosh3": "bosh3", "tsit5": "tsit5", "heun_adaptive": "adaptive_heun"}
+SOLVERS = {"dopri5": "dopri5", "dopri8": "dopri8", "bosh3": "bosh3", "heun_adaptive": "adaptive_heun"}
 
 
 def solve(
@@ -36,9 +36,11 @@ def solve(
     def slope(t: torch.Tensor, state: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         given = {**held, **dict(zip(names, state, strict=True)), "t": t}
         outputs = circuit.run("derivative", given)
-        return tuple(outputs[name] for name in names)
+        return tuple(outputs[name].expand_as(now) for name, now in zip(names, state, strict=True))
 
     start = tuple(inputs[name] for name in names)
     at = torch.as_tensor(np.asarray(times), dtype=start[0].dtype, device=start[0].device)
-    found = odeint(slope, start, at, rtol=rtol, atol=atol, method=SOLVERS[solver])
+    # Steps end at the times that are asked for: between them torchdiffeq interpolates with a lower order than the solver's.
+    options = {"step_t": at[1:]}
+    found = odeint(slope, start, at, rtol=rtol, atol=atol, method=SOLVERS[solver], options=options)
     return dict(zip(names, found, strict=True))

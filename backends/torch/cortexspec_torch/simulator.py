@@ -289,7 +289,7 @@ class Simulator:
         """States at `times` from the function `derivative`, by an adaptive solver. Each result has the times in front."""
         tensors = self.tensors("derivative", {**inputs, **state})
         with torch.no_grad():
-            run = solve(self.module, tensors, list(state), self.module._namespace, times, solver, rtol, atol)
+            run = solve(self.module, tensors, list(state), times, solver, rtol, atol)
         return {name: to_numpy(value) for name, value in run.items()}
 
     def _arrays(self, function: str, outputs: Outputs) -> dict[str, Array]:
