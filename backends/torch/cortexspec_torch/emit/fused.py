@@ -30,6 +30,10 @@ def _first(write: Writer, parts: list[Given], axes: Sequence[str]) -> tuple[str,
     products = [given for given in parts if given[0].kind == "product"]
     plains = [given for given in parts if given[0].kind == "plain"]
     ones = [given for given in plains if given[0].scale == 1 and not given[1][0].literal]
+    whole = next((given for given in products if _axes_of(given) == set(axes)), None)
+    if matrices and whole is not None and write.records:
+        # A product that starts the sum is one call; added to it, under autograd, it would be two.
+        products, matrices = [whole], []
     if matrices:
         part, (a, b) = matrices[0]
         left, right, batched = _matrices(write, part, a, b, axes)
@@ -54,6 +58,10 @@ def _first(write: Writer, parts: list[Given], axes: Sequence[str]) -> tuple[str,
     whole = next(given for given in plains if given[1][0].axes == tuple(axes))
     part, (x,) = whole
     return f"torch.mul({x}, {part.scale!r})", _without(parts, whole)
+
+
+def _axes_of(given: Given) -> set[str]:
+    return {name for term in given[1] for name in term.axes}
 
 
 def added(write: Writer, part: Part, values: Sequence[Term], axes: Sequence[str]) -> str:
