@@ -58,24 +58,26 @@ def arranged(module: Any, case: Case, start: tuple[Array, Array]) -> dict[str, A
     result: dict[str, Array] = {}
     for name, array in zip(("v0", "w0"), start, strict=True):
         axes = {axis.name: axis for axis in inputs[name].axes}
-        places = [_place(axes[axis], case) for axis in module.layout.sort(tuple(axes))]
+        places = [_place(axes[axis], case, module.sizes) for axis in module.layout.sort(tuple(axes))]
         result[name] = np.ascontiguousarray(array.transpose(places))
     return result
 
 
-def _place(axis: Any, case: Case) -> int:
+def _place(axis: Any, case: Case, sizes: Mapping[str, int]) -> int:
     if axis.role == "sample":
         return 0
-    return 1 if axis.size.fixed == case.regions else 2
+    return 1 if axis.size.bind(sizes).fixed == case.regions else 2
 
 
-def sample_first(module: Any) -> Callable[[Any], Any]:
-    """What turns the output into [B, R]."""
+def sample_first(module: Any, case: Case) -> Callable[[Any], Any]:
+    """What turns the output into [B, R]. The population's own axis, of one neuron, goes."""
     function = module.function("rollout")
     output = function.outputs[function.output_names.index(OUTPUT)].type
     first = module.layout.sort(output.names)[0]
     is_sample = next(axis for axis in output.axes if axis.name == first).role == "sample"
-    return (lambda x: x) if is_sample else (lambda x: x.T)
+    if is_sample:
+        return lambda x: x.reshape(case.batch, case.regions)
+    return lambda x: x.reshape(case.regions, case.batch).T
 
 
 # ---------------------------------------------------------------- the two programs
@@ -91,7 +93,7 @@ def torch_program(case: Case, parameters: Parameters, start: tuple[Array, Array]
     with torch.no_grad():
         for name, array in by_name(parameters).items():
             trained[name].copy_(torch.from_numpy(array))
-    turn = sample_first(ir)
+    turn = sample_first(ir, case)
     leaves = tuple(trained.values())
 
     def forward() -> torch.Tensor:
@@ -121,7 +123,7 @@ def jax_program(case: Case, parameters: Parameters, start: tuple[Array, Array]) 
     ir = circuit.bound.module
     inputs = {name: jnp.asarray(array) for name, array in arranged(ir, case, start).items()}
     trained = {name: jnp.asarray(array) for name, array in by_name(parameters).items()}
-    turn = sample_first(ir)
+    turn = sample_first(ir, case)
 
     def loss(trained: dict[str, jax.Array], inputs: dict[str, jax.Array]) -> jax.Array:
         return jnp.mean(circuit.apply(trained, inputs)[OUTPUT] ** 2)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from cortexspec.contracts.backend import Bound, Options, Recipe
-from cortexspec.contracts.program import fill_inputs, value_and_grad_of
+from cortexspec.contracts.program import adjoint_of, fill_inputs, value_and_grad_of
 from cortexspec.ir.module import Value
 from cortexspec_torch.adaptive import solve
 from cortexspec_torch.trainer import Trainer
@@ -43,6 +43,9 @@ class Circuit(torch.nn.Module):
         self._inputs: dict[str, dict[str, Value]] = {
             name: {value.name: value for value in function.inputs} for name, function in bound.module.functions.items()
         }
+        adjoints = {name: adjoint_of(bound.module, name) for name in namespace.get("DIFFERENTIABLE", {})}
+        # For each function with a gradient of its own: whether that covers each of its inputs.
+        self._covered = {name: [i is not None for i in a.gradients] for name, a in adjoints.items() if a is not None}
         dtype = FLOATS[options.dtype]
         for param in bound.module.params:
             start = torch.as_tensor(np.array(bound.params[param.value.name]), dtype=dtype)
@@ -98,7 +101,7 @@ class Circuit(torch.nn.Module):
         """One function of the program. `inputs` go before the module's own parameters and buffers of the same name."""
         arguments = self.arguments(function, inputs)
         names = self._table[function][2]
-        return dict(zip(names, self._callable(function)(*arguments), strict=True))
+        return dict(zip(names, self._callable(function, arguments)(*arguments), strict=True))
 
     def arguments(self, function: str, inputs: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
         given: dict[str, torch.Tensor] = {}
@@ -169,12 +172,19 @@ class Circuit(torch.nn.Module):
             for name, value in self.run("project", {}).items():
                 self.parameter(name).copy_(value)
 
-    def _callable(self, function: str) -> Callable[..., tuple[torch.Tensor, ...]]:
-        plain = self._namespace.get("DIFFERENTIABLE", {}).get(function, self._table[function][0])
+    def _callable(self, function: str, arguments: Sequence[torch.Tensor]) -> Callable[..., tuple[torch.Tensor, ...]]:
+        plain = self._table[function][0]
+        if function in self._covered and torch.is_grad_enabled():
+            # The program's own gradient: where one is wanted, and only of what it covers.
+            pairs = zip(arguments, self._covered[function], strict=True)
+            asked = [covered for argument, covered in pairs if argument.requires_grad]
+            if asked and all(asked):
+                plain = self._namespace["DIFFERENTIABLE"][function]
         if self._options.compile:
-            if function not in self._compiled:
-                self._compiled[function] = compiled(plain)
-            return self._compiled[function]
+            key = f"{function} {plain is self._table[function][0]}"
+            if key not in self._compiled:
+                self._compiled[key] = compiled(plain)
+            return self._compiled[key]
         if self._options.extra.get("cuda_graphs") and self._namespace["DEVICE"].type == "cuda":
             return lambda *arguments: replayed(self._graphs, function, plain, arguments)
         return plain

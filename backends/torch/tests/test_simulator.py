@@ -24,6 +24,7 @@ from cortexspec.ir.module import Buffer, Input, Layout, Module, Param, Value
 from cortexspec.ir.op import Op
 from cortexspec.ir.ops import write
 from cortexspec.ir.types import Type
+from cortexspec.passes.differentiate import forward_and_backward
 from cortexspec.testing import loops, training
 
 EXACT = Options(dtype="float64")
@@ -207,6 +208,25 @@ def test_gradients_of_a_loop_inside_ones_own_graph():
         found.append({name: x.grad for name, x in tensors.items() if x.grad is not None})
     for name in found[0]:
         assert torch.allclose(found[0][name], found[1][name], rtol=1e-10, atol=1e-12), name
+
+
+def test_what_the_adjoint_does_not_cover_has_torchs_gradient():
+    """The adjoint is by W alone; a gradient by x must not come out as nothing."""
+    function = loops.PROGRAMS["plain"]()
+    halves = {made.name: made for made in forward_and_backward(function, ["W"])}
+    module = Module("part", functions={"f": function, **halves}, layout=loops.LAYOUTS["batch last"])
+    circuit = Backend().load(Bound(module, {"time": 7}, {}, {}), replace(EXACT, gradient="ir")).module
+    native = Backend().load(Bound(module, {"time": 7}, {}, {}), replace(EXACT, gradient="native")).module
+    for wanted in (("W",), ("W", "x"), ()):
+        found = []
+        for one in (circuit, native):
+            arrays = loops.arrays(module.layout)
+            tensors = {name: torch.from_numpy(a).requires_grad_(name in wanted) for name, a in arrays.items()}
+            loss = one.run("f", tensors)["loss"]
+            if wanted:
+                loss.backward()
+            found.append([loss.detach(), *(tensors[name].grad for name in wanted)])
+        assert all(torch.allclose(a, b, rtol=1e-10, atol=1e-12) for a, b in zip(*found, strict=True))
 
 
 def test_a_compiler_that_fails_is_a_warning(monkeypatch):
