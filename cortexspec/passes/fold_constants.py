@@ -20,7 +20,7 @@ from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.ops.shape import Concat, Expand, Index, Merge, Rename, Slice, Split
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
-from cortexspec.passes.loop import Fed, Loop, loop_of, renamed, renamed_outputs, renamed_values
+from cortexspec.passes.loop import Fed, Loop, loop_of, readers, renamed, renamed_outputs, renamed_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def fold_constants(function: Function) -> Function:
     """Rewrites each line until no rule applies, in every loop body too. A number that enters a loop as a const becomes
     a number inside it, and a carry that never changes becomes a const."""
     names = Names.of(function)
-    folder = _Folder(names)
+    folder = _Folder(names, readers(function.body, function.outputs))
     folder.fold(function.body)
     return replace(function, body=tuple(folder.lines), outputs=renamed_values(function.outputs, folder.same))
 
@@ -50,8 +50,8 @@ def fold_constants(function: Function) -> Function:
 class _Folder:
     """One body: the lines so far, what made each value, and which values turned out to be others."""
 
-    def __init__(self, names: Names):
-        self.names = names
+    def __init__(self, names: Names, reads: Mapping[str, int]):
+        self.names, self.reads = names, reads
         self.lines: list[Line] = []
         self.made: dict[str, Line] = {}
         self.same: dict[str, Value] = {}
@@ -84,7 +84,7 @@ class _Folder:
                 numbers.append(Line((fed.inside,), known, (), self.made[fed.outside.name].span))
         inside = {line.result.name for line in numbers}
         consts = tuple(fed for fed in loop.consts if fed.inside.name not in inside)
-        body = _Folder(self.names)
+        body = _Folder(self.names, readers(loop.lines, loop.outputs))
         body.fold((*numbers, *loop.lines))
         return renamed_outputs(replace(loop, consts=consts, lines=tuple(body.lines)), body.same)
 
@@ -317,10 +317,26 @@ class _Folder:
                 return Again(Concat(parts, _called(axis, mapping)), self.operands(x))
             case Slice(result=result) as cut if mapping.keys() == {result.name}:
                 return Again(replace(cut, result=_called(result, mapping)), self.operands(x))
+            case Contract(over=over) if self.reads.get(x.name) == 1:
+                return self.rename_of_contract(over, *self.operands(x), mapping)
             case Mul() if any(isinstance(self.op(factor), Identity | Const) for factor in self.factors(x)):
                 return Again(Mul(), tuple(self.called(factor, mapping) for factor in self.operands(x)))
             case _:
                 return None
+
+    def rename_of_contract(self, over: tuple[str, ...], a: Value, b: Value, mapping: Mapping[str, str]) -> Folded:
+        """The weight's own axis is renamed instead: mostly in front of a loop, and the product can join a sum.
+
+        A name that is summed over changes places with the one that takes it: W^T @ y along the axis of y.
+        """
+        for weight, x in ((a, b), (b, a)):
+            own, summed = weight.type.names - x.type.names, {old: new for old, new in mapping.items() if new in over}
+            rest = {new for old, new in mapping.items() if old not in summed}
+            if own.issuperset(mapping) and not (weight.type.names | x.type.names) & rest:
+                back = {new: old for old, new in summed.items()}
+                turned = tuple(back.get(name, name) for name in over)
+                return Again(Contract(turned), (self.called(weight, {**mapping, **back}), self.called(x, back)))
+        return None
 
     def called(self, x: Value, mapping: Mapping[str, str]) -> Value:
         """x with those of its axes renamed that it has."""

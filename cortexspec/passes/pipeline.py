@@ -90,14 +90,17 @@ PASSES: Mapping[str, Pass] = MappingProxyType(
 
 CLEAN: tuple[PassStep, ...] = ("fold-constants", "share-common", "hoist", "share-common", "remove-dead")
 
-# Populations first, while the lines of one neuron type are still alike; then what is linear in them; then one axis for
-# [instance, neuron], so that its matrices are matrices; then products of one vector together.
+# Populations first, while the lines of one neuron type are still alike, and what arrives at them; then what is linear in the
+# states and rates; then one axis for [instance, neuron], so that its matrices are matrices; then products of one vector together.
 DEFAULT: tuple[PassStep, ...] = (
     "batch-populations",
+    "sigmoid-as-tanh",
     "fold-constants",
     "share-common",
     "batch-connections",
     "extract-linear-part",
+    *CLEAN,
+    "scale-carries",
     *CLEAN,
     "merge-axes",
     *CLEAN,

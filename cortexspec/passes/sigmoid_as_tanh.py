@@ -12,11 +12,12 @@ from cortexspec.ir.module import Function, Line
 from cortexspec.ir.ops import write
 from cortexspec.ir.ops.arith import Add, Sigmoid
 from cortexspec.ir.ops.scan import Scan
-from cortexspec.passes.loop import Loop, loop_of, unchanging
+from cortexspec.passes.linearity import Linearity
+from cortexspec.passes.loop import Loop, loop_of
 
 
 def sigmoid_as_tanh(function: Function) -> Function:
-    """Where a loop computes it anew each time; elsewhere nothing would absorb the two numbers."""
+    """Where a loop computes it anew each time and everything that reads it is linear in it: else nothing absorbs the numbers."""
     return replace(function, body=_rewritten(function.body, Names.of(function)))
 
 
@@ -32,9 +33,13 @@ def _rewritten(lines: tuple[Line, ...], names: Names) -> tuple[Line, ...]:
 
 
 def _body(loop: Loop, names: Names) -> tuple[Line, ...]:
-    fixed, build = unchanging(loop), Builder(names)
+    linearity, build = Linearity(loop), Builder(names)
+    kept = {value.name for value in loop.outputs}
     for line in loop.lines:
-        if not isinstance(line.op, Sigmoid) or line.result.name in fixed:
+        if line.results[0].name not in linearity.fixed and line.results[0].name not in linearity.lines:
+            kept.update(operand.name for operand in line.operands)
+    for line in loop.lines:
+        if not isinstance(line.op, Sigmoid) or line.result.name in linearity.fixed or line.result.name in kept:
             build.lines.append(line)
             continue
         build.span = line.span
