@@ -21,7 +21,7 @@ from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.ops.shape import Concat, Expand, Index, Slice
 from cortexspec.ir.types import Axis
 from cortexspec.passes.joiner import Joiner
-from cortexspec.passes.loop import Loop, loop_of, made_by, unchanging
+from cortexspec.passes.loop import Loop, loop_of, made_by, named, unchanging
 from cortexspec.units import DIMENSIONLESS, Unit
 
 
@@ -133,7 +133,7 @@ class _Body:
             return None
         weights = [self.weight(term, op) for _, term in terms]
         places = [(row, term.place, term.sign) for row, term in terms]
-        matrix = self.matrix(weights, places, op.axis, column)
+        matrix = named(self.build, self.matrix(weights, places, op.axis, column), "coupling")
         x = write.rename(self.build, source, {first.source[1]: column.name})
         return write.contract(self.build, matrix, x, [column.name])
 
@@ -142,7 +142,7 @@ class _Body:
         build, count = self.build, len(weights)
         rows, columns = (axis.size.evaluate({}) for axis in (row, column))
         connection = build.axis("connection", count)
-        stacked = write.stack(build, weights, connection)
+        stacked = named(build, write.stack(build, weights, connection), "weights")
         if count * rows * columns <= LARGEST_TABLE:
             signs = [0.0] * (count * rows * columns)
             for number, (i, j, sign) in enumerate(places):

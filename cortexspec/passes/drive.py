@@ -38,7 +38,11 @@ def drive(module: Module, record: Sequence[str] = (), final: Sequence[str] = (),
     running = {name: value for name, value in started.items() if name in renewed}
     in_step = [name for name in step.output_names if name in renewed]
     if in_step:
-        first = inline(build, step, {**outer, **begin, "n": build.one(Const(0, "int"), hint="n")} | _first_frames(build, module, outer))
+        first = inline(
+            build,
+            step,
+            {**outer, **begin, "n": build.one(Const(0, "int"), hint="n")} | _first_frames(build, module, outer),
+        )
         running |= {name: first[name] for name in in_step}
 
     stacked, ends = _loop(build, module, step, output, outer, begin, tuple(dict.fromkeys(record)))
@@ -77,7 +81,11 @@ def _loop(
     streamed = [name for name in read if name in streams]
 
     inner = Builder(build.names)
-    inside = {name: Value(build.names.fresh(name), value.type) for name, value in read.items() if name in constant or name in streamed}
+    inside = {
+        name: Value(build.names.fresh(name), value.type)
+        for name, value in read.items()
+        if name in constant or name in streamed
+    }
     inside |= {name: Value(build.names.fresh(name), value.type) for name, value in begin.items()}
     number = Value(build.names.fresh("n"), Const(0, "int").rule()[0])
     stepped = inline(inner, step, {**inside, "n": number})
@@ -88,14 +96,21 @@ def _loop(
     next_number = inner.one(Add(), number, inner.one(Const(1, "int")), hint="n")
     body = Function(
         build.names.fresh("step"),
-        (*(inside[name] for name in constant), *(inside[name] for name in begin), number, *(inside[name] for name in streamed)),
+        (
+            *(inside[name] for name in constant),
+            *(inside[name] for name in begin),
+            number,
+            *(inside[name] for name in streamed),
+        ),
         tuple(inner.lines),
         (*following.values(), next_number, *(shown[name] for name in record)),
         (*(f"carry:{name}" for name in begin), "carry:n", *(f"stack:{name}" for name in record)),
     )
     scan = Scan(body, len(constant), len(begin) + 1, len(streamed), len(record), 0, TIME)
     zero = build.one(Const(0, "int"), hint="n")
-    results = build.emit(scan, *(outer[n] for n in constant), *begin.values(), zero, *(outer[n] for n in streamed), hint="end")
+    results = build.emit(
+        scan, *(outer[n] for n in constant), *begin.values(), zero, *(outer[n] for n in streamed), hint="end"
+    )
     ends = dict(zip(begin, results, strict=False))
     return dict(zip(record, results[len(begin) + 1 :], strict=True)), ends
 

@@ -89,14 +89,17 @@ def _written(value: Value, form: Form, replay: Replay, same: Mapping[str, Value]
             total = term if total is None else write.add(build, total, term)
     if total is None:
         return write.zeros(build, value.type)
-    return _named(build, _full(build, total, value.type), value)
+    return replay.named(_full(build, total, value.type), value)
 
 
 def _term(value: Value, source: str, mixed: Mixed, replay: Replay, same: Mapping[str, Value]) -> Value | None:
     """Coefficient times source; None for zero."""
+    before = len(replay.build.lines)
     coefficient = replay.run(value, Seed(source, mixed))
     if coefficient is None:
         return None
+    if len(replay.build.lines) > before:
+        coefficient = replay.named(coefficient, f"{replay.labels.get(value.name, value.name)}_per_{source}")
     x = same.get(source) or Value(source, replay.linearity.types[source])
     if not mixed:
         return write.mul(replay.build, coefficient, x)
@@ -106,15 +109,6 @@ def _term(value: Value, source: str, mixed: Mixed, replay: Replay, same: Mapping
 
 def _full(build: Builder, value: Value, type_: Type) -> Value:
     return write.expand(build, value, [axis for axis in type_.axes if not value.type.has(axis.name)])
-
-
-def _named(build: Builder, value: Value, wanted: Value) -> Value:
-    """The last line's result under the name that the value had."""
-    last = build.lines[-1]
-    if last.results != (value,):
-        return value
-    build.lines[-1] = replace(last, results=(wanted,))
-    return wanted
 
 
 class _Plan:

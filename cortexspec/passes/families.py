@@ -96,9 +96,9 @@ def _names_an_axis(op: Op, axes: frozenset[str]) -> bool:
 class Packs:
     """The packs of a loop body: tuples of values, one a population, made by lines that are alike.
 
-    Two lines are alike if they apply one op to operands that are members of one pack, one shared value, or values that
-    do not change in the loop: value numbering, modulo the population. At least one operand is a member of a pack;
-    another one may differ in how it is made and is then joined in the loop.
+    Two lines are alike if they apply one op to operands that are members of one pack, or values that do not change in the
+    loop: value numbering, modulo the population. At least one operand is a member of a pack; another one may differ in how
+    it is made, and is then joined in the loop unless it is one value for all.
     """
 
     def __init__(self, loop: Loop, family: Family):
@@ -188,7 +188,7 @@ class Packs:
             elif operand.name in self.fixed:
                 reads.append("fixed")
             else:
-                reads.append("own" if self.family.places(operand.type) else operand.name)
+                reads.append("joined")
         if not any(isinstance(read, int) for read in reads):
             return None
         # Lines of one neuron's text have one span, which tells its terms from alike ones of what arrives.

@@ -318,7 +318,8 @@ class _Folder:
             case Slice(result=result) as cut if mapping.keys() == {result.name}:
                 return Again(replace(cut, result=_called(result, mapping)), self.operands(x))
             case Contract(over=over) if self.reads.get(x.name) == 1:
-                return self.rename_of_contract(over, *self.operands(x), mapping)
+                a, b = self.operands(x)
+                return self.rename_of_contract(over, a, b, mapping)
             case Mul() if any(isinstance(self.op(factor), Identity | Const) for factor in self.factors(x)):
                 return Again(Mul(), tuple(self.called(factor, mapping) for factor in self.operands(x)))
             case _:

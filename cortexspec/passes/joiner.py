@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from cortexspec.ir.builder import Builder
@@ -49,7 +50,7 @@ class Joiner:
             missing = tuple(each for each in (*rest.values(), axis) if not value.type.has(each.name))
             spread.append(self.build.one(Expand(missing), value) if missing else value)
         parts = tuple(axis.name for axis in self.axes)
-        return self.build.one(Concat(parts, self.axis), *spread, hint=hint)
+        return self.build.one(Concat(parts, self.axis), *spread, hint=hint or _common([value.name for value in values]))
 
     def _alike(self, values: Sequence[Value], hint: str) -> Value | None:
         lines = [self.made[value.name] for value in values if value.name in self.made]
@@ -61,3 +62,9 @@ class Joiner:
         self.build.span = lines[0].span
         columns = [self.join(column) for column in zip(*(line.operands for line in lines), strict=True)]
         return self.build.one(op, *columns, hint=hint)
+
+
+def _common(names: Sequence[str]) -> str:
+    """What all are called in the end: `κ` for V.ss.κ_1 and V.ii.κ_1."""
+    last = {re.sub(r"(_\d+)+$", "", name.rpartition(".")[2]) for name in names}
+    return last.pop() if len(last) == 1 else ""

@@ -17,7 +17,7 @@ from cortexspec.ir.ops.linear import Contract
 from cortexspec.ir.ops.reduce import CumulativeSum, Mean, Sum
 from cortexspec.ir.ops.shape import Concat, Diagonal, Expand, Flip, Index, Merge, Pad, Rename, Slice, Split
 from cortexspec.ir.types import Axis, Type
-from cortexspec.passes.loop import Loop, made_by, unchanging
+from cortexspec.passes.loop import Loop, made_by, named, unchanging
 from cortexspec.units import Unit as PhysicalUnit
 
 # Axes of a source that lines on the way do more with than broadcast along: only a matrix can stand for that.
@@ -119,10 +119,10 @@ class Linearity:
         line = self.lines[name]
         constant = isinstance(line.op, Add | Sub | Concat) and len(self.reads[name]) < len(line.operands)
         form: dict[str, Mixed] = {"": Mixed()} if constant else {}
-        for operand, named in self.reads[name]:
+        for operand, axes in self.reads[name]:
             inner: Form = known[operand] if self.inlined(operand, kept) else {operand: Mixed()}
             for source, mixed in inner.items():
-                own = named & self.types[source].names if named and source else Mixed()
+                own = axes & self.types[source].names if axes and source else Mixed()
                 form[source] = form.get(source, Mixed()) | mixed | own
         return form
 
@@ -160,12 +160,22 @@ class Replay:
         self.columns: dict[str, Axis] = {}
         self.known: dict[tuple[str, Seed], Value | None] = {}
         self.units: dict[Seed, Value] = {}
+        # What a value is the next one of, for names that a reader knows.
+        carries = linearity.loop.carries
+        self.labels = {carry.next.name: carry.label.removeprefix("carry:") for carry in carries}
 
     def column(self, axis: Axis) -> Axis:
         """The source's side of a matrix over this axis."""
         if axis.name not in self.columns:
             self.columns[axis.name] = self.build.axis(axis.name, axis.size, axis.role)
         return self.columns[axis.name]
+
+    def named(self, value: Value, wanted: str | Value) -> Value:
+        """The value under another name where the last line made it; what was remembered under the old name follows."""
+        new = named(self.build, value, wanted)
+        self.known = {key: new if known == value else known for key, known in self.known.items()}
+        self.units = {seed: new if unit == value else unit for seed, unit in self.units.items()}
+        return new
 
     def run(self, value: Value, seed: Seed) -> Value | None:
         """The coefficient of the source in the value, or the constant part; None for zero."""

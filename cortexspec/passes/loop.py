@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from cortexspec.diagnostics import Span
+from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Function, Line, Value
 from cortexspec.ir.ops.scan import Scan
 
@@ -168,3 +169,13 @@ def unchanging(loop: Loop) -> set[str]:
         if all(operand.name in fixed for operand in line.operands):
             fixed.update(result.name for result in line.results)
     return fixed
+
+
+def named(build: Builder, value: Value, wanted: str | Value) -> Value:
+    """The value under another name, where the last line made it: a fresh one of this stem, or this very one."""
+    last = build.lines[-1] if build.lines else None
+    if last is None or last.results != (value,):
+        return value
+    new = wanted if isinstance(wanted, Value) else Value(build.names.fresh(wanted), value.type)
+    build.lines[-1] = replace(last, results=(new,))
+    return new

@@ -20,7 +20,7 @@ from cortexspec.ir.ops.constant import Nullary
 from cortexspec.ir.ops.linear import Contract
 from cortexspec.ir.ops.reduce import Reduction
 from cortexspec.ir.ops.scan import Scan
-from cortexspec.ir.ops.shape import Expand, Rename
+from cortexspec.ir.ops.shape import Expand, Merge, Rename
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
 from cortexspec.passes.loop import Fed, Loop, loop_of, renamed, renamed_outputs, unchanging
@@ -233,10 +233,11 @@ class _Writing:
 
     def together(self, build: Builder, value: Value) -> Value:
         """Merged; what lies along a part of a group is spread along the rest first."""
+        stem = value.name
         for group in self.groups:
             if any(value.type.has(name) for name in group):
                 missing = [self.sizes[name] for name in group if not value.type.has(name)]
-                value = write.merge(build, write.expand(build, value, missing), group, self.axes[group])
+                value = build.one(Merge(group, self.axes[group]), write.expand(build, value, missing), hint=stem)
         return value
 
     def apart(self, value: Value) -> Value:

@@ -30,6 +30,7 @@ from cortexspec.passes.save_policy import save_policy
 from cortexspec.passes.scale_carries import scale_carries
 from cortexspec.passes.share_common import share_common
 from cortexspec.passes.sigmoid_as_tanh import sigmoid_as_tanh
+from cortexspec.passes.tidy_names import tidy_names
 
 Pass = Callable[..., Module]
 
@@ -83,6 +84,7 @@ PASSES: Mapping[str, Pass] = MappingProxyType(
         "fuse-contractions": each_function(fuse_contractions),
         "merge-axes": _merge,
         "choose-layout": choose_layout,
+        "tidy-names": tidy_names,
         "checkpoint": _checkpoint,
         "save-policy": each_function(save_policy),
     }
@@ -107,6 +109,7 @@ DEFAULT: tuple[PassStep, ...] = (
     "fuse-contractions",
     *CLEAN,
     "choose-layout",
+    "tidy-names",
 )
 
 

@@ -100,9 +100,7 @@ def test_where_time_is_a_number_so_is_the_step():
     build.names.take("x")
     derivative = build.function("derivative", (x,), (write.neg(build, x),), ("x",))
     init = Builder().function("init", (x0 := Value("x0", Type((SAMPLE,))),), (x0,), ("x",))
-    module = Module(
-        "decay", states=(State(x, "p", "decay", "x"),), functions={"init": init, "derivative": derivative}
-    )
+    module = Module("decay", states=(State(x, "p", "decay", "x"),), functions={"init": init, "derivative": derivative})
     module = drive(euler(module), final=("x",))
     found = rollout(module, 3, 0.5, np.array([8.0]))
     np.testing.assert_array_equal(found["x[time = end]"], [1.0])

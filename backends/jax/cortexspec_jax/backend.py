@@ -35,6 +35,7 @@ class Backend:
         "fuse-contractions",
         *_CLEAN,
         "choose-layout",
+        "tidy-names",
         ("save-policy", {"save": "carry"}),
     )
     adaptive_solvers: ClassVar[tuple[str, ...]] = tuple(SOLVERS)
