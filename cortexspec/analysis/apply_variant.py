@@ -55,7 +55,9 @@ class Cell:
 
     def spec(self, original: Spec) -> Spec:
         """The edited text as a Spec."""
-        kept = tuple(self.templates.get(item.name, item) if isinstance(item, Template) else item for item in original.items)
+        kept = tuple(
+            self.templates.get(item.name, item) if isinstance(item, Template) else item for item in original.items
+        )
         known = {item.name for item in kept if isinstance(item, Template)}
         added = tuple(template for name, template in self.templates.items() if name not in known)
         return original.model_copy(update={"items": (*kept, *added)})
@@ -99,7 +101,12 @@ def merge_like(experiments: Mapping[str, Experiment], name: str, report: Report)
             circuit, arguments = one.of, one.arguments
         body = _overlaid([s for s in body if s.kind != "claim"], _single(one.body))
     if not circuit:
-        report.add("CS301", f"`{chain[0].name}` says not of which circuit it is", chain[0].span, help="write `experiment NAME of CIRCUIT`")
+        report.add(
+            "CS301",
+            f"`{chain[0].name}` says not of which circuit it is",
+            chain[0].span,
+            help="write `experiment NAME of CIRCUIT`",
+        )
         return None
     return Merged(chain[0].name, circuit, arguments, tuple(body), chain[0].span)
 
@@ -146,7 +153,12 @@ def _key(one: written.Statement) -> str:
             return kind
         case written.Declare(kind=kind, declarators=(only,)) if only.name:
             return f"{kind} {only.name}"
-        case written.Measure(name=name) | written.Variant(name=name) | written.Penalty(name=name) | written.Retype(name=name):
+        case (
+            written.Measure(name=name)
+            | written.Variant(name=name)
+            | written.Penalty(name=name)
+            | written.Retype(name=name)
+        ):
             return f"{one.kind} {name}"
         case written.Stimulus(target=target) | written.Start(target=target):
             return f"{one.kind} {print_expression(target)}"
@@ -185,7 +197,9 @@ def variant_chain(merged: Merged, name: str, report: Report) -> list[Statements]
         one = variants.get(name)
         if one is None:
             span = chain[-1].span if chain else merged.span
-            report.add("CS301", f"there is no variant `{name}` in `{merged.name}`", span, help=suggestion(name, variants))
+            report.add(
+                "CS301", f"there is no variant `{name}` in `{merged.name}`", span, help=suggestion(name, variants)
+            )
             return None
         if one in chain:
             if one is chain[0] and one.name == min(v.name for v in chain):
@@ -345,12 +359,18 @@ class Editor:
     # Assignments.
 
     def assign(
-        self, target: tree.Expression, value: tree.Expression | None, modifiers: tuple[written.Modifier, ...], span: Span | None
+        self,
+        target: tree.Expression,
+        value: tree.Expression | None,
+        modifiers: tuple[written.Modifier, ...],
+        span: Span | None,
     ) -> None:
         path = _path(target)
         if path is None:
             text = print_expression(target)
-            self.report.add("CS316", f"`{text}` is nothing that an edit can set", target.span or span, help="write `path = e`")
+            self.report.add(
+                "CS316", f"`{text}` is nothing that an edit can set", target.span or span, help="write `path = e`"
+            )
             return
         if len(path) == 1 and self.assign_own(path[0], value, modifiers, span):
             return
@@ -435,7 +455,9 @@ class Editor:
                     if isinstance(member, (PopulationHere, CircuitHere)):
                         inner = [*member.path.split("."), *rest]
                         length = len(member.path.split("."))
-                        self.assign_inside(self.entry(inner[:length]) or member, inner, length, value, modifiers, target, span)
+                        self.assign_inside(
+                            self.entry(inner[:length]) or member, inner, length, value, modifiers, target, span
+                        )
             case ProjectionHere() if len(rest) == 1:
                 self.set_connection(entry, rest[0], value, modifiers, target.span or span)
             case PopulationHere() if len(rest) == 1:
@@ -492,7 +514,9 @@ class Editor:
 
         self.change_instance(path[:-1], changed)
 
-    def change_instance(self, path: Sequence[str], change: Callable[[written.Instance], written.Instance | None]) -> None:
+    def change_instance(
+        self, path: Sequence[str], change: Callable[[written.Instance], written.Instance | None]
+    ) -> None:
         """Rewrites (or with None deletes) the declaration of a population or part, in a text of its own."""
         template = self.own_template(path[:-1])
         made: list[written.Statement] = []
@@ -674,7 +698,9 @@ class Editor:
                 self.remove_named(path[0])
                 self.removed[path[0]] = target.span
             case _:
-                self.report.add("CS316", f"`{'.'.join(path)}` is {kind_of(found)}, which cannot be removed", target.span)
+                self.report.add(
+                    "CS316", f"`{'.'.join(path)}` is {kind_of(found)}, which cannot be removed", target.span
+                )
 
     def remove_from_experiment(self, name: str) -> bool:
         for place, one in enumerate(self.body):
@@ -682,7 +708,9 @@ class Editor:
                 del self.body[place]
                 return True
             if isinstance(one, written.Section) and one.kind == "train":
-                kept = tuple(inner for inner in one.body if not (isinstance(inner, written.Penalty) and inner.name == name))
+                kept = tuple(
+                    inner for inner in one.body if not (isinstance(inner, written.Penalty) and inner.name == name)
+                )
                 if len(kept) != len(one.body):
                     self.body[place] = one.model_copy(update={"body": kept})
                     return True
@@ -729,10 +757,7 @@ class Editor:
         from cortexspec.analysis.scope import GroupVariable
 
         sides = [here.source, here.target]
-        return all(
-            isinstance(side, (GroupVariable, GroupHere)) or side.body.path != population.path
-            for side in sides
-        )
+        return all(isinstance(side, (GroupVariable, GroupHere)) or side.body.path != population.path for side in sides)
 
     def leave_group(self, group: GroupHere, population: PopulationHere) -> None:
         template = self.own_template(group.body.path.split(".") if group.body.path else ())
@@ -845,14 +870,22 @@ def _with_argument(
         found = True
         kept = _merged_modifiers(one.modifiers, modifiers, value is not None)
         drawn = any(m.kind == "~" for m in modifiers)
-        made.append(one.model_copy(update={"value": value if value is not None or drawn else one.value, "modifiers": kept, "span": span}))
+        made.append(
+            one.model_copy(
+                update={"value": value if value is not None or drawn else one.value, "modifiers": kept, "span": span}
+            )
+        )
     if not found:
         made.append(written.Argument(name=name, value=value, modifiers=modifiers, span=span))
     return made
 
 
 def _edited_declare(
-    one: written.Declare, name: str, value: tree.Expression | None, modifiers: tuple[written.Modifier, ...], span: Span | None
+    one: written.Declare,
+    name: str,
+    value: tree.Expression | None,
+    modifiers: tuple[written.Modifier, ...],
+    span: Span | None,
 ) -> list[written.Declare]:
     """The statement with another value for one of its names; new modifiers are that name's alone."""
     made: list[written.Declare] = []
@@ -961,10 +994,10 @@ def _replaced(node: tree.Expression, names: Mapping[str, tree.Expression]) -> tr
             return node
 
 
-def _replaced_all(arguments: tuple[tree.Argument, ...], names: Mapping[str, tree.Expression]) -> tuple[tree.Argument, ...]:
-    return tuple(
-        replace(one, value=_replaced(one.value, names)) if one.value is not None else one for one in arguments
-    )
+def _replaced_all(
+    arguments: tuple[tree.Argument, ...], names: Mapping[str, tree.Expression]
+) -> tuple[tree.Argument, ...]:
+    return tuple(replace(one, value=_replaced(one.value, names)) if one.value is not None else one for one in arguments)
 
 
 __all__ = ["Cell", "Editor", "Merged", "Note", "cell_of", "fold_own_edits", "merge_like", "variant_chain"]

@@ -62,7 +62,9 @@ class ModelBuilder:
         populations = tuple(self.population(one) for one in self.expansion.populations)
         projections = tuple(self.projection(one) for one in self.expansion.projections)
         starts = tuple(made for one in self.expansion.starts if (made := self.start(one)) is not None)
-        penalties = tuple(made for one in self.expansion.penalties if (made := self.penalty(one.name, one.value, one.body, one.span)))
+        penalties = tuple(
+            made for one in self.expansion.penalties if (made := self.penalty(one.name, one.value, one.body, one.span))
+        )
         for path in list(self.expansion.variables):  # those of functions that were called meanwhile
             self.typing.variable(path)
         parts = tuple(self.part(one) for one in self.expansion.functions.values() if self.is_called(one))
@@ -195,7 +197,10 @@ class ModelBuilder:
         for node in (*walk(statement.left), *walk(statement.right)):
             if isinstance(node, tree.Derivative) and isinstance(node.operand, tree.Name):
                 entry = body.find(node.operand.name)
-                highest = isinstance(entry, Declared) and f"{entry.path}{chr(39) * node.order}" not in self.expansion.variables
+                highest = (
+                    isinstance(entry, Declared)
+                    and f"{entry.path}{chr(39) * node.order}" not in self.expansion.variables
+                )
                 if isinstance(entry, Declared) and entry.kind == "state" and highest:
                     found[entry.path] = node.order
         if len(found) == 1:
@@ -203,7 +208,9 @@ class ModelBuilder:
         span = statement.span or statement.left.span
         if found:
             names = " and ".join(f"`{path.rpartition('.')[2]}{chr(39) * order}`" for path, order in found.items())
-            self.report.add("CS311", f"one equation cannot say both {names}", span, help="write an equation for each state")
+            self.report.add(
+                "CS311", f"one equation cannot say both {names}", span, help="write an equation for each state"
+            )
         elif not any(isinstance(node, tree.Derivative) for node in (*walk(statement.left), *walk(statement.right))):
             self.no_equation(statement, body, span)
         return None
@@ -236,7 +243,9 @@ class ModelBuilder:
         typed = self.typing.variable(state.path)
         if typed is not None:
             operand = value[1]
-            allowed = Type(typed.type.axes, operand.type.dtype if operand.type.dtype == "int" else "float", typed.type.unit)
+            allowed = Type(
+                typed.type.axes, operand.type.dtype if operand.type.dtype == "int" else "float", typed.type.unit
+            )
             own = [name for name in typed.axes if name not in {axis.name for axis in body.around}]
             self.typing.fitted(operand, _wider(allowed, operand.type, body, self.typing), own, statement.value.span)
         return Update(state.path, value[0], every, statement.span)
@@ -261,7 +270,9 @@ class ModelBuilder:
             return True
         name = "a pure number" if wanted == DIMENSIONLESS else wanted.name()
         has = "a pure number" if found == DIMENSIONLESS else found.name()
-        self.report.add("CS401", f"{what} is wanted in {name}, but this is in {has}", span, label=f"expected {name}, found {has}")
+        self.report.add(
+            "CS401", f"{what} is wanted in {name}, but this is in {has}", span, label=f"expected {name}, found {has}"
+        )
         return False
 
     def spike(self, statement: written.Spike, body: Body) -> Spike | None:
@@ -292,7 +303,13 @@ class ModelBuilder:
             found = self.typing.expression(statement.refractory, body)
             if found is not None:
                 refractory = found[0]
-                self.wants(found[1].type.unit, self.typing.time_unit, statement.refractory.span, "a refractory period", found[1].zero)
+                self.wants(
+                    found[1].type.unit,
+                    self.typing.time_unit,
+                    statement.refractory.span,
+                    "a refractory period",
+                    found[1].zero,
+                )
         if statement.surrogate is not None:
             surrogate = self.surrogate(statement.surrogate, body, unit)
         return Spike(condition, crosses, tuple(resets), refractory, surrogate, distribution, statement.span)
@@ -309,7 +326,9 @@ class ModelBuilder:
             return resolved, operand.type.unit
         if operand.type.dtype != "bool":
             text = print_expression(node)
-            self.report.add("CS602", f"`{text}` is a number, where a condition is wanted", node.span, help=f"write `{text} > θ`")
+            self.report.add(
+                "CS602", f"`{text}` is a number, where a condition is wanted", node.span, help=f"write `{text} > θ`"
+            )
             return resolved, DIMENSIONLESS
         side = resolved.left if isinstance(resolved, tree.Binary) else None
         compared = self.typing.typed(side, body) if side is not None else None
@@ -330,7 +349,9 @@ class ModelBuilder:
             if found is None:
                 return None
             made.append(replace(argument, value=found[0]))
-            self.wants(found[1].type.unit, DIMENSIONLESS / unit, found[0].span, "the slope of a surrogate", found[1].zero)
+            self.wants(
+                found[1].type.unit, DIMENSIONLESS / unit, found[0].span, "the slope of a surrogate", found[1].zero
+            )
         return replace(node, arguments=tuple(made))
 
     # Connections.
@@ -358,7 +379,9 @@ class ModelBuilder:
             delay,
             self.synapse(here),
             self.read_new(here),
-            self.pure(dropout.value, here.body, "a dropout rate") if dropout is not None and dropout.value is not None else None,
+            self.pure(dropout.value, here.body, "a dropout rate")
+            if dropout is not None and dropout.value is not None
+            else None,
             span=here.span,
             around=instances,
             cuts=self.cuts.get(here.path, ()),
@@ -412,7 +435,9 @@ class ModelBuilder:
         if here.synapse is None and needed == DIMENSIONLESS:
             help = "the weight must be a pure number"
         message = f"`{port}` takes {target.type.unit.name()}, but `{here.path}` delivers {unit.name()}"
-        self.report.add("CS403", message, span, label=f"expected {target.type.unit.name()}, found {unit.name()}", help=help)
+        self.report.add(
+            "CS403", message, span, label=f"expected {target.type.unit.name()}, found {unit.name()}", help=help
+        )
 
     def rule(self, here: ProjectionHere) -> tree.Expression | None:
         """The connection rule with its arguments resolved."""
@@ -436,7 +461,9 @@ class ModelBuilder:
             if key not in (*entry.arguments, *entry.options) or argument.value is None:
                 takes = ", ".join((*entry.arguments, *entry.options))
                 message = f"`{entry.name}` has no argument `{key}`" if key else f"`{entry.name}` has too many arguments"
-                self.report.add("CS306", message, argument.span or node.span, help=f"it takes {takes}" if takes else "it takes none")
+                self.report.add(
+                    "CS306", message, argument.span or node.span, help=f"it takes {takes}" if takes else "it takes none"
+                )
                 continue
             seen.add(key)
             found = self.typing.expression(argument.value, here.body)
@@ -449,7 +476,9 @@ class ModelBuilder:
                 self.report.add("CS602", f"`{key}` is true or false", argument.value.span)
         missing = [name for name in entry.arguments if name not in seen]
         if missing and len(given) < len(entry.arguments):
-            self.report.add("CS306", f"`{entry.name}` wants `{missing[0]}`", node.span, help=f"write `{entry.name}({missing[0]})`")
+            self.report.add(
+                "CS306", f"`{entry.name}` wants `{missing[0]}`", node.span, help=f"write `{entry.name}({missing[0]})`"
+            )
         return replace(node, arguments=tuple(made)) if isinstance(node, tree.Call) else node
 
     def synapse(self, here: ProjectionHere) -> Synapse | None:
@@ -462,10 +491,20 @@ class ModelBuilder:
         if synapse.output:
             output = tree.Reference(body.dotted(synapse.output))
         updates = {event: self.updates(synapse.on.get(event, [])) for event in ("pre", "post")}
-        lets = [one for one in self.expansion.variables.values() if one.kind == "let" and one.body.connection is here and not one.side]
+        lets = [
+            one
+            for one in self.expansion.variables.values()
+            if one.kind == "let" and one.body.connection is here and not one.side
+        ]
         return Synapse(
             synapse.type,
-            MappingProxyType({one.path: one.extent for one in own if one.kind == "state" and one.extent in ("pre", "post", "connection")}),
+            MappingProxyType(
+                {
+                    one.path: one.extent
+                    for one in own
+                    if one.kind == "state" and one.extent in ("pre", "post", "connection")
+                }
+            ),
             _paths(own, "param", "constant"),
             _paths(own, "state"),
             tuple(one.path for one in lets),
@@ -488,13 +527,19 @@ class ModelBuilder:
         if isinstance(here.target, tree.Derivative) and isinstance(here.target.operand, tree.Member):
             holder = self.typing.resolver.holder(here.target.operand.owner, here.body)
             if isinstance(holder, GroupHere):
-                target = self.typing.expander.group_variable(holder, here.target.operand.name + "'" * here.target.order, here.target)
+                target = self.typing.expander.group_variable(
+                    holder, here.target.operand.name + "'" * here.target.order, here.target
+                )
         found = self.typing.expression(here.value, here.body)
         if target is None or isinstance(target, Opaque):
             return None
         members = target.members if isinstance(target, GroupVariable) else (target,)
-        if not isinstance(target, (Declared, GroupVariable)) or any(isinstance(one, Declared) and one.kind != "state" for one in members):
-            self.report.add("CS312", f"`{print_expression(here.target)}` is no state; `start` sets states", here.target.span)
+        if not isinstance(target, (Declared, GroupVariable)) or any(
+            isinstance(one, Declared) and one.kind != "state" for one in members
+        ):
+            self.report.add(
+                "CS312", f"`{print_expression(here.target)}` is no state; `start` sets states", here.target.span
+            )
             return None
         typed = self.typing.read(target.path)
         if found is None or typed is None:

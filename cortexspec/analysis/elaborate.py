@@ -181,14 +181,26 @@ def _other_time(cell: Cell, library: Library, unit: Unit, built: dict[object, Bu
 
 def _wrong_time(merged: Merged, unit: Unit) -> Diagnostic:
     """The diagnostic for `duration = 100` where the equations have a time constant in ms, or the other way round."""
-    settings = [s for one in merged.body if isinstance(one, written.Section) and one.kind == "simulate" for s in one.body]
+    settings = [
+        s for one in merged.body if isinstance(one, written.Section) and one.kind == "simulate" for s in one.body
+    ]
     named = {s.left.name: s for s in settings if isinstance(s, written.Equation) and isinstance(s.left, tree.Name)}
     place = next((named[name] for name in ("dt", "duration") if name in named), None)
-    is_, was = ("a quantity, such as 0.1 ms", "a number of steps") if unit == DIMENSIONLESS else ("a number of steps", "a quantity")
+    is_, was = (
+        ("a quantity, such as 0.1 ms", "a number of steps")
+        if unit == DIMENSIONLESS
+        else ("a number of steps", "a quantity")
+    )
     message = f"in `{merged.circuit}` time is {is_}, but `{merged.name}` counts it as {was}"
     wanted, found = ("ms", "a pure number") if unit == DIMENSIONLESS else ("a pure number", "ms")
-    help = 'write `dt = 0.1 ms`' if unit == DIMENSIONLESS else "write `dt = 1`"
-    return Diagnostic("CS401", message, place.right.span if place is not None else merged.span, f"expected {wanted}, found {found}", help)
+    help = "write `dt = 0.1 ms`" if unit == DIMENSIONLESS else "write `dt = 1`"
+    return Diagnostic(
+        "CS401",
+        message,
+        place.right.span if place is not None else merged.span,
+        f"expected {wanted}, found {found}",
+        help,
+    )
 
 
 Built = tuple[Typing | None, Model | None, tuple[Diagnostic, ...]]
@@ -197,7 +209,15 @@ Built = tuple[Typing | None, Model | None, tuple[Diagnostic, ...]]
 def _built(cell: Cell, library: Library, unit: Unit, known: dict[object, Built]) -> Built:
     """A cell's circuit typed and built; cells that differ only in what is done with the circuit share it."""
     outside = tuple(outside_names(cell.body))
-    key = (outside, cell.circuit, cell.arguments, frozenset(cell.templates.items()), tuple(cell.removed), tuple(cell.cuts.items()), unit)
+    key = (
+        outside,
+        cell.circuit,
+        cell.arguments,
+        frozenset(cell.templates.items()),
+        tuple(cell.removed),
+        tuple(cell.cuts.items()),
+        unit,
+    )
     if key not in known:
         report = Report()
         typing = typed_cell(cell, library, unit, report)
@@ -334,7 +354,9 @@ def time_unit_of(merged: Merged) -> Unit | None:
     for one in merged.body:
         if not isinstance(one, written.Section) or one.kind != "simulate":
             continue
-        settings = {s.left.name: s.right for s in one.body if isinstance(s, written.Equation) and isinstance(s.left, tree.Name)}
+        settings = {
+            s.left.name: s.right for s in one.body if isinstance(s, written.Equation) and isinstance(s.left, tree.Name)
+        }
         for name in ("dt", "duration"):
             value = settings.get(name)
             if isinstance(value, tree.Number):

@@ -52,7 +52,20 @@ TAKES: Mapping[str, frozenset[str]] = {
     "synapse": frozenset({"param", "state", "input", "output", "let", "noise", "equation", "update", "on", "send"}),
     "function": frozenset({"param", "input", "output", "let", "part"}),
     "circuit": frozenset(
-        {"param", "input", "output", "let", "part", "population", "group", "attribute", "connect", "start", "penalty", "for"}
+        {
+            "param",
+            "input",
+            "output",
+            "let",
+            "part",
+            "population",
+            "group",
+            "attribute",
+            "connect",
+            "start",
+            "penalty",
+            "for",
+        }
     ),
 }
 
@@ -140,7 +153,9 @@ class Expander:
     def tick(self, span: Span | None) -> None:
         self.made += 1
         if self.made > MOST:
-            self.report.add("CS506", f"this circuit has more than {MOST} things in it", span, help="use sizes, not names")
+            self.report.add(
+                "CS506", f"this circuit has more than {MOST} things in it", span, help="use sizes, not names"
+            )
             raise TooMuch
 
     # Names and axes.
@@ -277,7 +292,9 @@ class Expander:
         value, reads_in = (argument.value, caller) if argument is not None else (formal.default, body)
         if argument is not None and argument.modifiers:
             message = f"`{formal.name}` is a template argument: it is fixed before anything runs"
-            self.report.add("CS307", message, _span(argument), help=f"declare `param {formal.name}` to train or draw it")
+            self.report.add(
+                "CS307", message, _span(argument), help=f"declare `param {formal.name}` to train or draw it"
+            )
             value = value or formal.default or tree.Number("0")
         if value is None:
             self.report.add(
@@ -467,7 +484,9 @@ class Expander:
                     self.report.add("CS307", "`every` belongs to an update `x <- e`", modifier.span or variable.span)
         if variable.kind in ("param", "state") or not modifiers:
             return
-        refused = [m for m in modifiers if m.kind in ("trainable", "in", "per") or (m.kind == "~" and variable.kind != "let")]
+        refused = [
+            m for m in modifiers if m.kind in ("trainable", "in", "per") or (m.kind == "~" and variable.kind != "let")
+        ]
         for modifier in refused:
             word = {"in": "a constraint", "per": "an extent", "~": "a distribution"}.get(modifier.kind, "`trainable`")
             message = f"{word} does not go with {kind_of(variable)}"
@@ -479,7 +498,9 @@ class Expander:
             help = f"here it may be {', '.join(f'`per {word}`' for word in allowed)}"
             if variable.body.kind not in ("neuron", "synapse"):
                 help = "give it a shape, as in `param a[cells]`"
-            self.report.add("CS307", f"`per {modifier.extent}` has no meaning here", modifier.span or variable.span, help=help)
+            self.report.add(
+                "CS307", f"`per {modifier.extent}` has no meaning here", modifier.span or variable.span, help=help
+            )
             return
         variable.extent = modifier.extent  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -635,7 +656,9 @@ class Expander:
             entry = body.names.get(name)
             if self.output_of_known(one, body) and not isinstance(entry, Declared):
                 help = suggestion(name, body.names)
-                self.report.add("CS301", f"there is no `{name}` here to give out", one.span or statement.span, help=help)
+                self.report.add(
+                    "CS301", f"there is no `{name}` here to give out", one.span or statement.span, help=help
+                )
             elif isinstance(entry, Declared):
                 found.append(name)
 
@@ -678,7 +701,9 @@ class Expander:
             return None
         if found is not None and found.kind == "neuron":
             help = f"write `population` for `{use.name}`"
-            self.report.add("CS308", f"`{use.name}` is a neuron; a part is a function or a circuit", use.span, help=help)
+            self.report.add(
+                "CS308", f"`{use.name}` is a neuron; a part is a function or a circuit", use.span, help=help
+            )
             return None
         return self.template(use, ("function", "circuit"), "function or circuit") if found is not None else None
 
@@ -782,13 +807,25 @@ class Expander:
             if population is None or isinstance(population, Opaque):
                 continue
             if not isinstance(population, PopulationHere):
-                message = f"`{print_expression(target.owner)}` is {kind_of(population)}; attributes belong to populations"
+                message = (
+                    f"`{print_expression(target.owner)}` is {kind_of(population)}; attributes belong to populations"
+                )
                 self.report.add("CS308", message, target.owner.span)
                 continue
-            inner = Body(population.path, "circuit", population.neuron, population.instance, outer=body, sizes=self.sizes)
+            inner = Body(
+                population.path, "circuit", population.neuron, population.instance, outer=body, sizes=self.sizes
+            )
             path = f"{population.path}.{target.name}"
             made = Declared(
-                path, target.name, "attribute", inner, axes, statement.unit, statement.value, value=statement.value, span=span
+                path,
+                target.name,
+                "attribute",
+                inner,
+                axes,
+                statement.unit,
+                statement.value,
+                value=statement.value,
+                span=span,
             )
             inner.neuron = population.axis
             if self.define(population.body, target.name, made, span):
@@ -842,7 +879,11 @@ class Expander:
             if not isinstance(found, Declared):
                 known = [one for one in shared_names(group.members) if "'" not in one]
                 message = f"`{path_of(member)}`, a member of `{group.path}`, has no `{name}`"
-                shared = f"all members have {', '.join(f'`{one}`' for one in known)}" if known else "the members share no name"
+                shared = (
+                    f"all members have {', '.join(f'`{one}`' for one in known)}"
+                    if known
+                    else "the members share no name"
+                )
                 self.report.add("CS301", message, node.span, help=suggestion(name, known) or shared)
                 return None
             members.append(found)
@@ -916,7 +957,9 @@ class Expander:
     def range_values(self, range_: written.RangeOf | tree.Range, body: Body) -> Iterator[Sequence[Entry]]:
         for item in self.items(range_.values, body):
             if len(range_.names) == 1:
-                yield [item] if not isinstance(item, list) else [Static(tuple(i for i in item if isinstance(i, Static)))]
+                yield (
+                    [item] if not isinstance(item, list) else [Static(tuple(i for i in item if isinstance(i, Static)))]
+                )
                 continue
             parts = _parts(item)
             if len(parts) != len(range_.names):
@@ -944,14 +987,18 @@ class Expander:
         if isinstance(node, tree.ListOf) and not node.unit:
             return [item for one in node.items if (item := self.item(one, body)) is not None]
         if isinstance(node, tree.Comprehension):
-            return [item for inner in self.rounds(node.ranges, body) if (item := self.item(node.item, inner)) is not None]
+            return [
+                item for inner in self.rounds(node.ranges, body) if (item := self.item(node.item, inner)) is not None
+            ]
         try:
             static = evaluate(node, body)
         except NotStatic as error:
             self.complain(error)
             return []
         if not isinstance(static.value, tuple):
-            self.report.add("CS308", "a loop goes over a group, a list or a range", node.span, label=f"this is {show(static)}")
+            self.report.add(
+                "CS308", "a loop goes over a group, a list or a range", node.span, label=f"this is {show(static)}"
+            )
             return []
         return list(static.value)
 
@@ -1039,7 +1086,9 @@ class Expander:
                 axis, around = port.body.neuron, port.body.instance
             post = next((p for p in self.result.populations if p.body is port.body), Opaque("post"))
         caller = Body(body.path, body.kind, body.template, body.instance, outer=body, post=post, sizes=self.sizes)
-        here = self.population(template, use.arguments, f"{path}.source", axis, around, caller, use.span or statement.span)
+        here = self.population(
+            template, use.arguments, f"{path}.source", axis, around, caller, use.span or statement.span
+        )
         here.own_axis = False
         source = self.source(here, statement.source)
         return source if isinstance(source, Declared) else None
@@ -1103,7 +1152,11 @@ class Expander:
                 if len(inputs) == 1:
                     return inputs[0]
                 choices = ", ".join(f"`{print_expression(node)}.{one.name}`" for one in inputs)
-                message = f"`{path}` has {len(inputs)} inputs, so the connection must say which" if inputs else f"`{path}` has no input"
+                message = (
+                    f"`{path}` has {len(inputs)} inputs, so the connection must say which"
+                    if inputs
+                    else f"`{path}` has no input"
+                )
                 self.report.add("CS503", message, node.span, help=f"write one of {choices}" if inputs else "")
                 return None
             case GroupHere(members=members):
@@ -1121,7 +1174,9 @@ class Expander:
             case _:
                 message = f"`{print_expression(node)}` is {kind_of(entry)}, not an input"
                 if isinstance(entry, Declared):
-                    inputs = [n for n, one in entry.body.names.items() if isinstance(one, Declared) and one.kind == "input"]
+                    inputs = [
+                        n for n, one in entry.body.names.items() if isinstance(one, Declared) and one.kind == "input"
+                    ]
                     help = f"its inputs are {', '.join(f'`{name}`' for name in inputs)}" if inputs else ""
                 else:
                     help = ""
@@ -1190,7 +1245,9 @@ class Expander:
             self.report.add("CS308", "a synapse is a type, as in `exponential(5 ms)`", setting.span)
             return
         arguments = tuple(_argument(one) for one in call.arguments) if call is not None else ()
-        template = self.template(written.TypeUse(name=name.name, arguments=arguments, span=name.span), ("synapse",), "synapse")
+        template = self.template(
+            written.TypeUse(name=name.name, arguments=arguments, span=name.span), ("synapse",), "synapse"
+        )
         if template is not None:
             self.synapse(here, template, arguments, body, name.span)
 
@@ -1233,7 +1290,9 @@ class Expander:
                 for state in self.declare(self.without_weight(one, here), place, body, given, caller):
                     if not state.extent and not state.order:
                         message = f"the state `{state.name}` says not where it lives"
-                        self.report.add("CS309", message, state.span, help="write `per pre`, `per post` or `per connection`")
+                        self.report.add(
+                            "CS309", message, state.span, help="write `per pre`, `per post` or `per connection`"
+                        )
             case written.Declare():
                 self.declare(one, place, body, given, caller)
             case written.Equation():
@@ -1261,7 +1320,13 @@ class Expander:
             one = tree.Number("1")
             value = one if projection.target.path else None
             projection.weight = Declared(
-                f"{projection.path}.weight", "weight", "state", projection.body, default=value, value=value, span=mine[0].span
+                f"{projection.path}.weight",
+                "weight",
+                "state",
+                projection.body,
+                default=value,
+                value=value,
+                span=mine[0].span,
             )
             self.add(projection.weight)
         projection.weight.kind = "state"
@@ -1269,17 +1334,26 @@ class Expander:
         extents = [modifier.extent for modifier in statement.modifiers if modifier.kind == "per"]
         if extents != ["connection"]:
             help = "write `state weight  per connection`"
-            self.report.add("CS309", "the weight that a synapse changes lives on the connection", mine[0].span or statement.span, help=help)
+            self.report.add(
+                "CS309",
+                "the weight that a synapse changes lives on the connection",
+                mine[0].span or statement.span,
+                help=help,
+            )
         projection.weight.extent = "connection"
         self.define(body, "weight", projection.weight, mine[0].span or statement.span)
-        return statement.model_copy(update={"declarators": tuple(d for d in statement.declarators if d.name != "weight")})
+        return statement.model_copy(
+            update={"declarators": tuple(d for d in statement.declarators if d.name != "weight")}
+        )
 
     def on(self, statement: written.On, here: SynapseHere) -> None:
         if statement.event in here.on:
             self.report.add("CS302", f"`on {statement.event}` stands here twice", statement.span)
             return
         body = here.body
-        inner = Body(body.path, "synapse", body.template, body.instance, outer=body, sizes=self.sizes, projection=body.projection)
+        inner = Body(
+            body.path, "synapse", body.template, body.instance, outer=body, sizes=self.sizes, projection=body.projection
+        )
         updates: list[tuple[written.Update, Body]] = []
         for place, one in enumerate(statement.body):
             match one:

@@ -249,7 +249,9 @@ class ExperimentChecker:
         self.check_solver(settings)
         return found
 
-    def check_steps(self, settings: Mapping[str, tuple[tree.Expression, Span | None]], times: Mapping[str, Static]) -> None:
+    def check_steps(
+        self, settings: Mapping[str, tuple[tree.Expression, Span | None]], times: Mapping[str, Static]
+    ) -> None:
         """Durations are whole numbers of steps; delays are at least one step, or 0."""
         step = times["dt"].number if "dt" in times else None
         if step is None:
@@ -286,7 +288,12 @@ class ExperimentChecker:
             return
         if node.name not in FIXED_STEP and node.name not in ADAPTIVE:
             near = suggestion(node.name, (*FIXED_STEP, *ADAPTIVE))
-            self.report.add("CS711", f"there is no solver `{node.name}`", node.span, help=near or f"there are {', '.join(FIXED_STEP)}")
+            self.report.add(
+                "CS711",
+                f"there is no solver `{node.name}`",
+                node.span,
+                help=near or f"there are {', '.join(FIXED_STEP)}",
+            )
             return
         if self.model is None:
             return
@@ -297,7 +304,9 @@ class ExperimentChecker:
             return
 
     def train(self) -> tuple[dict[str, tree.Expression] | None, list[Penalty]]:
-        section = next((one for one in self.cell.body if isinstance(one, written.Section) and one.kind == "train"), None)
+        section = next(
+            (one for one in self.cell.body if isinstance(one, written.Section) and one.kind == "train"), None
+        )
         if section is None:
             return None, []
         settings = self.sections["train"]
@@ -309,7 +318,9 @@ class ExperimentChecker:
                 self.typed(value)
                 found[name] = self.resolved(value)
         if not {"loss", "maximize"} & settings.keys():
-            self.report.add("CS923", "`train` has no `loss`", section.span, help="write `loss = ...`, or `maximize = ...`")
+            self.report.add(
+                "CS923", "`train` has no `loss`", section.span, help="write `loss = ...`, or `maximize = ...`"
+            )
         self.check_trained(settings)
         self.check_surrogates(settings)
         penalties: list[Penalty] = []
@@ -459,7 +470,9 @@ class ExperimentChecker:
             for item in items:
                 parts = item.items if isinstance(item, tree.ListOf) and len(one.names) > 1 else (item,)
                 if len(parts) != len(one.names):
-                    self.report.add("CS306", f"{len(one.names)} names stand for an item of {len(parts)}", item.span or values.span)
+                    self.report.add(
+                        "CS306", f"{len(one.names)} names stand for an item of {len(parts)}", item.span or values.span
+                    )
                     continue
                 rows.append({name: print_expression(part) for name, part in zip(one.names, parts, strict=True)})
             choices.append(rows)
@@ -514,12 +527,20 @@ class ExperimentChecker:
             return
         known = (*library.functions, *CLAIM_FUNCTIONS)
         if node.name not in known:
-            self.report.add("CS301", f"there is no function `{node.name}`", node.span, help=suggestion(node.name, known))
+            self.report.add(
+                "CS301", f"there is no function `{node.name}`", node.span, help=suggestion(node.name, known)
+            )
 
     def claim_name(self, name: str, span: Span | None, bound: set[str]) -> None:
         varied = {one for names, _ in self.vary for one in names}
         variants = {one.name for one in self.merged.body if isinstance(one, written.Variant)}
-        if name in bound or name in self.values or name in varied or name in variants or name in ("base", "infinity", "π"):
+        if (
+            name in bound
+            or name in self.values
+            or name in varied
+            or name in variants
+            or name in ("base", "infinity", "π")
+        ):
             return
         if self.body.find(name) is not None or self.fields() is None or self.typing.library.missing_plugins:
             return
@@ -661,7 +682,9 @@ class _Names:
         if name not in library.functions and name not in library.distributions and name not in ("shape", "data"):
             if not library.missing_plugins:
                 known = [*library.functions, *library.distributions]
-                checker.report.add("CS301", f"there is no function `{name}`", node.function.span, help=suggestion(name, known))
+                checker.report.add(
+                    "CS301", f"there is no function `{name}`", node.function.span, help=suggestion(name, known)
+                )
             raise Unresolved
         made: list[tree.Argument] = []
         for argument in node.arguments:
@@ -698,7 +721,9 @@ class _Scope(BodyScope):
         fields = checker.fields() or {}
         if path in fields and checker.body.find(path) is None:
             type_ = fields[path]
-            return Operand(Value(path, type_.with_axes((TRIAL, *type_.axes))), (TRIAL.name, *(a.name for a in type_.axes)))
+            return Operand(
+                Value(path, type_.with_axes((TRIAL, *type_.axes))), (TRIAL.name, *(a.name for a in type_.axes))
+            )
         if path.endswith(".arriving"):
             return self.recorded(checker.typing.arriving(path.removesuffix(".arriving")), path, True)
         if path in ("t", "dt", "step", "seed"):

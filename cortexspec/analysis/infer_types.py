@@ -96,7 +96,9 @@ class Typing:
 
     # Expressions.
 
-    def expression(self, node: tree.Expression, body: Body, reading: Declared | None = None) -> tuple[tree.Expression, Operand] | None:
+    def expression(
+        self, node: tree.Expression, body: Body, reading: Declared | None = None
+    ) -> tuple[tree.Expression, Operand] | None:
         """An expression resolved and typed in a body. None after a mistake, which is reported."""
         resolved = self.resolve(node, body, reading)
         if resolved is None:
@@ -117,7 +119,13 @@ class Typing:
         return translate(resolved, BodyScope(self, body, axes), build)
 
     def fitted(
-        self, operand: Operand, type_: Type, axes: Sequence[str], span: Span | None, notes: Sequence[Note] = (), message: str = ""
+        self,
+        operand: Operand,
+        type_: Type,
+        axes: Sequence[str],
+        span: Span | None,
+        notes: Sequence[Note] = (),
+        message: str = "",
     ) -> Operand | None:
         """The operand as a declaration wants it; a misfit is reported at `span`."""
         build = Builder(self.names)
@@ -187,7 +195,9 @@ class Typing:
         if own or unit is not None:
             wanted = Type((*operand.around, *(own or operand.written)), operand.type.dtype, unit or operand.type.unit)
             written = _names(own) if own else operand.axes
-            fitted = self.fitted(operand, wanted, written, declared.value.span, self.here(declared), self.clash(declared, unit))
+            fitted = self.fitted(
+                operand, wanted, written, declared.value.span, self.here(declared), self.clash(declared, unit)
+            )
             if fitted is None:
                 return None
             operand = replace(fitted, value=Value(fitted.value.name, wanted), axes=written) if own else fitted
@@ -235,7 +245,12 @@ class Typing:
         resolved: tree.Expression | None = None
         if isinstance(value, tuple):
             resolved, operand = cast("tuple[tree.Expression, Operand]", value)
-            if declared.kind == "param" and not declared.trainable and operand.literal is not None and declared.draw is None:
+            if (
+                declared.kind == "param"
+                and not declared.trainable
+                and operand.literal is not None
+                and declared.draw is None
+            ):
                 literal = operand.literal if operand.literal.ndim == 0 and not type_.axes else None
         drawn = draw if isinstance(draw, tree.Expression) else None
         return Typed(type_, _names(axes), resolved, drawn, constraint, literal, shown)
@@ -327,7 +342,11 @@ class Typing:
         if value.type.unit != type_.unit and not (value.type.unit == DIMENSIONLESS and _shapeless(resolved)):
             expected, found = type_.unit.name(), value.type.unit.name()
             message = self.clash(declared, type_.unit)
-            message = message + _kind(value.type.unit) if message else f"quantities of different dimension meet: {expected} and {found}"
+            message = (
+                message + _kind(value.type.unit)
+                if message
+                else f"quantities of different dimension meet: {expected} and {found}"
+            )
             label = f"expected {_spoken(type_.unit)}, found {_spoken(value.type.unit)}"
             self.report.add("CS401", message, declared.draw.span, label=label, notes=self.here(declared))
             return _WRONG
@@ -378,7 +397,9 @@ class Typing:
         name = node.function if isinstance(node, tree.Call) else node
         if not isinstance(name, tree.Name) or name.name not in self.library.constraints:
             text = print_expression(name)
-            help = suggestion(text, self.library.constraints) or f"there are {', '.join(sorted(self.library.constraints))}"
+            help = (
+                suggestion(text, self.library.constraints) or f"there are {', '.join(sorted(self.library.constraints))}"
+            )
             self.report.add("CS301", f"there is no constraint `{text}`", name.span, help=help)
             return None
         if isinstance(node, tree.Call):
@@ -476,7 +497,9 @@ class Typing:
             draw = self.draw_of(declared, Type(each, unit=unit), each)
             drawn = draw if isinstance(draw, tree.Expression) else None
             shown = self.shown(declared, unit)
-            return Typed(Type(each, unit=unit), _names(each), None, drawn, self.constraint_of(declared), unit_shown=shown)
+            return Typed(
+                Type(each, unit=unit), _names(each), None, drawn, self.constraint_of(declared), unit_shown=shown
+            )
         found = self.expression(declared.value, declared.reads_in)
         if found is None:
             return None
@@ -643,7 +666,9 @@ class Typing:
                 message += f" and {_kind(typed.type.unit)} in `{member.body.path}`"
                 self.report.add("CS401", message, variable.group.span)
                 return None
-            shapes.append(tuple(a for a in (typed.type.axis(name) for name in typed.axes) if own is None or a.name != own.name))
+            shapes.append(
+                tuple(a for a in (typed.type.axis(name) for name in typed.axes) if own is None or a.name != own.name)
+            )
         if any([a.size for a in shape] != [a.size for a in shapes[0]] for shape in shapes):
             message = f"`{variable.name}` has not the same shape in all members of `{variable.group.path}`"
             self.report.add("CS501", message, variable.group.span)
@@ -663,7 +688,9 @@ class Typing:
             return None
         for operand in known:
             if operand.type.unit != known[0].type.unit:
-                message = f"the members of `{group.path}` are {_kind(known[0].type.unit)} and {_kind(operand.type.unit)}"
+                message = (
+                    f"the members of `{group.path}` are {_kind(known[0].type.unit)} and {_kind(operand.type.unit)}"
+                )
                 self.report.add("CS401", message, group.span)
                 return None
         axes = (*group.body.instance, group.axis)
@@ -688,7 +715,9 @@ class Typing:
             wanted = f"{len(formals)} input{'' if len(formals) == 1 else 's'}"
             raise RuleError("CS503", f"`{part.function}` takes {wanted}, not {len(arguments)}")
         if len(part.outputs) != 1:
-            raise RuleError("CS503", f"`{part.function}` has {len(part.outputs) or 'no'} outputs; a call gives one value")
+            raise RuleError(
+                "CS503", f"`{part.function}` has {len(part.outputs) or 'no'} outputs; a call gives one value"
+            )
         first = formals and formals[0].path not in self.bound
         for place, (formal, argument) in enumerate(zip(formals, arguments, strict=True)):
             self.bind_input(formal, argument, place, bool(first))
@@ -715,7 +744,9 @@ class Typing:
         own = self.expander.axes(formal.axes, formal.body, formal.path) or ()
         for wanted, given in zip(own, argument.written, strict=False):
             if wanted.size not in (Size.of(OPEN), given.size):
-                message = f"`{formal.name}` of `{formal.body.template}` wants {wanted.size} elements along `{wanted.name}`"
+                message = (
+                    f"`{formal.name}` of `{formal.body.template}` wants {wanted.size} elements along `{wanted.name}`"
+                )
                 raise RuleError("CS501", message, label=f"expected {wanted.size}, found {given.size}", operand=place)
         if not first:
             known = self.bound.get(formal.path)
@@ -737,7 +768,9 @@ class Typing:
             self.parts[part.path] = None
             return None
         if known is not None and known.inputs != (x.type,):
-            raise RuleError("CS501", f"`{part.path}` is called with inputs of different shape; declare a part for each", operand=0)
+            raise RuleError(
+                "CS501", f"`{part.path}` is called with inputs of different shape; declare a part for each", operand=0
+            )
         parameters = entry.declare(part.path, x, settings)
         values = {one.name: Value(f"{part.path}.{one.name}", one.type) for one in parameters}
         result, _ = entry.write(build, x, values, PartContext(part.path, settings, False, Keys()))
@@ -846,7 +879,9 @@ class BodyScope:
         declared = self.typing.expander.result.variables.get(path)
         if declared is not None and declared.side and declared.body.connection is not None:
             sides = self.typing.projection_axes(declared.body.connection)
-            around |= {axis.name for axis in (*sides.all_targets, *sides.all_sources)} if sides is not None else set[str]()
+            around |= (
+                {axis.name for axis in (*sides.all_targets, *sides.all_sources)} if sides is not None else set[str]()
+            )
         return replace(operand, axes=tuple(name for name in operand.axes if name not in around))
 
     def around(self) -> tuple[Axis, ...]:
@@ -861,7 +896,11 @@ class BodyScope:
     def index(self) -> Operand:
         axis = self.body.neuron
         if axis is None:
-            raise RuleError("CS501", "`index` counts neurons, and there are none here", help="it belongs in a neuron or an attribute")
+            raise RuleError(
+                "CS501",
+                "`index` counts neurons, and there are none here",
+                help="it belongs in a neuron or an attribute",
+            )
         return Operand(Value("index", Type((axis,), "float")), ())
 
     def call(self, path: str, arguments: Sequence[Operand], build: Builder, span: Span | None) -> Operand | None:
@@ -940,7 +979,9 @@ def _targeted(build: Builder, operand: Operand, axes: Sequence[Axis]) -> Operand
     for axis in operand.type.axes:
         if axis.name not in names and f"{axis.name}_target" in names:
             value = write.rename(build, operand.value, {axis.name: f"{axis.name}_target"})
-            operand = replace(operand, value=value, axes=tuple(f"{n}_target" if n == axis.name else n for n in operand.axes))
+            operand = replace(
+                operand, value=value, axes=tuple(f"{n}_target" if n == axis.name else n for n in operand.axes)
+            )
     return operand
 
 
@@ -950,7 +991,11 @@ def _is_data(node: tree.Expression) -> bool:
 
 def _shapeless(node: tree.Expression | None) -> bool:
     """A distribution that has no unit of its own: `glorot()`, `fan_in()`, `orthogonal()` take the declared one."""
-    return isinstance(node, tree.Call) and isinstance(node.function, tree.Name) and node.function.name in ("glorot", "fan_in", "orthogonal")
+    return (
+        isinstance(node, tree.Call)
+        and isinstance(node.function, tree.Name)
+        and node.function.name in ("glorot", "fan_in", "orthogonal")
+    )
 
 
 def _unit_shown(node: tree.Expression, unit: Unit) -> str:

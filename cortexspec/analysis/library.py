@@ -20,14 +20,18 @@ from cortexspec.library import ConnectionRule
 from cortexspec.schema.spec import Template
 
 # Slopes that stand in for a spike's, with the number of arguments each takes.
-SURROGATES: Mapping[str, int] = MappingProxyType({"fast_sigmoid": 1, "triangle": 1, "boxcar": 1, "arctan": 1, "sigmoid": 1})
+SURROGATES: Mapping[str, int] = MappingProxyType(
+    {"fast_sigmoid": 1, "triangle": 1, "boxcar": 1, "arctan": 1, "sigmoid": 1}
+)
 
 # Solvers of fixed step, which are passes, and the adaptive ones that backends bring.
 FIXED_STEP = ("euler", "heun", "midpoint", "rk4", "exponential_euler", "exact", "euler_maruyama")
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "tsit5", "heun_adaptive", "radau", "bdf", "lsoda", "kvaerno5")
 
 # What the fields of a data set are in an experiment besides the circuit's own inputs; each has the trials in front.
-DATA_FIELDS: Mapping[str, Mapping[str, Type]] = MappingProxyType({"images": MappingProxyType({"label": Type((), "int")})})
+DATA_FIELDS: Mapping[str, Mapping[str, Type]] = MappingProxyType(
+    {"images": MappingProxyType({"label": Type((), "int")})}
+)
 
 
 def _none() -> Mapping[str, Any]:

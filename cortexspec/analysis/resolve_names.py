@@ -207,11 +207,22 @@ class Resolver:
         what = kind_of(entry)
         help = ""
         if (isinstance(entry, Declared) and entry.kind == "state") or isinstance(entry, GroupVariable):
-            what, help = f"a state without `{print_expression(node)}`", "only lower derivatives than the equation's highest are states"
-        raise self.stop("CS308", f"`{print_expression(owner)}` is {what}; a prime stands at a state", node.span, help=help)
+            what, help = (
+                f"a state without `{print_expression(node)}`",
+                "only lower derivatives than the equation's highest are states",
+            )
+        raise self.stop(
+            "CS308", f"`{print_expression(owner)}` is {what}; a prime stands at a state", node.span, help=help
+        )
 
     def holder(self, node: tree.Expression, body: Body) -> Entry | None:
-        return body.find(node.name) if isinstance(node, tree.Name) else self.member(node, body) if isinstance(node, tree.Member) else None
+        return (
+            body.find(node.name)
+            if isinstance(node, tree.Name)
+            else self.member(node, body)
+            if isinstance(node, tree.Member)
+            else None
+        )
 
     def member(self, node: tree.Member, body: Body) -> Entry:
         """What `a.b.c` stands for. Raises: Unresolved."""
@@ -241,10 +252,14 @@ class Resolver:
     def no_part(self, owner: Entry, node: tree.Member) -> Unresolved:
         if node.name == "*":
             message = "`*` stands for every member in a recording only"
-            return self.stop("CS308", message, node.span, help="declare `group NAME = [...]`, so that the order is seen")
+            return self.stop(
+                "CS308", message, node.span, help="declare `group NAME = [...]`, so that the order is seen"
+            )
         text = print_expression(node.owner)
         help = f"write `transpose({text})`" if node.name == "T" else ""
-        return self.stop("CS308", f"`{text}` is {kind_of(owner)}, which has no part `{node.name}`", node.span, help=help)
+        return self.stop(
+            "CS308", f"`{text}` is {kind_of(owner)}, which has no part `{node.name}`", node.span, help=help
+        )
 
     def side(self, side: str, node: tree.Member, body: Body) -> Entry:
         """`pre.A`, `post.A`: a value per source or per target neuron of this connection."""
@@ -275,7 +290,9 @@ class Resolver:
         failed = operand is None
         for argument in node.arguments:
             if argument.value is None:
-                raise self.stop("CS308", "an index is a value, a range or a member of a group", argument.span or node.span)
+                raise self.stop(
+                    "CS308", "an index is a value, a range or a member of a group", argument.span or node.span
+                )
             value = self.index_value(argument.value, body)
             failed = failed or value is None
             if value is not None:
@@ -362,7 +379,10 @@ class Resolver:
     def call_template(self, name: str, node: tree.Call, body: Body) -> tree.Expression:
         """A function of the spec without parameters: each call is an instance of its own."""
         template = self.library.templates[name]
-        if any(isinstance(one, written.Instances) or (isinstance(one, written.Declare) and one.kind == "param") for one in template.body):
+        if any(
+            isinstance(one, written.Instances) or (isinstance(one, written.Declare) and one.kind == "param")
+            for one in template.body
+        ):
             help = f"declare `part NAME : {name}` and call it by its name"
             raise self.stop("CS308", f"`{name}` has parameters, so it must be a part", node.function.span, help=help)
         functions = self.expander.result.functions

@@ -221,7 +221,9 @@ class Body:
     names: dict[str, Entry] = field(default_factory=lambda: _no_names())
     spans: dict[str, Span | None] = field(default_factory=lambda: _no_spans())
     outer: Body | None = None
-    sizes: dict[str, int] = field(default_factory=dict[str, int])  # what size symbols are worth; one table for the whole circuit
+    sizes: dict[str, int] = field(
+        default_factory=dict[str, int]
+    )  # what size symbols are worth; one table for the whole circuit
     pre: Entry | None = None  # what `pre.A` and `post.A` read, in the settings of a connection
     post: Entry | None = None
     projection: ProjectionHere | None = None

@@ -27,7 +27,13 @@ from cortexspec.units import DIMENSIONLESS, Unit, UnitError, parse_unit, to_cohe
 
 LONGEST_LIST = 100_000
 LARGEST_SIZE = 2**40
-CONSTANTS: Mapping[str, float | bool] = {"π": math.pi, "pi": math.pi, "infinity": math.inf, "true": True, "false": False}
+CONSTANTS: Mapping[str, float | bool] = {
+    "π": math.pi,
+    "pi": math.pi,
+    "infinity": math.inf,
+    "true": True,
+    "false": False,
+}
 
 
 class NotStatic(Exception):
@@ -128,7 +134,9 @@ class _Evaluator:
         match entry:
             case Static():
                 return entry
-            case Declared(kind="constant" | "let" | "param", draw=None, trainable=False, value=value) if value is not None:
+            case Declared(kind="constant" | "let" | "param", draw=None, trainable=False, value=value) if (
+                value is not None
+            ):
                 if id(entry) in self.busy:
                     raise NotStatic("CS305", f"`{entry.name}` is defined by itself", node.span)
                 return _Evaluator(entry.reads_in, self.busy | {id(entry)}).value(value)
@@ -295,7 +303,9 @@ def _range(node: tree.Binary, left: Static, right: Static) -> Static:
     if not isinstance(first, int) or not isinstance(last, int):
         raise NotStatic("CS505", "a range goes from one whole number to another", node.span)
     if last - first >= LONGEST_LIST:
-        raise NotStatic("CS506", f"a range of {last - first + 1} numbers is too long", node.span, f"at most {LONGEST_LIST}")
+        raise NotStatic(
+            "CS506", f"a range of {last - first + 1} numbers is too long", node.span, f"at most {LONGEST_LIST}"
+        )
     return Static(tuple(Static(number, size=Size.of(number)) for number in range(first, last + 1)))
 
 

@@ -101,7 +101,9 @@ def _print(rows: "Sequence[Row]") -> None:
         where = f"{row.worst}" + (f" from step {row.step}" if row.step else "") if row.verdict == "missed" else ""
         measured = (f"{row.error:.1e}", f"{row.bound:.0e}") if row.verdict not in ("failed", "gap") else ("", "")
         remarks = Text("; ".join(part for part in (where, note) if part))
-        table.add_row(Text(row.verdict, style=_STYLES[row.verdict]), row.case, row.setting, row.quantity, *measured, remarks)
+        table.add_row(
+            Text(row.verdict, style=_STYLES[row.verdict]), row.case, row.setting, row.quantity, *measured, remarks
+        )
     console = Console()
     # A file has no width: nothing is cut there.
     (console if console.is_terminal else Console(width=200)).print(table)

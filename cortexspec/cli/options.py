@@ -47,14 +47,18 @@ def lengths(pairs: list[str]) -> dict[str, tuple[int, ...]]:
 SpecFile = Annotated[
     Path,
     typer.Argument(
-        metavar="FILE", callback=spec_file, help="A spec (.cortex, .yaml, .json), or a folder with a model.cortex.",
+        metavar="FILE",
+        callback=spec_file,
+        help="A spec (.cortex, .yaml, .json), or a folder with a model.cortex.",
         show_default=False,
     ),
 ]
 SpecFiles = Annotated[
     list[Path],
     typer.Argument(
-        metavar="FILE...", callback=spec_files, help="Specs (.cortex, .yaml, .json), or folders with a model.cortex.",
+        metavar="FILE...",
+        callback=spec_files,
+        help="Specs (.cortex, .yaml, .json), or folders with a model.cortex.",
         show_default=False,
     ),
 ]
@@ -65,7 +69,10 @@ Circuit = Annotated[
 Arguments = Annotated[
     list[str],
     typer.Option(
-        "--set", "-s", metavar="NAME=VALUE", help="A template argument of the circuit; may be given several times.",
+        "--set",
+        "-s",
+        metavar="NAME=VALUE",
+        help="A template argument of the circuit; may be given several times.",
         show_default=False,
     ),
 ]
@@ -83,31 +90,38 @@ Dtype = Annotated[Precision, typer.Option("--dtype", help="How exact the numbers
 Shapes = Annotated[
     list[str],
     typer.Option(
-        "--shape", metavar="INPUT=A,B,..", help="The shape of an input whose size only the data tell.",
+        "--shape",
+        metavar="INPUT=A,B,..",
+        help="The shape of an input whose size only the data tell.",
         show_default=False,
     ),
 ]
 Solver = Annotated[
     str,
     typer.Option(
-        "--solver", metavar="NAME", show_default="the experiment's, else euler",
+        "--solver",
+        metavar="NAME",
+        show_default="the experiment's, else euler",
         help="euler, heun, midpoint, rk4, exponential_euler, exact, euler_maruyama, or one of the backend's own.",
     ),
 ]
 Step = Annotated[
     str,
-    typer.Option(
-        "--dt", metavar="TIME", show_default="the experiment's", help='Length of a step, such as "0.1 ms".'
-    ),
+    typer.Option("--dt", metavar="TIME", show_default="the experiment's", help='Length of a step, such as "0.1 ms".'),
 ]
 Duration = Annotated[
     str,
-    typer.Option("--duration", "-d", metavar="TIME", show_default="the experiment's", help='How long, such as "100 ms".'),
+    typer.Option(
+        "--duration", "-d", metavar="TIME", show_default="the experiment's", help='How long, such as "100 ms".'
+    ),
 ]
 OfExperiment = Annotated[
     str,
     typer.Option(
-        "--experiment", "-e", metavar="NAME", show_default=False,
+        "--experiment",
+        "-e",
+        metavar="NAME",
+        show_default=False,
         help="An experiment of the file: its circuit with its edits, its duration, step, solver and stimuli.",
     ),
 ]
@@ -118,7 +132,11 @@ Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of every ra
 Data = Annotated[
     Path | None,
     typer.Option(
-        "--data", metavar="FOLDER", exists=True, file_okay=False, help="Where the data sets lie.",
+        "--data",
+        metavar="FOLDER",
+        exists=True,
+        file_okay=False,
+        help="Where the data sets lie.",
         show_default="what comes with CortexSpec",
     ),
 ]

@@ -21,7 +21,8 @@ def reproduce(
         typer.Option("--experiment", "-e", metavar="NAME", help="Only this experiment; may be given several times."),
     ] = [],  # noqa: B006  (typer copies the default)
     profile: Annotated[
-        str, typer.Option("--profile", metavar="NAME", help="smoke, parity or demo: the small experiments of that name.")
+        str,
+        typer.Option("--profile", metavar="NAME", help="smoke, parity or demo: the small experiments of that name."),
     ] = "",
     backend: Backend = "jax",
     dtype: Dtype = Precision.float32,
@@ -32,7 +33,10 @@ def reproduce(
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", metavar="N", min=0, show_default="one a core",
+            "--workers",
+            metavar="N",
+            min=0,
+            show_default="one a core",
             help="Cells that run at one time, each in a process of its own; 0 runs them in this one.",
         ),
     ] = None,
@@ -55,9 +59,7 @@ def reproduce(
 
     with reporting(as_json):
         choice = Choice(file, backend=backend, dtype=dtype.value, data=data)
-        table = run_claims(
-            choice, experiments, profile=profile, store=results, workers=workers, on_cell=_tell_cell
-        )
+        table = run_claims(choice, experiments, profile=profile, store=results, workers=workers, on_cell=_tell_cell)
     if as_json:
         say_json(ok=not (strict and table.failed), **_as_data(table))
     else:

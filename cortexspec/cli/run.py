@@ -38,14 +38,20 @@ def run(
     inputs: Annotated[
         list[str],
         typer.Option(
-            "--input", "-i", metavar="NAME=VALUE", show_default=False,
+            "--input",
+            "-i",
+            metavar="NAME=VALUE",
+            show_default=False,
             help='An input: a quantity ("10 Hz") or an .npy file, [own axes], [trial, own] or [trial, time, own].',
         ),
     ] = [],  # noqa: B006
     record: Annotated[
         list[str],
         typer.Option(
-            "--record", "-r", metavar="NAME", show_default="the outputs after the last step",
+            "--record",
+            "-r",
+            metavar="NAME",
+            show_default="the outputs after the last step",
             help="What to record: V.sp.v, a let, NAME.arriving; with [time = end] only the last value.",
         ),
     ] = [],  # noqa: B006

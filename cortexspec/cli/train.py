@@ -29,14 +29,20 @@ def train(
     file: SpecFile,
     experiment: Annotated[
         str,
-        typer.Option("--experiment", "-e", metavar="NAME", help="Which experiment.", show_default="the only one that trains"),
+        typer.Option(
+            "--experiment", "-e", metavar="NAME", help="Which experiment.", show_default="the only one that trains"
+        ),
     ] = "",
     variant: Annotated[str, typer.Option("--variant", metavar="NAME", help="A variant of the experiment.")] = "base",
     at: Arguments = [],  # noqa: B006  (typer copies the default)
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="FOLDER", help="Where metrics and checkpoints go.", show_default="runs/EXPERIMENT-VARIANT-SEED"
+            "--out",
+            "-o",
+            metavar="FOLDER",
+            help="Where metrics and checkpoints go.",
+            show_default="runs/EXPERIMENT-VARIANT-SEED",
         ),
     ] = None,
     backend: Backend = "jax",
@@ -71,7 +77,9 @@ def train(
         if not as_json:
             updates, trained = session.plan.updates(session.trials), set(session.trainable())
             count = sum(array.size for path, array in session.simulation.parameters().items() if path in trained)
-            say(f"{name} ({variant}, seed {seed}) on {backend}: {count} parameters, {session.trials} trials, {updates} updates")
+            say(
+                f"{name} ({variant}, seed {seed}) on {backend}: {count} parameters, {session.trials} trials, {updates} updates"
+            )
         progress = _Progress(folder)
         try:
             history = session.train(folder, None if as_json else progress)
@@ -84,7 +92,9 @@ def train(
         cortexspec.save(session.simulation, model)
         measures = session.held_out()
     if as_json:
-        say_json(ok=True, experiment=name, variant=variant, seed=seed, history=history, measures=measures, model=str(model))
+        say_json(
+            ok=True, experiment=name, variant=variant, seed=seed, history=history, measures=measures, model=str(model)
+        )
         return
     for measure, value in measures.items():
         if measure != "held_out":

@@ -84,7 +84,9 @@ class Dialect:
     emit: Emit
     reserved: tuple[str, ...] = ()
     into: Callable[[str, str], str | None] = lambda text, place: None
-    widen: Callable[[str, Sequence[bool]], str] = lambda text, has: f"{text}[{', '.join(':' if h else 'None' for h in has)}]"
+    widen: Callable[[str, Sequence[bool]], str] = lambda text, has: (
+        f"{text}[{', '.join(':' if h else 'None' for h in has)}]"
+    )
 
 
 def identifier(name: str) -> str:
@@ -340,8 +342,12 @@ class Program:
         used = "\n".join((constants, *helpers, *written, *extra))
         imports = [line for line in self.dialect.imports if _import_is_used(line, used)]
         head = f'"""{module.name or "module"}: written by CortexSpec for {self.dialect.name}, {self.dtype}.\n\n'
-        head += "Each function takes its inputs and gives its outputs in the order of FUNCTIONS, which has their public\n"
-        head += "names. Arrays have their axes in the order of the margin; units are ms, mV, pA, nS, pF, GOhm, kHz, um.\n"
+        head += (
+            "Each function takes its inputs and gives its outputs in the order of FUNCTIONS, which has their public\n"
+        )
+        head += (
+            "names. Arrays have their axes in the order of the margin; units are ms, mV, pA, nS, pF, GOhm, kHz, um.\n"
+        )
         head += '"""\n'
         parts = [head + "\n".join(imports), constants, *helpers, *written, *extra, self._table()]
         return "\n\n\n".join(part for part in parts if part) + "\n"

@@ -542,7 +542,9 @@ def _named(operator: str) -> Callable[..., Operand]:
             if error.code == "CS602":
                 error.message = f"`{operator}` {error.message.partition(' ')[2]}"
                 numbers = operator not in ("and", "or", "not")
-                error.help = error.help or ("write `where(c, a, b)` to choose by a condition" if numbers else "compare it: `x > 0`")
+                error.help = error.help or (
+                    "write `where(c, a, b)` to choose by a condition" if numbers else "compare it: `x > 0`"
+                )
             raise
 
     return lines

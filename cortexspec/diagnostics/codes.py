@@ -23,13 +23,19 @@ _ALL = (
     Code("CS106", "reserved-word", "a word of the language is used as a name"),
     Code("CS107", "equation-at-a-spike", "a change at a spike is written with `=` instead of `<-`"),
     Code("CS108", "too-large", "the text is longer or nested deeper than any circuit needs"),
-    Code("CS109", "malformed-number", "a number is not written as the language writes numbers, or does not fit a float"),
+    Code(
+        "CS109", "malformed-number", "a number is not written as the language writes numbers, or does not fit a float"
+    ),
     Code("CS110", "unknown-character", "a character that the language does not use outside texts and comments"),
     Code("CS201", "schema-mismatch", "a field of the spec object, YAML or JSON is missing, unknown or malformed"),
     Code("CS202", "unreadable-file", "a file that is not the JSON or YAML that its name says"),
     Code("CS301", "unknown-name", "a name that nothing in reach declares"),
     Code("CS302", "duplicate-name", "a name that is declared twice in one scope, or that hides a built-in"),
-    Code("CS303", "not-constant", "a value that must be known before anything runs depends on what is trained or simulated"),
+    Code(
+        "CS303",
+        "not-constant",
+        "a value that must be known before anything runs depends on what is trained or simulated",
+    ),
     Code("CS304", "let-out-of-order", "a `let` reads itself, or one that is declared after it"),
     Code("CS305", "circular-definition", "something is defined by itself, directly or through others"),
     Code("CS306", "wrong-argument", "an argument is missing, one too many, or of another kind than its template wants"),
@@ -42,7 +48,11 @@ _ALL = (
     Code("CS315", "mention-of-removed", "something that a variant removes is still spoken of"),
     Code("CS316", "edit-of-nothing", "an experiment or variant edits something that does not exist"),
     Code("CS317", "changed-twice", "a state has two equations, two updates, an equation and an update, or two starts"),
-    Code("CS318", "not-settled", "a value that is settled before the first step reads what moves, or a start reads what is trained"),
+    Code(
+        "CS318",
+        "not-settled",
+        "a value that is settled before the first step reads what moves, or a start reads what is trained",
+    ),
     Code("CS319", "start-not-known", "the start of a state reads what is not known before the first step"),
     Code("CS320", "no-surrogate", "training runs across a spike that has no surrogate, so the gradient is zero"),
     Code("CS401", "unit-mismatch", "two quantities of different dimension meet"),
@@ -72,10 +82,16 @@ _ALL = (
     Code("CS804", "unknown-option", "a backend or trainer is asked for something that it does not have"),
     Code("CS805", "missing-input", "a run is not given an input that the circuit has"),
     Code("CS901", "missing-data", "a data file that the spec names is not there"),
-    Code("CS902", "plugin-clash", "two distributions provide a backend or plugin of one name, or two plugins an item of one name"),
+    Code(
+        "CS902",
+        "plugin-clash",
+        "two distributions provide a backend or plugin of one name, or two plugins an item of one name",
+    ),
     Code("CS903", "broken-plugin", "an installed backend or plugin cannot be imported"),
     Code("CS904", "missing-plugin", "no installed distribution provides this plugin"),
-    Code("CS905", "missing-file", "a spec file, or one that `use` names, is not there or lies outside the spec's folder"),
+    Code(
+        "CS905", "missing-file", "a spec file, or one that `use` names, is not there or lies outside the spec's folder"
+    ),
     Code("CS911", "malformed-data", "a data file is not of the format that it should have, or is cut short"),
     Code("CS912", "unknown-data-set", "no data set has this name"),
     Code("CS913", "unknown-schedule", "no learning-rate schedule has this name"),

@@ -20,4 +20,13 @@ connection_rules = MappingProxyType({entry.name: entry for entry in CONNECTION_R
 # What `use NAME` brings where NAME is no plugin: the names that need it.
 groups = MappingProxyType({"vision": ("conv2d", "depthwise", "dense", "batch_norm", "dropout", "adaptive_pool")})
 
-__all__ = ["ConnectionRule", "connection_rules", "constraints", "distributions", "functions", "groups", "parts", "signatures"]
+__all__ = [
+    "ConnectionRule",
+    "connection_rules",
+    "constraints",
+    "distributions",
+    "functions",
+    "groups",
+    "parts",
+    "signatures",
+]

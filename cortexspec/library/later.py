@@ -99,7 +99,14 @@ _TABLE: tuple[tuple[str, Signature, tuple[int, int | None], tuple[str, ...], tup
     ("grid_of", _places, (0, 0), (), ("count",), "n places on a cubic grid"),
     ("bessel_i0", _pure, (1, 1), (), (), "the modified Bessel function of order 0"),
     ("rate", _over_time(None), (1, 1), ("over",), (), "the mean of a spike train over time"),
-    ("cv_isi", _over_time(DIMENSIONLESS), (1, 1), ("over",), (), "the coefficient of variation of the intervals between spikes"),
+    (
+        "cv_isi",
+        _over_time(DIMENSIONLESS),
+        (1, 1),
+        ("over",),
+        (),
+        "the coefficient of variation of the intervals between spikes",
+    ),
     ("fano", _over_time(DIMENSIONLESS), (1, 1), ("over", "bin"), (), "variance over mean of counts in bins"),
     ("peak_frequency", _per_time, (1, 1), ("over",), (), "where the power spectrum is largest"),
     ("median", _reduction(), (1, 1), _REDUCE, (), "the middle value"),
@@ -121,6 +128,7 @@ def _not_yet(name: str) -> Signature:
 
 
 SIGNATURES: tuple[FunctionEntry, ...] = tuple(
-    FunctionEntry(name, signature, arity, settings, static, doc) for name, signature, arity, settings, static, doc in _TABLE
+    FunctionEntry(name, signature, arity, settings, static, doc)
+    for name, signature, arity, settings, static, doc in _TABLE
 )
 LATER: tuple[FunctionEntry, ...] = tuple(replace(entry, write=_not_yet(entry.name)) for entry in SIGNATURES)

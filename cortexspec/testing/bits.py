@@ -55,7 +55,9 @@ def _drawn(case: Case, found: Mapping[str, Array]) -> Drawn:
     return Drawn(values, per_trial, {name: is_exact(function, name) for name in values})
 
 
-def compared(found: Mapping[str, Array], wanted: Mapping[str, Array], exact: Mapping[str, bool]) -> tuple[float, float, str]:
+def compared(
+    found: Mapping[str, Array], wanted: Mapping[str, Array], exact: Mapping[str, bool]
+) -> tuple[float, float, str]:
     """Elements of exact draws that differ in any bit, the error of normals relative to the largest, and the draw that is furthest
     off. Draws that only one of the two has are left out.
     """
@@ -78,7 +80,9 @@ def bits_rows(backend: Backend) -> Iterator[Row]:
     masks = replace(next(case for case in CMC if case.name == "visual_hierarchy training"), shown=True, steps=20)
     for case in (DRAWS, masks):
         for setting in DEFAULTS:
-            yield from _rows(backend, case, setting.name, drawn_on(backend, case, setting).values, drawn_by_reference(case))
+            yield from _rows(
+                backend, case, setting.name, drawn_on(backend, case, setting).values, drawn_by_reference(case)
+            )
     whole = drawn_on(backend, DRAWS)
     numbers = tuple(range(2, DRAWS.trials + 2))
     for name, batch in BATCHES.items():

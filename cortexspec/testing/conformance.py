@@ -35,7 +35,11 @@ class Task:
 
 
 def tasks(
-    backend: Backend, *, fast: bool = False, everything: bool = False, wanted: Callable[[str], bool] = lambda title: True
+    backend: Backend,
+    *,
+    fast: bool = False,
+    everything: bool = False,
+    wanted: Callable[[str], bool] = lambda title: True,
 ) -> list[Task]:
     """`fast`: a circuit once, and one under every solver. `everything`: each pass alone and left out, and gradients under every save
     policy, nesting and kind. `wanted` picks tasks by their title.
@@ -51,7 +55,11 @@ def tasks(
 
 
 def rows(
-    backend: Backend, *, fast: bool = False, everything: bool = False, wanted: Callable[[str], bool] = lambda title: True
+    backend: Backend,
+    *,
+    fast: bool = False,
+    everything: bool = False,
+    wanted: Callable[[str], bool] = lambda title: True,
 ) -> Iterator[Row]:
     """The rows of all tasks."""
     for task in tasks(backend, fast=fast, everything=everything, wanted=wanted):

@@ -43,7 +43,9 @@ def operation_rows(backend: Backend, layouts: int = 1) -> Iterator[Row]:
 def _operation(backend: Backend, trial: operations.Trial) -> tuple[float, float]:
     simulator = backend.load(Bound(trial.module, {}, {}, {}), Options(dtype="float64"))
     layout, functions = trial.module.layout, trial.module.functions
-    off = max(apart(simulator.call(name, trial.inputs), run(f, trial.inputs, layout=layout)) for name, f in functions.items())
+    off = max(
+        apart(simulator.call(name, trial.inputs), run(f, trial.inputs, layout=layout)) for name, f in functions.items()
+    )
     if not trial.wrt:
         return off, 0.0
     wanted = run(functions["pullback"], trial.inputs, layout=layout)
@@ -93,7 +95,13 @@ def _apart(found: Array, wanted: Array) -> float:
 
 
 def _rows(
-    backend: Backend, case: str, setting: str, values: list[Deviation], slopes: list[Deviation], broken: str, seconds: float
+    backend: Backend,
+    case: str,
+    setting: str,
+    values: list[Deviation],
+    slopes: list[Deviation],
+    broken: str,
+    seconds: float,
 ) -> Iterator[Row]:
     if broken:
         yield judged(Row(case, setting, "values", np.inf, STATES_BOUND, verdict="failed", note=broken), backend.name)

@@ -300,9 +300,7 @@ def _indexing() -> list[Case]:
         ("spread", _float(C), Type((C, A), "int"), ("c",)),
     )
     for note, given, index, over in scatters:
-        cases.append(
-            Case(indexing.ScatterAdd(p, over), (given, index), (floats(given), integers(index, 5)), note=note)
-        )
+        cases.append(Case(indexing.ScatterAdd(p, over), (given, index), (floats(given), integers(index, 5)), note=note))
     return cases
 
 
@@ -318,7 +316,9 @@ def _draws() -> list[Case]:
     chance = np.array([[0.0, 1.0], [0.3, 0.9999], [1e-9, 0.5]])
     keyed = (p, seed, trial_, step)
     cases.append(Case(random.Bernoulli("b", (A, B), True, True), keyed, (chance, *keys), slope=False))
-    cases.append(Case(random.Bernoulli("b", (A, B)), (Type(), seed), (np.array(0.25), keys[0]), slope=False, note="one"))
+    cases.append(
+        Case(random.Bernoulli("b", (A, B)), (Type(), seed), (np.array(0.25), keys[0]), slope=False, note="one")
+    )
     mean = np.array([[0.0, 0.1], [3.0, 20.0], [1.0, 60.0]])
     cases.append(Case(random.Poisson("q", (A, B), True, True), keyed, (mean, *keys), slope=False))
     cases.append(Case(random.Permutation("r", (B,)), (seed,), keys[:1], slope=False))

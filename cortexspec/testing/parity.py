@@ -69,7 +69,9 @@ def judged(row: Row, backend: str, gaps: Sequence[Gap] = GAPS) -> Row:
     return replace(row, verdict="gap", note=f"{gap.kind}: {gap.reason}")
 
 
-def deviation(value: Value, found: Array, wanted: Array, layout: Layout, bound: float, scale: float | None = None) -> Deviation:
+def deviation(
+    value: Value, found: Array, wanted: Array, layout: Layout, bound: float, scale: float | None = None
+) -> Deviation:
     """Both arrays have their axes in the order of `layout`. A NaN that is not wanted is infinitely far off."""
     found, wanted = np.asarray(found), np.asarray(wanted)
     if found.shape != wanted.shape:
@@ -169,7 +171,17 @@ def values_row(backend: Backend, case: Case, setting: Setting) -> Row:
     wanted = reference.values
     not_finite = [name for name, array in wanted.items() if not np.isfinite(array).all()]
     if not_finite:
-        return Row(case.title, setting.name, "values", np.inf, bound, not_finite[0], None, "failed", "the reference is not finite")
+        return Row(
+            case.title,
+            setting.name,
+            "values",
+            np.inf,
+            bound,
+            not_finite[0],
+            None,
+            "failed",
+            "the reference is not finite",
+        )
     found = program_of(backend, case, setting, "rollout").call()
     function = reference.rollout
     off = worst(
@@ -248,7 +260,11 @@ MEASURES: Mapping[str, Measure] = {
 
 
 def check(
-    backend: Backend, case: Case, setting: Setting, quantities: Sequence[str] = ("values", "gradients"), gaps: Sequence[Gap] = GAPS
+    backend: Backend,
+    case: Case,
+    setting: Setting,
+    quantities: Sequence[str] = ("values", "gradients"),
+    gaps: Sequence[Gap] = GAPS,
 ) -> Iterator[Row]:
     """A row for each quantity. Whatever goes wrong is a row too."""
     for quantity in quantities:

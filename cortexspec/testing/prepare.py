@@ -82,7 +82,10 @@ class Prepared:
 
     def given_for(self, function: Function, steps: int) -> dict[str, Array]:
         """The inputs of a function, streams cut to so many steps."""
-        return {value.name: first_steps(value, self.given[value.name], self.module.layout, steps) for value in function.inputs}
+        return {
+            value.name: first_steps(value, self.given[value.name], self.module.layout, steps)
+            for value in function.inputs
+        }
 
     @cached_property
     def values(self) -> Arrays:
@@ -113,9 +116,7 @@ class Prepared:
         if not self.wrt:
             return {}
         function = differentiate(self.loss.function("loss"), self.wrt)
-        found = run(
-            function, self.given_for(function, self.case.gradient_steps), self.short_sizes, self.module.layout
-        )
+        found = run(function, self.given_for(function, self.case.gradient_steps), self.short_sizes, self.module.layout)
         return {name: found[f"grad:{name}"] for name in self.wrt}
 
 
@@ -162,7 +163,9 @@ def loss_of(rollout: Function, scales: Mapping[str, float], name: str = "loss") 
         if value.type.dtype != "float":
             continue
         x = write.mul(build, value, write.const(build, 1.0 / scales[output], DIMENSIONLESS / value.type.unit))
-        term = write.add(build, write.mul(build, x, _weights(build, value)), write.scale(build, write.mul(build, x, x), 0.5))
+        term = write.add(
+            build, write.mul(build, x, _weights(build, value)), write.scale(build, write.mul(build, x, x), 0.5)
+        )
         term = write.mean(build, term, [axis.name for axis in term.type.axes])
         total = term if total is None else write.add(build, total, term)
     assert total is not None, "a rollout gives at least one number"

@@ -48,12 +48,18 @@ _BOTH = _SPEC.replace("SECOND", "second").replace("FIRST", "first")
 _WITHOUT_MASK = _SPEC.replace("SECOND(FIRST(cells.v))", "second(cells.v)").replace("first : dropout(0.5), ", "")
 _WITHOUT_FLIPS = "\n".join(line for line in _BOTH.splitlines() if "flips" not in line)
 
-DRAWS = Case("draws", _BOTH, "draws", dt=1.0, steps=40, gradient_steps=40, trials=4, training=True, shown=True, seed=2**40 + 5)
+DRAWS = Case(
+    "draws", _BOTH, "draws", dt=1.0, steps=40, gradient_steps=40, trials=4, training=True, shown=True, seed=2**40 + 5
+)
 FEWER: Mapping[str, Case] = {
     "without the first mask": replace(DRAWS, spec=_WITHOUT_MASK),
     "without a population": replace(DRAWS, spec=_WITHOUT_FLIPS),
 }
-BATCHES: Mapping[str, tuple[int, ...]] = {"one trial": (4,), "another order": (5, 2, 4), "a larger batch": tuple(range(9))}
+BATCHES: Mapping[str, tuple[int, ...]] = {
+    "one trial": (4,),
+    "another order": (5, 2, 4),
+    "a larger batch": tuple(range(9)),
+}
 
 
 def with_draws_shown(function: Function) -> Function:
@@ -84,7 +90,10 @@ def _showing(lines: Sequence[Line], names: Names) -> tuple[list[Line], list[tupl
             continue
         scan = line.op
         body, inner = _showing(scan.body.body, names)
-        new = [(site, Value(names.fresh("draw"), value.type.with_axes((*value.type.axes, scan.over)))) for site, value in inner]
+        new = [
+            (site, Value(names.fresh("draw"), value.type.with_axes((*value.type.axes, scan.over))))
+            for site, value in inner
+        ]
         inside = tuple(value for _, value in inner)
         carry, stack, total = scan.divide(scan.body.outputs)
         labels = scan.divide(scan.body.output_names)

@@ -35,7 +35,9 @@ class Setting:
             steps = (*steps, ("checkpoint", {"segment": self.segments, "functions": ("rollout", "loss")}))
         return (*steps, ("save-policy", {"save": self.save})) if self.save != "residuals" else steps
 
-    def apply(self, module: Module, sizes: Mapping[str, int], own: Sequence[PassStep], wrt: Sequence[str] = ()) -> Module:
+    def apply(
+        self, module: Module, sizes: Mapping[str, int], own: Sequence[PassStep], wrt: Sequence[str] = ()
+    ) -> Module:
         """The module after the passes; with `wrt`, and where the gradient is the IR's own, with the functions that give it.
 
         Raises: SpecError where a pass breaks a rule of the IR.
@@ -47,7 +49,9 @@ class Setting:
         function = module.function("loss")
         halves = forward_and_backward(function, wrt)
         made = halves if self.gradient == "halves" else (differentiate(function, wrt),)
-        return run_pipeline(module.with_functions(**{one.name: one for one in made}), CLEAN if self.passes is None else ())
+        return run_pipeline(
+            module.with_functions(**{one.name: one for one in made}), CLEAN if self.passes is None else ()
+        )
 
 
 DEFAULTS = (Setting("default"), Setting("no passes", passes=()))
@@ -69,7 +73,9 @@ def pipelines(own: Sequence[PassStep] = ()) -> Iterator[Setting]:
 NESTINGS: Mapping[str, tuple[int, ...]] = {"flat": (), "segments": (5,), "nested twice": (8, 3)}
 
 
-def matrix(settings: Sequence[Setting], gradients: Sequence[Gradient] = ("native", "whole", "halves")) -> Iterator[Setting]:
+def matrix(
+    settings: Sequence[Setting], gradients: Sequence[Gradient] = ("native", "whole", "halves")
+) -> Iterator[Setting]:
     """Each setting under every save policy, nesting and gradient."""
     for setting, save, (nesting, segments), gradient in product(
         settings, ("residuals", "carry"), NESTINGS.items(), gradients

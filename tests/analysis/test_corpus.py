@@ -43,7 +43,8 @@ def test_check_says_what_is_expected(path: Path) -> None:
     found = check_file(path).diagnostics
     assert time.process_time() - began < SLOWEST_S
     places = [
-        (one.code, one.span.line if one.span else None, one.span.column if one.span else None, one.help) for one in found
+        (one.code, one.span.line if one.span else None, one.span.column if one.span else None, one.help)
+        for one in found
     ]
     assert places == expected(path)
 

@@ -146,7 +146,10 @@ def test_variants_build_on_each_other() -> None:
 
 
 def area(edit: str) -> Model:
-    text = NET % "x { }" + f"experiment wide of area {{ simulate {{ duration = 10 ms; dt = 1 ms }} variant e {{ {edit} }} }}"
+    text = (
+        NET % "x { }"
+        + f"experiment wide of area {{ simulate {{ duration = 10 ms; dt = 1 ms }} variant e {{ {edit} }} }}"
+    )
     model, found = elaborate(spec_of(text.replace("} variant e", "}\n variant e")), experiment="wide", variant="e")
     assert model is not None, [one.message for one in found]
     return model
@@ -172,7 +175,13 @@ def test_arguments_from_python_are_edits() -> None:
 
 
 @pytest.mark.parametrize(
-    "variant", ["v { a.τ = 3 ms; remove b }", "v { a_to_c.weight = 5 }", "v { c : plain; gain = 2 }", "v { cells.bias trainable }"]
+    "variant",
+    [
+        "v { a.τ = 3 ms; remove b }",
+        "v { a_to_c.weight = 5 }",
+        "v { c : plain; gain = 2 }",
+        "v { cells.bias trainable }",
+    ],
 )
 def test_the_edited_text_is_a_spec_again(variant: str) -> None:
     """The edited Spec prints, parses, and elaborates to the same circuit."""
@@ -193,13 +202,16 @@ def test_the_edited_text_is_a_spec_again(variant: str) -> None:
 
 
 def test_like_copies_all_but_claims() -> None:
-    text = NET % "slow { a.τ = 50 ms }" + """
+    text = (
+        NET % "slow { a.τ = 50 ms }"
+        + """
 experiment again of column(gain = 1) like run {
   simulate { duration = 20 ms }
   vary { seed = 1..2 }
   measure level_b = mean(b.v)
 }
 """
+    )
     model, found = elaborate_experiment(spec_of(text), "again")
     assert model is not None, [one.message for one in found]
     assert [m.name for m in model.measures] == ["level_a", "level_b"]

@@ -36,7 +36,9 @@ def test_a_missed_bound_is_told_and_fails(monkeypatch: pytest.MonkeyPatch) -> No
     result = runner.invoke(app, ["conformance", "-b", "interpreter", "-k", "cmc euler", "--fast"])
     assert result.exit_code == 1
     assert "missed" in result.stdout and "ss.v from step 7" in result.stdout
-    data = json.loads(runner.invoke(app, ["conformance", "-b", "interpreter", "-k", "cmc euler", "--fast", "--json"]).stdout)
+    data = json.loads(
+        runner.invoke(app, ["conformance", "-b", "interpreter", "-k", "cmc euler", "--fast", "--json"]).stdout
+    )
     assert data["ok"] is False and data["rows"][0]["worst"] == "ss.v"
 
 

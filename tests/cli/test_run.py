@@ -43,7 +43,9 @@ def spec(tmp_path: Path) -> str:
 
 
 def test_each_stage_is_shown(spec: str) -> None:
-    shown = {stage: runner.invoke(app, ["show", spec, "--stage", stage]) for stage in ("spec", "model", "ir", "optimized")}
+    shown = {
+        stage: runner.invoke(app, ["show", spec, "--stage", stage]) for stage in ("spec", "model", "ir", "optimized")
+    }
     assert [result.exit_code for result in shown.values()] == [0, 0, 0, 0]
     assert shown["spec"].stdout == PAIR
     assert "  a.τ*a.v' = a.I - a.v\n" in shown["model"].stdout

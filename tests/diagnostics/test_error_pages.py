@@ -84,7 +84,9 @@ def test_every_code_has_its_page(code: str) -> None:
     assert any(block.role in ("", "example") for block in blocks), "a page shows a spec that fails, or a console"
     for here, after in zip(blocks, [*blocks[1:], Block("", "", "")], strict=True):
         if here.language in PAIRED and here.role == "":
-            assert (after.language, after.role) == (here.language, "repair"), "a failing block is followed by its repair"
+            assert (after.language, after.role) == (here.language, "repair"), (
+                "a failing block is followed by its repair"
+            )
 
 
 def test_every_page_has_its_code() -> None:
@@ -92,7 +94,11 @@ def test_every_page_has_its_code() -> None:
 
 
 def test_every_code_that_is_used_is_registered() -> None:
-    files = [*(ROOT / "cortexspec").rglob("*.py"), *(ROOT / "backends").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
+    files = [
+        *(ROOT / "cortexspec").rglob("*.py"),
+        *(ROOT / "backends").rglob("*.py"),
+        *(ROOT / "plugins").rglob("*.py"),
+    ]
     used = {
         code
         for file in files

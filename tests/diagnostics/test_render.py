@@ -41,9 +41,7 @@ def test_the_terminal_look() -> None:
 
 
 def test_a_warning_without_help_and_a_note_without_place() -> None:
-    diagnostic = Diagnostic(
-        "CS401", "odd", Span("a", 1, 1, 1, 2), notes=(Note("because of this"),), severity="warning"
-    )
+    diagnostic = Diagnostic("CS401", "odd", Span("a", 1, 1, 1, 2), notes=(Note("because of this"),), severity="warning")
     assert render_text([diagnostic], {"a": "x"}) == (
         "warning[CS401 unit-mismatch]: odd\n"
         "  --> a:1:1\n"

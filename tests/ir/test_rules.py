@@ -174,7 +174,7 @@ def test_meaning_does_not_depend_on_the_layout():
         found = found.transpose([order.index(name) for name in ("o", "p", "q")])
         first = found if first is None else first
         # Of the largest value: some elements are sums that cancel to zero.
-        np.testing.assert_allclose(found, first, rtol=0, atol=1e-13*np.max(np.abs(first)))
+        np.testing.assert_allclose(found, first, rtol=0, atol=1e-13 * np.max(np.abs(first)))
 
 
 def test_convolutions_and_pooling_are_those_of_torch():

@@ -39,11 +39,11 @@ def evaluate(build: Builder, outputs: Sequence[Operand], inputs: Mapping[str, tu
     """Arrays in written order, the trial first where there is one."""
     layout = Layout(("trial",))
     given = {name: _turned(array, _order(one), layout.sort(one.type.names)) for name, (one, array) in inputs.items()}
-    function = build.function("f", [one.value for one, _ in inputs.values()], [one.value for one in outputs], map(str, range(len(outputs))))
+    function = build.function(
+        "f", [one.value for one, _ in inputs.values()], [one.value for one in outputs], map(str, range(len(outputs)))
+    )
     found = run(function, given, {}, layout)
-    return [
-        _turned(found[str(i)], layout.sort(one.type.names), _order(one)) for i, one in enumerate(outputs)
-    ]
+    return [_turned(found[str(i)], layout.sort(one.type.names), _order(one)) for i, one in enumerate(outputs)]
 
 
 def _order(one: Operand) -> list[str]:
@@ -99,7 +99,9 @@ def test_cross_entropy_of_class_numbers_and_of_shares() -> None:
     smooth = call("cross_entropy", given, (operand("label", dtype="int", trial=True), label), smoothing=0.1)
     np.testing.assert_allclose(smooth, 0.9 * plain - 0.1 * np.log(p).mean(1), rtol=1e-13)
     shares = np.eye(4)[label]
-    np.testing.assert_allclose(call("cross_entropy", given, (operand("s", *axes(("c", 4)), trial=True), shares)), plain, rtol=1e-13)
+    np.testing.assert_allclose(
+        call("cross_entropy", given, (operand("s", *axes(("c", 4)), trial=True), shares)), plain, rtol=1e-13
+    )
 
 
 def test_cat_joins_where_arguments_differ() -> None:
@@ -127,7 +129,9 @@ def test_distances() -> None:
 # Parts
 
 
-def part(name: str, x: tuple[Operand, Array], parameters: Mapping[str, Array], training: bool = False, **settings: Any) -> list[Array]:
+def part(
+    name: str, x: tuple[Operand, Array], parameters: Mapping[str, Array], training: bool = False, **settings: Any
+) -> list[Array]:
     """Output, then running buffers."""
     entry = library.parts[name]
     settings = {**entry.settings, **settings}
@@ -160,7 +164,9 @@ def test_convolutions_keep_the_size_and_pad_with_zeros() -> None:
     (y,) = part("conv2d", (image, x), {"kernel": w, "bias": b}, channels=2)
     padded = np.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1)])
     wanted = sum(
-        np.einsum("bchw,oc->bohw", padded[:, :, i : i + 5, j : j + 4], w[:, :, i, j]) for i in range(3) for j in range(3)
+        np.einsum("bchw,oc->bohw", padded[:, :, i : i + 5, j : j + 4], w[:, :, i, j])
+        for i in range(3)
+        for j in range(3)
     )
     np.testing.assert_allclose(y, wanted + b[:, None, None], rtol=1e-12)
     own = rng.normal(size=(3, 3, 3))
@@ -175,7 +181,9 @@ def test_batch_norm(training: bool) -> None:
     parameters = {"scale": rng.normal(size=3), "shift": rng.normal(size=3), "mean": np.ones(3), "var": np.full(3, 2.0)}
     y, *running = part("batch_norm", (operand("x", *X, trial=True), x), parameters, training)
     mean, var = (x.mean(0), x.var(0)) if training else (parameters["mean"], parameters["var"])
-    np.testing.assert_allclose(y, (x - mean) / np.sqrt(var + 1e-5) * parameters["scale"] + parameters["shift"], rtol=1e-12)
+    np.testing.assert_allclose(
+        y, (x - mean) / np.sqrt(var + 1e-5) * parameters["scale"] + parameters["shift"], rtol=1e-12
+    )
     if training:
         np.testing.assert_allclose(running[0], 0.9 + 0.1 * x.mean(0), rtol=1e-13)
         np.testing.assert_allclose(running[1], 1.8 + 0.1 * x.var(0, ddof=1), rtol=1e-13)
@@ -197,7 +205,13 @@ def test_dropout_masks_each_trial_and_keeps_the_mean() -> None:
 # Distributions
 
 
-def drawn(name: str, *arguments: float, shape: tuple[tuple[str, int], ...] = (("n", 20_000),), unit: str = "1", **settings: float) -> Array:
+def drawn(
+    name: str,
+    *arguments: float,
+    shape: tuple[tuple[str, int], ...] = (("n", 20_000),),
+    unit: str = "1",
+    **settings: float,
+) -> Array:
     build = Builder()
     seed = operand("seed", dtype="int")
     values = [Operand(write.const(build, a, unit_of(unit)), (), np.array(a)) for a in arguments]
@@ -281,7 +295,9 @@ def test_projections() -> None:
     x = operand("x", *X, unit="mV")
     positive = library.constraints["nonnegative"].project(build, x.value, {})
     inside = library.constraints["interval"].project(build, x.value, {"low": -1.0, "high": 1.0})
-    found = evaluate(build, [Operand(positive, ("x",)), Operand(inside, ("x",))], {"x": (x, np.array([-2.0, 0.5, 3.0]))})
+    found = evaluate(
+        build, [Operand(positive, ("x",)), Operand(inside, ("x",))], {"x": (x, np.array([-2.0, 0.5, 3.0]))}
+    )
     np.testing.assert_array_equal(found[0], [0, 0.5, 3])
     np.testing.assert_array_equal(found[1], [-1, 0.5, 1])
     with pytest.raises(RuleError, match="not made by"):

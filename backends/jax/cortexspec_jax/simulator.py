@@ -56,7 +56,9 @@ class Circuit:
     def buffers(self) -> Tree:
         return self.device(self.bound.buffers)
 
-    def apply(self, params: Tree, inputs: Mapping[str, Any], buffers: Tree | None = None, training: bool = False) -> Tree:
+    def apply(
+        self, params: Tree, inputs: Mapping[str, Any], buffers: Tree | None = None, training: bool = False
+    ) -> Tree:
         """The outputs of `rollout`, by name. A parameter that `params` leaves out has its starting value."""
         return self.apply_with_buffers(params, self.buffers() if buffers is None else buffers, inputs, training)[0]
 
@@ -211,7 +213,13 @@ class Simulator:
             self.params = {**self.params, **self.module.call("project", {}, self.params, self.state)}
 
     def adaptive(
-        self, inputs: Mapping[str, Array], state: Mapping[str, Array], times: Array, solver: str, rtol: float, atol: float
+        self,
+        inputs: Mapping[str, Array],
+        state: Mapping[str, Array],
+        times: Array,
+        solver: str,
+        rtol: float,
+        atol: float,
     ) -> dict[str, Array]:
         """States at `times` from the function `derivative`, by an adaptive solver. Each result has the times in front."""
         with self.module.scope():

@@ -109,7 +109,9 @@ class Trainer:
                 for slot, key in SLOTS[self.recipe.optimizer].items():
                     if hasattr(part, key):
                         kept = getattr(part, key)
-                        found = {n: jnp.asarray(np.asarray(state.get(f"{slot}/{n}", x)), x.dtype) for n, x in kept.items()}
+                        found = {
+                            n: jnp.asarray(np.asarray(state.get(f"{slot}/{n}", x)), x.dtype) for n, x in kept.items()
+                        }
                         part = part._replace(**{key: found})
                 if "count" in getattr(part, "_fields", ()):
                     part = part._replace(count=jnp.asarray(self.steps, part.count.dtype))

@@ -211,7 +211,9 @@ def test_adaptive_solver(solver):
     start = {"p.v": np.array([1.0, -2.0]), "p.w": np.zeros(2)}
     # Methods of low order would need very many steps for nine digits.
     low = solver in ("heun_adaptive", "kvaerno3")
-    found = simulator.adaptive({"u": np.array(0.3)}, start, times, solver, 1e-6 if low else 1e-9, 1e-8 if low else 1e-11)
+    found = simulator.adaptive(
+        {"u": np.array(0.3)}, start, times, solver, 1e-6 if low else 1e-9, 1e-8 if low else 1e-11
+    )
     fixed = 0.3 / 0.7
     v = fixed + (start["p.v"] - fixed) * np.exp(-0.7 * times)[:, None]
     w = fixed * times[:, None] + (start["p.v"] - fixed) * (1 - np.exp(-0.7 * times))[:, None] / 0.7

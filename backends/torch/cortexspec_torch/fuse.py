@@ -292,7 +292,9 @@ class _Late:
         self.added: list[Line] = []
         self.body = _Body(body.body, body.outputs, Layout())
         inputs = body.inputs
-        self.frames = dict(zip((v.name for v in self.op.split(inputs)[2]), self.op.split(line.operands)[2], strict=True))
+        self.frames = dict(
+            zip((v.name for v in self.op.split(inputs)[2]), self.op.split(line.operands)[2], strict=True)
+        )
         self.carried = {value.name for value in self.op.split(inputs)[1]}
 
     def stack_of(self, value: Value) -> Value | None:

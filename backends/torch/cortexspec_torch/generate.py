@@ -25,7 +25,22 @@ def _literal(text: str, dtype: str) -> str:
 
 # Calls that can write into an array that is there.
 _PLACEABLE = (
-    *("abs", "add", "addmm", "baddbmm", "bmm", "ceil", "cos", "div", "exp", "expm1", "floor", "log", "log1p", "maximum"),
+    *(
+        "abs",
+        "add",
+        "addmm",
+        "baddbmm",
+        "bmm",
+        "ceil",
+        "cos",
+        "div",
+        "exp",
+        "expm1",
+        "floor",
+        "log",
+        "log1p",
+        "maximum",
+    ),
     *("minimum", "mm", "mul", "neg", "pow", "reciprocal", "remainder", "round", "sigmoid", "sign", "sin", "sqrt"),
     *("square", "sub", "tanh", "where"),
 )
@@ -77,7 +92,9 @@ DIALECT = Dialect(
 def generate(bound: Bound, options: Options) -> str:
     """Raises SpecError CS801 where an operation has no lowering."""
     program = Program(bound, DIALECT, options.dtype, records=lambda name: not without_autograd(name))
-    adjoints = [] if options.gradient == "native" else [adjoint_of(bound.module, name) for name in bound.module.functions]
+    adjoints = (
+        [] if options.gradient == "native" else [adjoint_of(bound.module, name) for name in bound.module.functions]
+    )
     classes = [_autograd_function(program, adjoint) for adjoint in adjoints if adjoint is not None]
     layout = bound.module.layout
     return program.text(

@@ -294,7 +294,13 @@ class Simulator:
         self.module.project()
 
     def adaptive(
-        self, inputs: Mapping[str, Array], state: Mapping[str, Array], times: Array, solver: str, rtol: float, atol: float
+        self,
+        inputs: Mapping[str, Array],
+        state: Mapping[str, Array],
+        times: Array,
+        solver: str,
+        rtol: float,
+        atol: float,
     ) -> dict[str, Array]:
         """States at `times` from the function `derivative`, by an adaptive solver. Each result has the times in front."""
         tensors = self.tensors("derivative", {**inputs, **state})

@@ -42,9 +42,7 @@ def make_optimizer(recipe: Recipe, parameters: list[torch.nn.Parameter]) -> torc
         case "adamax":
             return torch.optim.Adamax(groups, o["lr"], (o["beta1"], o["beta2"]), o["eps"], o["weight_decay"])
         case "rmsprop":
-            return torch.optim.RMSprop(
-                groups, o["lr"], o["decay"], o["eps"], o["weight_decay"], momentum=o["momentum"]
-            )
+            return torch.optim.RMSprop(groups, o["lr"], o["decay"], o["eps"], o["weight_decay"], momentum=o["momentum"])
         case _:
             nesterov = bool(o["nesterov"])
             return torch.optim.SGD(

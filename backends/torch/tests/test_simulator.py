@@ -181,7 +181,10 @@ def test_the_program_runs_without_cortexspec(tmp_path):
     file = tmp_path / "program.py"
     file.write_text(Backend().generate(bound, EXACT))
     (batch,) = training.batches(1)
-    np.savez(tmp_path / "data.npz", **{f"v{i}": a for i, a in enumerate((*bound.params.values(), np.zeros(3), *batch.values()))})
+    np.savez(
+        tmp_path / "data.npz",
+        **{f"v{i}": a for i, a in enumerate((*bound.params.values(), np.zeros(3), *batch.values()))},
+    )
     script = (
         "import sys, numpy as np, torch, program; d = np.load('data.npz'); "
         "sys.modules['cortexspec'] = None; "
@@ -246,7 +249,12 @@ def test_a_compiler_that_fails_is_a_warning(monkeypatch):
 
 def decay() -> Bound:
     """v' = -k v + u, w' = v"""
-    k, v, w, u = Value("k", Type()), Value("p.v", Type((training.SAMPLE,))), Value("p.w", Type((training.SAMPLE,))), Value("u", Type())
+    k, v, w, u = (
+        Value("k", Type()),
+        Value("p.v", Type((training.SAMPLE,))),
+        Value("p.w", Type((training.SAMPLE,))),
+        Value("u", Type()),
+    )
     build = Builder()
     for value in (k, v, w, u):
         build.names.take_value(value)
@@ -263,7 +271,9 @@ def test_adaptive_solver(solver):
     start = {"p.v": np.array([1.0, -2.0]), "p.w": np.zeros(2)}
     # A method of second order would need very many steps for nine digits.
     low = solver == "heun_adaptive"
-    found = simulator.adaptive({"u": np.array(0.3)}, start, times, solver, 1e-6 if low else 1e-9, 1e-8 if low else 1e-11)
+    found = simulator.adaptive(
+        {"u": np.array(0.3)}, start, times, solver, 1e-6 if low else 1e-9, 1e-8 if low else 1e-11
+    )
     fixed = 0.3 / 0.7
     v = fixed + (start["p.v"] - fixed) * np.exp(-0.7 * times)[:, None]
     w = fixed * times[:, None] + (start["p.v"] - fixed) * (1 - np.exp(-0.7 * times))[:, None] / 0.7
@@ -280,7 +290,9 @@ def test_buffers_keep_their_kind():
         build.names.take_value(value)
     y = write.gather(build, x, index, "in")
     function = build.function("rollout", [index, x], [y], ["y"])
-    module = Module("g", buffers=(Buffer(index, "index"),), functions={"rollout": function}, layout=Layout(("out", "in")))
+    module = Module(
+        "g", buffers=(Buffer(index, "index"),), functions={"rollout": function}, layout=Layout(("out", "in"))
+    )
     simulator = Backend().load(Bound(module, {}, {}, {"net.index": np.array([2, 0, 2])}), EXACT)
     assert simulator.buffers()["net.index"].dtype == np.int64
     simulator.module.float()

@@ -24,7 +24,9 @@ def fixed_values(facts: Facts) -> Iterator[Diagnostic]:
         if variable.trainable:
             yield from _trained(facts, variable)
     for penalty in facts.model.penalties:
-        yield from _read(facts, penalty.value, "a penalty of the circuit reads parameters only", "write it in `train { }`")
+        yield from _read(
+            facts, penalty.value, "a penalty of the circuit reads parameters only", "write it in `train { }`"
+        )
 
 
 def _moving(facts: Facts, variable: Variable) -> Iterator[Diagnostic]:
@@ -48,7 +50,9 @@ def _trained(facts: Facts, variable: Variable) -> Iterator[Diagnostic]:
         if found:
             name = _name(variable)
             message = f"`{name}` is trainable, so its value is where training starts; it cannot follow `{found}`, which is trained too"
-            yield Diagnostic("CS318", message, reference.span, help=f"leave out `trainable` at `{name}`, or start it at a number")
+            yield Diagnostic(
+                "CS318", message, reference.span, help=f"leave out `trainable` at `{name}`, or start it at a number"
+            )
             return
 
 

@@ -15,7 +15,9 @@ def impulses_enter_linearly(facts: Facts) -> Iterator[Diagnostic]:
     """CS510."""
     for population in facts.model.populations:
         for port in population.ports:
-            trains = [one for one in facts.arriving.get(port, ()) if _is_train(facts, one.source) and one.synapse is None]
+            trains = [
+                one for one in facts.arriving.get(port, ()) if _is_train(facts, one.source) and one.synapse is None
+            ]
             if trains:
                 yield from _check(facts, population.equations, population.lets, port)
     for projection in facts.model.projections:

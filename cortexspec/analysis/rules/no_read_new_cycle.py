@@ -25,7 +25,9 @@ def no_read_new_cycle(facts: Facts) -> Iterator[Diagnostic]:
         if cycle and start == min(cycle):
             names = " -> ".join(f"`{name}`" for name in [*cycle, start])
             message = f"each of these is to be stepped before the other: {names}"
-            yield Diagnostic("CS508", message, edges[start][cycle[1] if len(cycle) > 1 else start], help="leave out one `read = new`")
+            yield Diagnostic(
+                "CS508", message, edges[start][cycle[1] if len(cycle) > 1 else start], help="leave out one `read = new`"
+            )
 
 
 def _cycle(edges: dict[str, dict[str, Span | None]], start: str) -> list[str]:

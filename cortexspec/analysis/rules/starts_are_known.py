@@ -42,4 +42,3 @@ def _moving(facts: Facts, expression: tree.Expression, seen: set[str]) -> tuple[
             if found is not None:
                 return reference, found[1]
     return None
-

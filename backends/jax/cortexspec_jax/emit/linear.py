@@ -65,7 +65,9 @@ def _flat(rest: list[str], x: Term, text: str, *last: str) -> tuple[str, str]:
             return f"{text}.reshape(-1, {kept})", f".reshape({places}, *OUT)"
 
 
-def _convolved(write: Writer, op: linear.Conv2d | linear.DepthwiseConv2d, x: Term, kernel: Term, out: str) -> str | Term:
+def _convolved(
+    write: Writer, op: linear.Conv2d | linear.DepthwiseConv2d, x: Term, kernel: Term, out: str
+) -> str | Term:
     rest = [name for name in x.axes if name not in (op.channel, op.height, op.width)]
     depthwise = isinstance(op, linear.DepthwiseConv2d)
     weight_axes = [out, *([] if depthwise else [op.channel]), op.kernel_height, op.kernel_width]

@@ -37,5 +37,7 @@ def draw(op: random.Draw, write: Writer, *operands: Term) -> str | Term:
     given = [f"(0x{high:08x}, 0x{low:08x})", f"({shape})", *(spread(write.array(key), outer) for key in keys)]
     if op.name != "random.bits" and op.name != "random.bernoulli" and op.name != "random.permutation":
         given.append("dtype=FLOAT")
-    given += [f"{name}={spread(write.array(x), axes)}" for name, x in zip(NAMES.get(type(op), ()), operands, strict=False)]
+    given += [
+        f"{name}={spread(write.array(x), axes)}" for name, x in zip(NAMES.get(type(op), ()), operands, strict=False)
+    ]
     return in_layout(write, f"{write.helper(SITES[type(op)])}({', '.join(given)})", axes)

@@ -28,7 +28,9 @@ def table(op: constant.Table, write: Writer) -> str:
 def size_of(op: constant.SizeOf, write: Writer) -> Term:
     size = write.fixed(op.axis.size)
     type_ = op.rule()[0]
-    return write.number(float(size), type_) if size is not None else write.number(f"({write.size(op.axis.size)})", type_)
+    return (
+        write.number(float(size), type_) if size is not None else write.number(f"({write.size(op.axis.size)})", type_)
+    )
 
 
 @emit.register

@@ -132,7 +132,9 @@ def depthwise_conv2d_kernel(op: linear.DepthwiseConv2dKernel, write: Writer, x: 
     channels = write.size(x.type.axis(op.channel).size)
     kernel = f"({channels}, 1, {write.size(op.kernel_height.size)}, {write.size(op.kernel_width.size)})"
     padding = _padding(write, op.kernel_height, op.kernel_width)
-    text = f"torch.nn.grad.conv2d_weight({image}, {kernel}, {cotangent}, padding={padding}, groups={channels}).squeeze(1)"
+    text = (
+        f"torch.nn.grad.conv2d_weight({image}, {kernel}, {cotangent}, padding={padding}, groups={channels}).squeeze(1)"
+    )
     return in_layout(write, text, [op.channel, op.kernel_height.name, op.kernel_width.name])
 
 

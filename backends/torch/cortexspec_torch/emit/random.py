@@ -35,5 +35,7 @@ def draw(op: random.Draw, write: Writer, *operands: Term) -> str | Term:
     high, low = random.site_words(op.site)
     shape = ", ".join(write.size(axis.size) for axis in op.axes) + ("," if len(op.axes) == 1 else "")
     given = [f"(0x{high:08x}, 0x{low:08x})", f"({shape})", *(spread(key, outer) for key in keys)]
-    given += [f"{name}={spread(write.array(x), axes)}" for name, x in zip(NAMES.get(type(op), ()), operands, strict=False)]
+    given += [
+        f"{name}={spread(write.array(x), axes)}" for name, x in zip(NAMES.get(type(op), ()), operands, strict=False)
+    ]
     return in_layout(write, f"{write.helper(SITES[type(op)])}({', '.join(given)})", axes)

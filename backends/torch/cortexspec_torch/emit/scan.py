@@ -165,7 +165,9 @@ class _Loop:
         """The loop itself, and its results under their names."""
         op, write, outer = self.op, self.write, self.outer
         length = write.size(op.over.size)
-        outer.add(f"for {self.step} in {f'reversed(range({length}))' if op.reverse else f'range({length})'}:", op.over.name)
+        outer.add(
+            f"for {self.step} in {f'reversed(range({length}))' if op.reverse else f'range({length})'}:", op.over.name
+        )
         outer.lines += self.inner.lines or [(self.inner.depth, "pass", "")]
         carry, _, summed = op.divide(self.results)
         for value, name in (*zip(carry, carried, strict=True), *zip(summed, self.sums, strict=True)):
