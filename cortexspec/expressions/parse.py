@@ -8,6 +8,7 @@ from lark import Lark
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.expressions import tree
 from cortexspec.expressions.build import ExpressionBuilder, ParseNode, Place
+from cortexspec.expressions.grammar import open_grammar
 from cortexspec.expressions.reader import Reader
 from cortexspec.expressions.slips import expression_slip
 from cortexspec.expressions.syntax_errors import Mistake, explain
@@ -18,15 +19,7 @@ LONGEST = 100_000
 
 @cache
 def _parser() -> Lark:
-    return Lark.open(  # pyright: ignore[reportUnknownMemberType]
-        str(Path(__file__).with_name("expression.lark")),
-        parser="lalr",
-        lexer="contextual",
-        start="expr",
-        propagate_positions=True,
-        keep_all_tokens=True,
-        maybe_placeholders=False,
-    )
+    return open_grammar(Path(__file__).with_name("expression.lark"), "expr")
 
 
 def parse_expression(text: str, source: str = "<expression>", line: int = 1, column: int = 1) -> tree.Expression:

@@ -14,6 +14,7 @@ from lark import Lark, Token
 import cortexspec.expressions
 from cortexspec.diagnostics import Diagnostic, Note
 from cortexspec.expressions.build import ParseTree, Place, subtree
+from cortexspec.expressions.grammar import open_grammar
 from cortexspec.expressions.reader import Mark, Reader
 from cortexspec.expressions.syntax_errors import Mistake
 from cortexspec.language.layout import Layout, LineBreaksAnywhere
@@ -45,16 +46,7 @@ _STATEMENT_START = re.compile(rf"[ \t]*(?:(?:{'|'.join(sorted(STATEMENT_WORDS | 
 @cache
 def _parser() -> Lark:
     expressions = Path(cortexspec.expressions.__path__[0])
-    return Lark.open(  # pyright: ignore[reportUnknownMemberType]
-        str(Path(__file__).with_name("grammar.lark")),
-        parser="lalr",
-        lexer="contextual",
-        postlex=LineBreaksAnywhere(),
-        import_paths=[str(expressions)],
-        propagate_positions=True,
-        keep_all_tokens=True,
-        maybe_placeholders=False,
-    )
+    return open_grammar(Path(__file__).with_name("grammar.lark"), "start", expressions, LineBreaksAnywhere())
 
 
 def parse_spec(text: str, source: str = "<text>") -> tuple[Spec | None, tuple[Diagnostic, ...]]:
