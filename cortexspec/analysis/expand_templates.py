@@ -437,6 +437,9 @@ class Expander:
             span = one.span or statement.span
             if body.kind == "circuit" and statement.kind == "state":
                 continue
+            if name.endswith("'") and statement.kind != "state":
+                self.no_derivative(name, body, span)
+                continue
             variable = Declared(
                 body.dotted(name) + suffix,
                 name,
@@ -457,6 +460,14 @@ class Expander:
             if self.define(body, name, variable, span):
                 made.append(self.add(variable))
         return made
+
+    def no_derivative(self, name: str, body: Body, span: Span | None) -> None:
+        """`let x' = e`: what reads `x` is not judged, as nobody can tell what it was to be."""
+        stem = name.rstrip("'")
+        message = f"`{name}` is a derivative, and only a state has one"
+        self.report.add("CS312", message, span, help=f"write `{stem}`, or declare `state {stem}` and its equation")
+        if body.find(stem) is None:
+            body.names[stem], body.spans[stem] = Opaque(stem), span
 
     def output_of_known(self, one: written.Declarator, body: Body) -> bool:
         """`output v` says that others may read v."""
@@ -634,6 +645,8 @@ class Expander:
 
     def derivatives(self, body: Body, orders: Mapping[str, int]) -> None:
         """A state of order n is n variables; `v'` starts at 0 unless it is declared."""
+        for entry in [one for one in body.names.values() if isinstance(one, Declared) and one.order]:
+            self.derivative_of(entry, body, orders)
         for name, order in orders.items():
             state = body.names.get(name)
             if not isinstance(state, Declared) or state.kind != "state":
@@ -649,6 +662,24 @@ class Expander:
                 )  # fmt: skip
                 body.names[dashed], body.spans[dashed] = variable, state.span
                 self.add(variable)
+
+    def derivative_of(self, declared: Declared, body: Body, orders: Mapping[str, int]) -> None:
+        """`state v' = e` is the start of a derivative that the equation of `v` leaves to be integrated."""
+        stem = declared.name.rstrip("'")
+        state, order = body.names.get(stem), orders.get(stem, 0)
+        if isinstance(state, Declared) and state.kind == "state" and declared.order < order:
+            return
+        if isinstance(state, Declared) and state.kind == "state":
+            given = f"its equation gives `{stem}{chr(39) * order}`" if order else f"there is no equation of `{stem}`"
+            message, help = f"`{declared.name}` does not start anywhere: {given}", f"leave out `{declared.name}`"
+        else:
+            message, help = (
+                f"`{declared.name}` is the derivative of `{stem}`, which is no state",
+                f"declare `state {stem}`",
+            )
+        self.report.add("CS312", message, declared.span, help=help)
+        for table, key in ((body.names, declared.name), (self.result.variables, declared.path)):
+            table.pop(key, None)
 
     def outputs(self, statement: written.Declare, body: Body, found: list[str]) -> None:
         for ordinal, one in enumerate(statement.declarators):

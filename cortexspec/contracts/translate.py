@@ -100,12 +100,15 @@ def translate(expression: tree.Expression, scope: Scope, build: Builder) -> Oper
 
 
 def translate_draw(expression: tree.Expression, scope: Scope, build: Builder) -> Drawn | None:
-    """A distribution after `~`, its arguments translated."""
+    """A distribution after `~`, its arguments translated; None after a mistake, which the scope was told."""
     walker = _Walker(scope, build)
     if isinstance(expression, tree.Call) and isinstance(expression.function, tree.Name):
         entry = scope.distributions.get(expression.function.name)
         if entry is not None:
-            return walker.drawn(entry, expression)
+            try:
+                return walker.drawn(entry, expression)
+            except _Stop:
+                return None
         names = scope.distributions
         walker.report(
             "CS301",

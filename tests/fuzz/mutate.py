@@ -42,6 +42,7 @@ class Failure:
     number: int
     text: str
     story: str
+    hang: bool = False
 
 
 class TooSlow(BaseException):
@@ -206,14 +207,19 @@ def fuzz(numbers: Iterable[int], seed: int, progress: bool = False) -> tuple[lis
         try:
             with at_most(SLOWEST):
                 codes += run(text) or Counter({"fine": 1})
-        except (Exception, TooSlow):
-            failures.append(Failure(number, text, traceback.format_exc(limit=-12)))
+        except (Exception, TooSlow) as error:
+            failures.append(Failure(number, text, traceback.format_exc(limit=-12), isinstance(error, TooSlow)))
             if progress:
                 print(f"case {number} failed\n{failures[-1].story}", file=sys.stderr, flush=True)
         if progress and done % 500 == 0:
             rate = done / (time.monotonic() - start)
             print(f"{done} cases, {len(failures)} failures, {rate:.0f} a second", file=sys.stderr, flush=True)
     return failures, codes
+
+
+def summary(cases: int, seconds: float, failures: list[Failure]) -> str:
+    hangs = sum(failure.hang for failure in failures)
+    return f"{cases} cases, {seconds:.0f} seconds, {len(failures) - hangs} crashes, {hangs} hangs"
 
 
 def main() -> int:
@@ -227,10 +233,12 @@ def main() -> int:
     if options.only is not None:
         numbers = range(options.only, options.only + 1)
         print(case(options.only, options.seed, pieces()))
+    start = time.monotonic()
     failures, codes = fuzz(numbers, options.seed, progress=True)
-    numbers_of_failures = [failure.number for failure in failures]
-    print(f"{len(numbers)} cases, {len(failures)} failures {numbers_of_failures[:50] or ''}".rstrip())
     print("codes:", ", ".join(f"{code} {count}" for code, count in sorted(codes.items())))
+    if failures:
+        print("run one again with --only:", *(failure.number for failure in failures[:50]))
+    print(summary(len(numbers), time.monotonic() - start, failures))
     return 1 if failures else 0
 
 

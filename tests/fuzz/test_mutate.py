@@ -23,3 +23,18 @@ def test_a_case_depends_on_its_number_alone() -> None:
     models = mutate.pieces()
     assert mutate.case(17, 0, models) == mutate.case(17, 0, models)
     assert mutate.case(17, 0, models) != mutate.case(18, 0, models)
+
+
+def test_the_last_line_counts_crashes_and_hangs() -> None:
+    failures = [mutate.Failure(1, "", ""), mutate.Failure(2, "", "", hang=True), mutate.Failure(3, "", "")]
+    assert mutate.summary(20, 1.6, failures) == "20 cases, 2 seconds, 2 crashes, 1 hangs"
+
+
+def test_what_fails_is_told_and_the_command_says_so(monkeypatch, capsys) -> None:
+    def crash(text: str) -> None:
+        raise KeyError(text)
+
+    monkeypatch.setattr(mutate, "run", crash)
+    monkeypatch.setattr(sys, "argv", ["mutate", "--count", "2"])
+    assert mutate.main() == 1
+    assert capsys.readouterr().out.splitlines()[-1].endswith("2 crashes, 0 hangs")
