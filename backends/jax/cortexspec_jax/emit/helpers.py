@@ -24,23 +24,74 @@ def pool_matrix(size, out, dtype):
 
 
 def adaptive_average_pool2d(image, out):
-    """Means over windows of the last two axes; they overlap where the sizes do not divide."""
-    (rows, columns), (height, width) = out, image.shape[-2:]
+    """Means over windows of the first two axes; they overlap where the sizes do not divide."""
+    (rows, columns), (height, width) = out, image.shape[:2]
     if height % rows == 0 and width % columns == 0:
-        blocks = image.reshape(*image.shape[:-2], rows, height // rows, columns, width // columns)
-        return blocks.mean(axis=(-3, -1))
-    image = jnp.einsum("...hw,rh->...rw", image, pool_matrix(height, rows, image.dtype))
-    return jnp.einsum("...rw,cw->...rc", image, pool_matrix(width, columns, image.dtype))
+        blocks = image.reshape(rows, height // rows, columns, width // columns, *image.shape[2:])
+        return blocks.mean(axis=(1, 3))
+    image = jnp.tensordot(pool_matrix(height, rows, image.dtype), image, 1)
+    return jnp.einsum("rw...,cw->rc...", image, pool_matrix(width, columns, image.dtype))
 
 
-def conv2d_kernel(image, cotangent, shape, groups=1):
-    """The cotangent of a kernel of the shape [out, channel, height, width]. Image and cotangent: [batch, channel, height, width]."""
-    padding = [(size // 2, size // 2) for size in shape[2:]]
+def conv2d(image, kernel):
+    """[out, height, width, ...] from an image [channel, height, width, ...] and a kernel [out, channel, rows, columns].
 
-    def convolve(kernel):
-        return lax.conv_general_dilated(image, kernel, (1, 1), padding, feature_group_count=groups)
+    XLA's own convolution is slow on a processor unless there is much to sum. A sum of shifted images, samples last,
+    fuses into one loop. As the adjoint in the kernel XLA's is fast.
+    """
+    channels, rows, columns = kernel.shape[1:]
+    if rows == columns == 1:
+        return jnp.tensordot(kernel[:, :, 0, 0], image, 1)
+    if channels * rows * columns > 100:
+        return xla_conv2d(image, kernel)
 
-    return jax.linear_transpose(convolve, jax.ShapeDtypeStruct(shape, image.dtype))(cotangent)[0]
+    @jax.custom_jvp
+    def convolve(image, kernel):
+        weights = kernel.reshape(*kernel.shape[:2], -1, *(1,) * (image.ndim - 1))
+        views = shifted_images(image, rows, columns)
+        return sum(weights[:, c, i] * view[c] for i, view in enumerate(views) for c in range(channels))
+
+    @convolve.defjvp
+    def tangent(primals, tangents):
+        change = xla_conv2d(tangents[0], primals[1]) + xla_conv2d(primals[0], tangents[1])
+        return convolve(*primals), change
+
+    return convolve(image, kernel)
+
+
+def depthwise_conv2d(image, kernel):
+    """[channel, height, width, ...] from an image of these axes and a kernel [channel, rows, columns]."""
+    weights = kernel.reshape(len(kernel), -1, *(1,) * (image.ndim - 1))
+    return sum(weights[:, i] * view for i, view in enumerate(shifted_images(image, *kernel.shape[1:])))
+
+
+def shifted_images(image, rows, columns):
+    """The image [channel, height, width, ...] as each place of a kernel sees it, with zeros around, row by row."""
+    height, width = image.shape[1:3]
+    around = [(0, 0), (rows // 2, rows // 2), (columns // 2, columns // 2)]
+    image = jnp.pad(image, around + [(0, 0)] * (image.ndim - 3))
+    return [image[:, i : i + height, j : j + width] for i in range(rows) for j in range(columns)]
+
+
+def xla_conv2d(image, kernel):
+    """conv2d as XLA does it; it wants exactly one axis of samples."""
+    padding = [(size // 2, size // 2) for size in kernel.shape[2:]]
+    flat = image.reshape(*image.shape[:3], -1)
+    result = lax.conv_general_dilated(flat, kernel, (1, 1), padding, dimension_numbers=("CHWN", "OIHW", "CHWN"))
+    return result.reshape(-1, *image.shape[1:])
+
+
+def conv2d_kernel(image, cotangent, shape):
+    """The cotangent of a kernel of the shape [out, channel, rows, columns]."""
+    kernel = jax.ShapeDtypeStruct(shape, image.dtype)
+    return jax.linear_transpose(lambda kernel: xla_conv2d(image, kernel), kernel)(cotangent)[0]
+
+
+def depthwise_conv2d_kernel(image, cotangent, shape):
+    """The cotangent of a kernel of the shape [channel, rows, columns]."""
+    others = tuple(range(1, image.ndim))
+    products = [jnp.sum(view * cotangent, others) for view in shifted_images(image, *shape[1:])]
+    return jnp.stack(products, 1).reshape(shape)
 
 
 def split_words(number):

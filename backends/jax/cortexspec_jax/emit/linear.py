@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from cortexspec.contracts.program import Term, Writer, einsum_text
 from cortexspec.ir.ops import linear
-from cortexspec.ir.types import Axis
 from cortexspec_jax.emit.base import emit, in_layout, in_order, spread
 
 
@@ -35,80 +34,32 @@ def product(a: Term, b: Term, over: set[str], result: Sequence[str]) -> str:
     return f'jnp.einsum("{einsum_text([a.axes, b.axes], result)}", {a}, {b})'
 
 
-def _image(x: Term, *last: str) -> tuple[list[str], str]:
-    """The image with `last` as its last axes; what lies before them."""
-    rest = [name for name in x.axes if name not in last]
-    return rest, in_order(x, x.axes, [*rest, *last])
-
-
-def _letters(axes: Sequence[str], names: dict[str, str]) -> str:
-    return "".join(names[name] for name in axes)
-
-
-def _padding(write: Writer, *axes: Axis) -> str:
-    sizes = [write.fixed(axis.size) for axis in axes]
-    if any(size is None or size % 2 == 0 for size in sizes):
-        raise ValueError(f"the kernel {axes} has no odd size")
-    return "(" + ", ".join(f"({(size or 0) // 2}, {(size or 0) // 2})" for size in sizes) + ")"
-
-
-def _flat(rest: list[str], x: Term, text: str, *last: str) -> tuple[str, str]:
-    """XLA wants exactly one axis before channel, height and width: the text, and what to append to the result."""
-    match len(rest):
-        case 0:
-            return f"{text}[None]", "[0]"
-        case 1:
-            return text, ""
-        case _:
-            places = ", ".join(f"{x}.shape[{x.axes.index(name)}]" for name in rest)
-            kept = ", ".join(f"{x}.shape[{x.axes.index(name)}]" for name in last)
-            return f"{text}.reshape(-1, {kept})", f".reshape({places}, *OUT)"
-
-
-def _convolved(
-    write: Writer, op: linear.Conv2d | linear.DepthwiseConv2d, x: Term, kernel: Term, out: str
-) -> str | Term:
-    rest = [name for name in x.axes if name not in (op.channel, op.height, op.width)]
-    depthwise = isinstance(op, linear.DepthwiseConv2d)
-    weight_axes = [out, *([] if depthwise else [op.channel]), op.kernel_height, op.kernel_width]
-    weight = in_order(kernel, kernel.axes, weight_axes) + ("[:, None]" if depthwise else "")
-    padding = _padding(write, kernel.type.axis(op.kernel_height), kernel.type.axis(op.kernel_width))
-    groups = f", feature_group_count={write.size(x.type.axis(op.channel).size)}" if depthwise else ""
-    if len(rest) == 1:
-        # One batch axis may lie anywhere.
-        (result,) = op.rule(x.type, kernel.type)
-        letters = {op.channel: "C", out: "C", op.height: "H", op.width: "W", rest[0]: "N"}
-        image, after, axes = str(x), "", list(write.axes(result))
-        numbers = f'("{_letters(x.axes, letters)}", "OIHW", "{_letters(axes, letters)}")'
-    else:
-        shape = f"[{', '.join(write.size(axis.size) for axis in (x.type.axis(op.height), x.type.axis(op.width)))}]"
-        channels = write.size(kernel.type.axis(out).size)
-        last = (op.channel, op.height, op.width)
-        image, after = _flat(rest, x, in_order(x, x.axes, [*rest, *last]), *last)
-        after = after.replace("*OUT", f"{channels}, {shape[1:-1]}")
-        axes, numbers = [*rest, out, op.height, op.width], '("NCHW", "OIHW", "NCHW")'
-    text = f"lax.conv_general_dilated({image}, {weight}, (1, 1), {padding}, dimension_numbers={numbers}{groups}){after}"
-    return in_layout(write, text, axes)
+def _image(x: Term, *first: str) -> tuple[list[str], str]:
+    """The other axes of an image, samples among them, and the image with those behind `first`."""
+    rest = [name for name in x.axes if name not in first]
+    return rest, in_order(x, x.axes, [*first, *rest])
 
 
 @emit.register
 def conv2d(op: linear.Conv2d, write: Writer, x: Term, kernel: Term) -> str | Term:
-    return _convolved(write, op, x, kernel, op.out)
+    rest, image = _image(x, op.channel, op.height, op.width)
+    weight = in_order(kernel, kernel.axes, [op.out, op.channel, op.kernel_height, op.kernel_width])
+    text = f"{write.helper('conv2d')}({image}, {weight})"
+    return in_layout(write, text, [op.out, op.height, op.width, *rest])
 
 
 @emit.register
 def depthwise_conv2d(op: linear.DepthwiseConv2d, write: Writer, x: Term, kernel: Term) -> str | Term:
-    return _convolved(write, op, x, kernel, op.channel)
+    rest, image = _image(x, op.channel, op.height, op.width)
+    weight = in_order(kernel, kernel.axes, [op.channel, op.kernel_height, op.kernel_width])
+    text = f"{write.helper('depthwise_conv2d')}({image}, {weight})"
+    return in_layout(write, text, [op.channel, op.height, op.width, *rest])
 
 
 @emit.register
 def conv2d_kernel(op: linear.Conv2dKernel, write: Writer, x: Term, z: Term) -> str | Term:
-    rest = [name for name in x.axes if name not in (op.channel, op.height, op.width)]
-    last = (op.channel, op.height, op.width)
-    image, _ = _flat(rest, x, in_order(x, x.axes, [*rest, *last]), *last)
-    rest = [name for name in z.axes if name not in (op.out, op.height, op.width)]
-    last = (op.out, op.height, op.width)
-    cotangent, _ = _flat(rest, z, in_order(z, z.axes, [*rest, *last]), *last)
+    rest, image = _image(x, op.channel, op.height, op.width)
+    cotangent = in_order(z, z.axes, [op.out, op.height, op.width, *rest])
     axes = [z.type.axis(op.out), x.type.axis(op.channel), op.kernel_height, op.kernel_width]
     shape = ", ".join(write.size(axis.size) for axis in axes)
     text = f"{write.helper('conv2d_kernel')}({image}, {cotangent}, ({shape}))"
@@ -118,13 +69,11 @@ def conv2d_kernel(op: linear.Conv2dKernel, write: Writer, x: Term, z: Term) -> s
 @emit.register
 def depthwise_conv2d_kernel(op: linear.DepthwiseConv2dKernel, write: Writer, x: Term, z: Term) -> str | Term:
     rest, image = _image(x, op.channel, op.height, op.width)
-    image, _ = _flat(rest, x, image, op.channel, op.height, op.width)
-    rest, cotangent = _image(z, op.channel, op.height, op.width)
-    cotangent, _ = _flat(rest, z, cotangent, op.channel, op.height, op.width)
-    channels = write.size(x.type.axis(op.channel).size)
-    shape = f"({channels}, 1, {write.size(op.kernel_height.size)}, {write.size(op.kernel_width.size)})"
-    text = f"{write.helper('conv2d_kernel')}({image}, {cotangent}, {shape}, groups={channels})[:, 0]"
-    return in_layout(write, text, [op.channel, op.kernel_height.name, op.kernel_width.name])
+    cotangent = in_order(z, z.axes, [op.channel, op.height, op.width, *rest])
+    axes = [x.type.axis(op.channel), op.kernel_height, op.kernel_width]
+    shape = ", ".join(write.size(axis.size) for axis in axes)
+    text = f"{write.helper('depthwise_conv2d_kernel')}({image}, {cotangent}, ({shape}))"
+    return in_layout(write, text, [axis.name for axis in axes])
 
 
 @emit.register
@@ -138,12 +87,13 @@ def adaptive_average_pool2d(op: linear.AdaptiveAveragePool2d, write: Writer, x: 
     rest, image = _image(x, op.height, op.width)
     out = f"({write.size(op.out_height.size)}, {write.size(op.out_width.size)})"
     text = f"{write.helper('adaptive_average_pool2d')}({image}, {out})"
-    return in_layout(write, text, [*rest, op.out_height.name, op.out_width.name])
+    return in_layout(write, text, [op.out_height.name, op.out_width.name, *rest])
 
 
 @emit.register
 def expm(op: linear.Expm, write: Writer, a: Term) -> str | Term:
-    rest, matrix = _image(a, op.row, op.column)
+    rest = [name for name in a.axes if name not in (op.row, op.column)]
+    matrix = in_order(a, a.axes, [*rest, op.row, op.column])
     return in_layout(write, f"jax.scipy.linalg.expm({matrix})", [*rest, op.row, op.column])
 
 
