@@ -77,22 +77,32 @@ def forward_and_backward(function: Function, wrt: Sequence[str]) -> tuple[Functi
     gradients = [sweep.cotangent(build, value) for value in wanted]
     again = _Again(sweep.lines, live_lines(build.lines, (g.name for g in gradients)), gradients, "residuals", seeds)
     own = [value for value in function.inputs if value.name in again.read]
-    residuals = tuple(again.saved.values())
+    # Also what is an output is kept under a name of its own: an output may be called like another value.
+    taken = set(function.output_names)
+    own_name = {name: Value(_free(sweep.names, name, taken), value.type) for name, value in again.saved.items()}
+    residuals = tuple(own_name.values())
     forward = Function(
         f"{function.name}_forward",
         function.inputs,
         sweep.lines,
-        (*function.outputs, *residuals),
+        (*function.outputs, *again.saved.values()),
         (*function.output_names, *(value.name for value in residuals)),
     )
     backward = Function(
         f"{function.name}_backward",
         (*own, *residuals, *seeds),
-        again.lines,
-        tuple(gradients),
+        tuple(renamed(line, own_name) for line in again.lines),
+        renamed_values(gradients, own_name),
         tuple(f"grad:{name}" for name in wrt),
     )
     return remove_dead(forward), backward
+
+
+def _free(names: Names, name: str, taken: set[str]) -> str:
+    """The name, or one like it that is not taken."""
+    while name in taken:
+        name = names.fresh(name)
+    return name
 
 
 def _inputs(function: Function, wrt: Sequence[str]) -> list[Value]:

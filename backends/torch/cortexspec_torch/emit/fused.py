@@ -46,7 +46,7 @@ def _first(write: Writer, parts: list[Given], axes: Sequence[str]) -> tuple[str,
         return text + _scaled(part.scale), _without(parts, matrices[0])
     if products:
         part, (a, b) = products[0]
-        left, right = (write.align(term, axes) for term in (a, b))
+        left, right = (write.align(term, axes) for term in sorted((a, b), key=lambda term: term.literal))
         return f"torch.mul({left}, {right})" + _scaled(part.scale), _without(parts, products[0])
     whole = next((given for given in ones if given[1][0].axes == tuple(axes)), None)
     if whole is not None:
@@ -76,6 +76,9 @@ def added(write: Writer, part: Part, values: Sequence[Term], axes: Sequence[str]
         if part.scale == -1:
             return f".sub_({texts[0]})"
         return f".add_({texts[0]}{_option('alpha', part.scale)})"
+    if values[0].literal or values[1].literal:
+        array, number = texts if values[1].literal else texts[::-1]
+        return f".add_({array}, alpha={number}{'' if part.scale == 1 else f' * {part.scale!r}'})"
     if write.records:
         # The backward of addcmul multiplies both factors by its value, at full size.
         product = f"{texts[0]} * {texts[1]}"
