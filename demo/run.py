@@ -6,6 +6,7 @@ Everything here is the public face: the same cells as `cortexspec reproduce spec
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cortexspec.cli.reproduce import print_table
 from cortexspec.experiments.cells import CellStore, Result
+from cortexspec.experiments.pool import available_cores
 from cortexspec.experiments.portrait import draw_session, draw_table
 from cortexspec.experiments.reproduce import Task, reproduce
 from cortexspec.experiments.session import Choice, Session
@@ -56,7 +58,8 @@ def main() -> int:
                 )
             return result
 
-        table = reproduce(choice, profile="demo", store=FIGURES / "cells", workers=0, run=run)
+        with ThreadPoolExecutor(available_cores()) as pool:
+            table = reproduce(choice, profile="demo", store=FIGURES / "cells", executor=pool, run=run)
     draw_table(table, FIGURES)
     print_table(table)
     console.print(f"Figures are in {FIGURES}/. {time.perf_counter() - started:.0f} s.")

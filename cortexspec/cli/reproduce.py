@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from cortexspec.cli.options import AsJson, Backend, Data, Dtype, Precision, SpecFile
-from cortexspec.cli.output import finish, reporting, say_json
+from cortexspec.cli.output import finish, reporting, say, say_json
 
 if TYPE_CHECKING:
-    from cortexspec.experiments.claim import Row
     from cortexspec.experiments.reproduce import Table
+
+_STYLES = {"holds": "green", "fails": "red", "undecided": "yellow"}
 
 
 def reproduce(
@@ -24,7 +26,7 @@ def reproduce(
         str,
         typer.Option("--profile", metavar="NAME", help="smoke, parity or demo: the small experiments of that name."),
     ] = "",
-    backend: Backend = "jax",
+    backend: Backend = "torch",
     dtype: Dtype = Precision.float32,
     data: Data = None,
     results: Annotated[
@@ -54,16 +56,22 @@ def reproduce(
 
       cortexspec reproduce specs/cmc -e ablation --data ~/data --strict
     """
+    from cortexspec.experiments.portrait import draw_table
+    from cortexspec.experiments.report import markdown
     from cortexspec.experiments.reproduce import reproduce as run_claims
     from cortexspec.experiments.session import Choice
+    from cortexspec.runtime.files import write_whole
 
     with reporting(as_json):
         choice = Choice(file, backend=backend, dtype=dtype.value, data=data)
         table = run_claims(choice, experiments, profile=profile, store=results, workers=workers, on_cell=_tell_cell)
+        figures = draw_table(table, results / "figures")
+        write_whole(results / "claims.md", markdown(table).encode())
     if as_json:
         say_json(ok=not (strict and table.failed), **_as_data(table))
     else:
         print_table(table)
+        say(f"The same as Markdown: {results / 'claims.md'}" + (f"; figures: {results / 'figures'}" if figures else ""))
     finish(not (strict and table.failed))
 
 
@@ -71,7 +79,7 @@ def _tell_cell(task: Any, result: Any, status: str, done: int, total: int) -> No
     """A line a cell, to stderr, as it ends."""
     cell = task.cell
     at = " ".join(f"{name}={value}" for name, value in dict(cell.point).items())
-    numbers = ", ".join(f"{name} {_figure(value)}" for name, value in result.measures.items() if _is_number(value))
+    numbers = ", ".join(f"{name} {value:.4g}" for name, value in result.measures.items() if _is_number(value))
     outcome = f"diverged: {result.diverged}" if result.diverged else numbers
     took = f"{result.seconds:.1f} s" if status == "ran" else status
     where = " ".join(part for part in (cell.experiment, cell.variant, at, f"seed={task.seed}") if part)
@@ -79,8 +87,11 @@ def _tell_cell(task: Any, result: Any, status: str, done: int, total: int) -> No
 
 
 def print_table(table: "Table") -> None:
+    """Claims with their verdicts, then what every cell measured, an experiment at a time."""
     from rich.console import Console
     from rich.table import Table as Grid
+
+    from cortexspec.experiments.report import CLAIM_HEADINGS, claim_cells, measured
 
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -89,44 +100,21 @@ def print_table(table: "Table") -> None:
         if not rows:
             continue
         grid = Grid(title=experiment, title_justify="left", title_style="bold", show_lines=False)
-        for heading in ("claim", "where", "paper", "ours", "verdict", "reason"):
+        for heading in CLAIM_HEADINGS:
             grid.add_column(heading, overflow="fold")
         for row in rows:
-            style = {"holds": "green", "fails": "red", "undecided": "yellow"}.get(row.verdict.word, "")
-            contradiction = f" (contradicts {row.claim.contradicts})" if row.claim.contradicts else ""
-            grid.add_row(
-                row.claim.text + _at(row),
-                row.claim.source + contradiction,
-                _published(row),
-                _ours(row),
-                f"[{style}]{row.verdict.word}[/]" if style else row.verdict.word,
-                row.verdict.reason,
-            )
+            *cells, word, reason = map(escape, claim_cells(row))
+            style = _STYLES.get(word, "")
+            grid.add_row(*cells, f"[{style}]{word}[/]" if style else word, reason)
         console.print(grid)
+        for each in measured(table, experiment):
+            title = f"{experiment}: {each.measure}, mean ± standard deviation over seeds"
+            grid = Grid("", *each.variants, title=title, title_justify="left", title_style="none")
+            for point, texts in each.rows:
+                grid.add_row(point, *texts)
+            console.print(grid)
     for cell, why in table.not_run.items():
         console.print(f"not run: {cell.experiment} {cell.variant} {dict(cell.point)}: {why}", markup=False)
-
-
-def _at(row: "Row") -> str:
-    return f" [{', '.join(f'{name} = {value}' for name, value in row.where.items())}]" if row.where else ""
-
-
-def _published(row: "Row") -> str:
-    if row.published is None:
-        return ""
-    return _figure(row.published) + (f" ± {_figure(row.tolerance)}" if row.tolerance is not None else "")
-
-
-def _ours(row: "Row") -> str:
-    """Mean with the half width of its 95 % interval, and the number of seeds; a dash where nothing ran."""
-    if row.ours.count == 0:
-        return "-"
-    spread = "" if row.ours.half_width != row.ours.half_width else f" ± {_figure(row.ours.half_width)}"
-    return f"{_figure(row.ours.mean)}{spread} (n = {row.ours.count})"
-
-
-def _figure(value: float) -> str:
-    return f"{value:.4g}"
 
 
 def _is_number(value: Any) -> bool:
@@ -143,6 +131,8 @@ def _as_data(table: "Table") -> dict[str, Any]:
             "where": dict(row.where),
             "published": row.published,
             "tolerance": row.tolerance,
+            "unit": row.unit,
+            "sides": row.sides,
             "mean": _or_none(row.ours.mean),
             "half_width": _or_none(row.ours.half_width),
             "seeds": row.ours.count,

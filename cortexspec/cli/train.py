@@ -45,10 +45,17 @@ def train(
             show_default="runs/EXPERIMENT-VARIANT-SEED",
         ),
     ] = None,
-    backend: Backend = "jax",
+    backend: Backend = "torch",
     dtype: Dtype = Precision.float32,
     seed: Seed = 1,
     data: Data = None,
+    figures: Annotated[
+        bool,
+        typer.Option(
+            "--figures",
+            help="Draw phase portraits, voltages, rate constants and the loss landscape into FOLDER/figures.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train one experiment of a spec.
@@ -60,10 +67,11 @@ def train(
 
       cortexspec train specs/cmc -e mnist --set regions=1
 
-      cortexspec train specs/cmc -e ablation --variant without_dp --seed 2 --backend torch
+      cortexspec train specs/cmc -e ablation --variant without_dp --seed 2 --backend jax
     """
     import cortexspec
     from cortexspec.experiments.claim import CellKey
+    from cortexspec.experiments.portrait import draw_session
     from cortexspec.experiments.session import Choice, Session, read_experiments
 
     with reporting(as_json):
@@ -91,15 +99,25 @@ def train(
         model = folder / "model.safetensors"
         cortexspec.save(session.simulation, model)
         measures = session.held_out()
+        drawn = draw_session(session, folder / "figures") if figures else []
     if as_json:
         say_json(
-            ok=True, experiment=name, variant=variant, seed=seed, history=history, measures=measures, model=str(model)
+            ok=True,
+            experiment=name,
+            variant=variant,
+            seed=seed,
+            history=history,
+            measures=measures,
+            model=str(model),
+            figures=[str(path) for path in drawn],
         )
         return
     for measure, value in measures.items():
         if measure != "held_out":
             say(f"{measure} = {value:.6g}")
     say(f"trained parameters: {model}")
+    if drawn:
+        say(f"{len(drawn)} figures: {folder / 'figures'}")
 
 
 def _chosen(experiment: str, read: "Mapping[str, ExperimentRead]") -> str:

@@ -19,9 +19,10 @@ from cortexspec.analysis.model import ClaimModel
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.experiments.statistics import Spread, Verdict, judge_figure, judge_order
 from cortexspec.expressions import tree
+from cortexspec.expressions.linear import children
 from cortexspec.expressions.parse import parse_expression
 from cortexspec.expressions.print import print_expression
-from cortexspec.units import to_coherent
+from cortexspec.units import from_coherent, to_coherent
 
 Array = np.ndarray[Any, Any]
 Point = tuple[tuple[str, Any], ...]  # (name, value) of every vary axis but the seed, in the order of the grid
@@ -75,7 +76,10 @@ Lookup = Callable[[CellKey, str], Array]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One judged line of the claims table."""
+    """One judged line of the claims table: `ours` is the value, or by how much a comparison's two sides differ.
+
+    Figures are in `unit`, the one that the claim writes; without one they are in coherent units.
+    """
 
     claim: ClaimModel
     where: Mapping[str, Any]
@@ -83,6 +87,8 @@ class Row:
     ours: Spread
     published: float | None = None
     tolerance: float | None = None
+    sides: tuple[float, float] | None = None  # of a comparison, means over seeds
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +156,11 @@ def judge(claim: ClaimModel, grids: Mapping[str, Grid], home: str, lookup: Looku
 
 
 def _judge_row(claim: ClaimModel, scope: _Scope, row: Mapping[str, Any]) -> Row:
+    unit = next(_units(claim), "")
+    factor = from_coherent(1.0, unit) if unit else 1.0
     comparison = claim.value if isinstance(claim.value, tree.Binary) and claim.value.operator in _ORDERS else None
     if comparison is not None:
-        left, right = _value(comparison.left, scope), _value(comparison.right, scope)
+        left, right = (factor * _value(side, scope) for side in (comparison.left, comparison.right))
         difference = np.atleast_1d(
             np.subtract(left, right) if comparison.operator in (">", ">=") else np.subtract(right, left)
         )
@@ -165,7 +173,9 @@ def _judge_row(claim: ClaimModel, scope: _Scope, row: Mapping[str, Any]) -> Row:
                 Spread.of([float(same)]),
             )
         seeded = _seeded(scope, left, right)
-        return Row(claim, row, judge_order(difference.tolist(), seeded), Spread.of(difference.tolist()))
+        verdict = judge_order(difference.tolist(), seeded)
+        sides = _average(left), _average(right)
+        return Row(claim, row, verdict, Spread.of(difference.tolist()), sides=sides, unit=unit)
     raw = _value(claim.value, scope)
     value = np.atleast_1d(raw)
     if value.dtype == bool:
@@ -173,16 +183,27 @@ def _judge_row(claim: ClaimModel, scope: _Scope, row: Mapping[str, Any]) -> Row:
         return Row(
             claim, row, Verdict("holds" if truth else "fails", "judged on means over seeds"), Spread.of([float(truth)])
         )
+    value = factor * value
     spread = Spread.of(value.tolist())
-    published = None if claim.published is None else _mean(claim.published, scope)
+    published = None if claim.published is None else factor * _mean(claim.published, scope)
     if claim.within is None:
-        return Row(claim, row, Verdict("printed", "no tolerance is claimed"), spread, published)
-    reference = published if claim.of is None else _mean(claim.of, scope)
+        return Row(claim, row, Verdict("printed", "no tolerance is claimed"), spread, published, unit=unit)
+    reference = published if claim.of is None else factor * _mean(claim.of, scope)
     if reference is None:
         raise _undefined(claim, "`within` has no reference: write `published x` or `of y`")
-    tolerance = _mean(claim.within, scope) * (abs(reference) if claim.relative else 1.0)
+    tolerance = _mean(claim.within, scope) * (abs(reference) if claim.relative else factor)
     verdict = judge_figure(value.tolist(), reference, tolerance, _seeded(scope, raw))
-    return Row(claim, row, verdict, spread, published, tolerance)
+    return Row(claim, row, verdict, spread, published, tolerance, unit=unit)
+
+
+def _units(claim: ClaimModel) -> Iterator[str]:
+    """The units that the claim writes beside its figures, in the order of its text. A per cent is none."""
+    pending = [part for part in (claim.published, claim.value) if part is not None]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, tree.Number) and node.unit and node.unit != "%":
+            yield node.unit
+        pending += reversed(children(node))
 
 
 def _seeded(scope: _Scope, *values: Array) -> bool:
@@ -221,8 +242,12 @@ def _sides(expression: tree.Expression, scope: _Scope) -> None:
 
 def _mean(expression: tree.Expression, scope: _Scope) -> float:
     """The mean over seeds."""
-    values: Array = np.asarray(_value(expression, scope), float)
-    return float(values.mean())
+    return _average(_value(expression, scope))
+
+
+def _average(values: Any) -> float:
+    array: Array = np.asarray(values, float)
+    return float(array.mean())
 
 
 def _value(expression: tree.Expression, scope: _Scope) -> Any:
