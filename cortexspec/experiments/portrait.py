@@ -81,7 +81,7 @@ def draw_table(table: Table, folder: Path) -> list[Path]:
             files.append(
                 figures.learning_curves(folder / f"{name}_learning.png", {k: v for k, v in curves.items() if v})
             )
-        if "accuracy" not in grid.measures:
+        if "accuracy" not in grid.measures or not cells:
             continue
         for axis in grid.axes:
             if len(axis.rows) > 1 and all(isinstance(row[0], int | float) for row in axis.rows):

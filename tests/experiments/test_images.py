@@ -36,6 +36,12 @@ def test_a_data_folder_wins_over_the_embedded_digits(tmp_path: Path):
     assert digits.train.fields["label"].array.tolist() == [7, 1]
 
 
+def test_an_experiment_may_insist_on_the_whole_set():
+    with pytest.raises(SpecError) as caught:
+        load_images(("mnist",), {"embedded": False}, Places())
+    assert caught.value.diagnostics[0].code == "CS901"
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
