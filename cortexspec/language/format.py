@@ -314,10 +314,10 @@ class _Writer:
         leaf = self.leaves[index]
         if leaf.type not in _TIGHT or leaf.rule not in ("binary", "unit"):
             return False
-        joins = leaf.type == "SLASH" and leaf.rule == "binary"
-        return not (
-            joins and self.leaves[index - 1].type in ("QUANTITY", "UNIT") and self.leaves[index + 1].type == "NAME"
-        )
+        # Without blanks `5 mV / s` would divide by seconds and `5 mV ^ 2` square the unit alone.
+        joins = {"SLASH": ("NAME",), "CIRCUMFLEX": ("NUMBER", "MINUS")}.get(leaf.type, ())
+        after_unit = leaf.rule == "binary" and self.leaves[index - 1].type in ("QUANTITY", "UNIT")
+        return not (after_unit and self.leaves[index + 1].type in joins)
 
     def _sets_apart(self, index: int) -> bool:
         """Two blanks before the modifiers of a declaration and before the clauses behind a spike's block.

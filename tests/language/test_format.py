@@ -116,6 +116,7 @@ def test_long_lists_go_on_under_their_beginning() -> None:
 def test_a_slash_behind_a_unit_keeps_its_blanks() -> None:
     assert "5 mV / s + 5 mV/s" in formatted("neuron n { let y = 5 mV / s + 5 mV/s }\n")
     assert "[1] ms / s" in formatted("neuron n { let y = [1] ms / s }\n")
+    assert "10 V ^ -1 + 3 mV ^ 2 + 3 mV^k" in formatted("neuron n { let y = 10 V^- 1 + 3 mV ^2 + 3 mV ^ k }\n")
 
 
 def test_blank_lines() -> None:
