@@ -76,9 +76,11 @@ def run(
       cortexspec run specs/cmc -c cmc -i drive=rates.npy --duration "1 s" --dt "1 ms" -r sp.v -o run.nc
     """
     import cortexspec
-    from cortexspec.runtime.arrays import read_value, write_result
+    from cortexspec.runtime.arrays import check_format, read_value, write_result
 
     with reporting(as_json):
+        if out is not None:
+            check_format(out)
         simulation = cortexspec.compile(
             file,
             circuit or None,

@@ -81,6 +81,7 @@ _ALL = (
     Code("CS803", "missing-size", "a program needs a size that none of its inputs has"),
     Code("CS804", "unknown-option", "a backend or trainer is asked for something that it does not have"),
     Code("CS805", "missing-input", "a run is not given an input that the circuit has"),
+    Code("CS806", "not-finite", "a run is given an input or a parameter that is infinite or no number"),
     Code("CS901", "missing-data", "a data file that the spec names is not there"),
     Code(
         "CS902",
@@ -99,6 +100,7 @@ _ALL = (
     Code("CS915", "diverged", "training or simulation left the finite numbers"),
     Code("CS916", "unfit-duration", "a duration or a step is missing, or the duration is no whole number of steps"),
     Code("CS918", "unknown-format", "a file for results whose ending names no format"),
+    Code("CS919", "unwritable-file", "a result, a checkpoint or a program cannot be written where it is to go"),
     Code("CS921", "undefined-claim", "a claim reads a value that its cells do not have"),
     Code("CS922", "broken-cell", "a stored result of an experiment cannot be read"),
     Code("CS923", "unknown-setting", "a section of an experiment has no such setting"),

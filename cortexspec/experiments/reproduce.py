@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from cortexspec.diagnostics import SpecError
+from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.experiments.cells import CellStore, Result
 from cortexspec.experiments.claim import BASE, CellKey, Grid, Row, judge, needed_cells
 from cortexspec.experiments.pool import run_all
@@ -18,6 +19,7 @@ from cortexspec.experiments.session import Choice, ExperimentRead, Session, read
 from cortexspec.experiments.statistics import Spread, Verdict
 from cortexspec.experiments.train import Report
 from cortexspec.ir.op import Array
+from cortexspec.runtime.registry import require_backend
 
 Status = Literal["kept", "ran", "not run"]
 OnCell = Callable[
@@ -78,9 +80,12 @@ def reproduce(
 
     An experiment whose name is `PROFILE` or ends in `_PROFILE` belongs to a profile (`smoke`, `parity`, `demo`) and runs
     when it is asked for. Results are kept in `store` as each cell ends; a later call finds them. A cell whose data is
-    absent is `not run`; a diverged one is a result. Raises: SpecError for a spec that does not check.
+    absent is `not run`; a diverged one is a result. Raises: SpecError for a spec that does not check, for an experiment that
+    it does not have, and for a backend that is not installed.
     """
+    require_backend(choice.backend)
     read = read_experiments(choice)
+    _check_names(experiments, read)
     chosen = [name for name in read if _belongs(name, experiments, profile)]
     grids = {name: experiment.grid for name, experiment in read.items()}
     cells = list(dict.fromkeys(cell for name in chosen for cell in _cells_of(read[name], grids)))
@@ -119,6 +124,15 @@ def reproduce(
         ended(task.key, result, "ran")
     rows = {name: tuple(_judged(read[name], grids, results, not_run)) for name in chosen}
     return Table(rows, results, not_run, {name: grids[name] for name in chosen})
+
+
+def _check_names(experiments: Sequence[str], read: Mapping[str, ExperimentRead]) -> None:
+    """Raises: SpecError CS301."""
+    for name in experiments:
+        if name not in read:
+            near = get_close_matches(name, list(read), 1)
+            help = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(read) or 'none'}"
+            raise SpecError([Diagnostic("CS301", f"there is no experiment `{name}`", help=help)])
 
 
 def _belongs(name: str, experiments: Sequence[str], profile: str) -> bool:

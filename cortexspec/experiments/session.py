@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from cortexspec.runtime.api import input_sizes, source_of
 from cortexspec.runtime.compile import Source, Wanted, require_plugins
 from cortexspec.runtime.dynamics import Flow, spectrum
 from cortexspec.runtime.given import read_inputs
+from cortexspec.runtime.read import SUFFIXES
 from cortexspec.runtime.registry import load_backend
 from cortexspec.runtime.simulation import Loaded, Settings, Simulation
 from cortexspec.schema import statement as written
@@ -47,7 +48,7 @@ class Choice:
     """What the user chose: which file, which engine, which data folder."""
 
     file: Path
-    backend: str = "jax"
+    backend: str = "torch"
     dtype: str = "float32"
     data: Path | None = None
     gradient: str = "auto"
@@ -89,7 +90,7 @@ class Session:
         self.choice, self.key, self.seed = choice, key, seed
         source, cell, merged = _edited(choice, key)
         self.body = cell.body
-        self.data = _data(choice, _dataset_text(cell.body))
+        self.data = _data_of(choice, cell.body, source)
         self.description = _description(choice, key, seed)
         library = library_of(source.spec, source.used, Report(), source.plugins)
         model, found = model_of_cell(cell, library, time_unit_of(merged))
@@ -344,18 +345,21 @@ def _penalties(body: Sequence[written.Statement]) -> dict[str, tree.Expression]:
     }
 
 
-def _dataset_text(body: Sequence[written.Statement]) -> str:
+def _data_of(choice: Choice, body: Sequence[written.Statement], source: Source) -> _Data:
+    """The data set of an experiment. Raises: SpecError CS901, CS911, CS912, at the place where the spec names it."""
     for one in body:
         if isinstance(one, written.Equation) and one.left == tree.Name("dataset"):
-            return print_expression(one.right)
-    return ""
+            try:
+                return _data(choice, print_expression(one.right))
+            except SpecError as error:
+                found = [replace(each, span=one.right.span) for each in error.diagnostics]
+                raise SpecError(found, dict(source.sources)) from None
+    return _Data(None, "")
 
 
 @lru_cache(maxsize=8)
 def _data(choice: Choice, text: str) -> _Data:
-    """The data set that `dataset = NAME(...)` names. Raises: SpecError CS901, CS911, CS912."""
-    if not text:
-        return _Data(None, "")
+    """The data set that `dataset = NAME(...)` names. Raises: SpecError CS901, CS911, CS912, CS923."""
     from cortexspec.expressions.parse import parse_expression
 
     call = parse_expression(text)
@@ -394,9 +398,20 @@ def _argument(value: tree.Expression) -> Any:
             return number_of(value)
 
 
-@lru_cache(maxsize=64)
+def _stamp(file: Path) -> tuple[tuple[str, int, int], ...]:
+    """What changes when somebody edits the spec, or a file beside it that it may use."""
+    folder = file if file.is_dir() else file.parent
+    found = [(path, path.stat()) for path in folder.glob("*.*") if path.suffix in SUFFIXES]
+    return tuple(sorted((path.name, about.st_mtime_ns, about.st_size) for path, about in found))
+
+
 def _edited(choice: Choice, key: CellKey) -> tuple[Source, Cell, Merged]:
     """The text of the circuit after the edits of experiment, variant and point. Raises: SpecError with every mistake."""
+    return _edited_as(choice, key, _stamp(choice.file))
+
+
+@lru_cache(maxsize=64)
+def _edited_as(choice: Choice, key: CellKey, stamp: object) -> tuple[Source, Cell, Merged]:
     source = source_of(choice.file)
     report = Report()
     library = library_of(source.spec, source.used, report, source.plugins)
@@ -412,7 +427,7 @@ def _edited(choice: Choice, key: CellKey) -> tuple[Source, Cell, Merged]:
 
 
 @lru_cache(maxsize=512)
-def _description_of_cell(choice: Choice, key: CellKey) -> Mapping[str, Any]:
+def _description_of_cell(choice: Choice, key: CellKey, stamp: object) -> Mapping[str, Any]:
     from cortexspec import library as built_in
 
     source, cell, _ = _edited(choice, key)
@@ -424,7 +439,7 @@ def _description_of_cell(choice: Choice, key: CellKey) -> Mapping[str, Any]:
         and not (isinstance(one, written.Section) and one.kind == "vary")
     )
     experiment = Experiment(name="cell", of=cell.circuit, arguments=cell.arguments, body=kept)
-    data = _data(choice, _dataset_text(cell.body)).dataset
+    data = _data_of(choice, cell.body, source).dataset
     return {
         "text": print_spec(Spec(items=(*templates, experiment))),
         "removed": sorted(cell.removed),
@@ -438,7 +453,7 @@ def _description_of_cell(choice: Choice, key: CellKey) -> Mapping[str, Any]:
 
 
 def _description(choice: Choice, key: CellKey, seed: int) -> dict[str, Any]:
-    return {**_description_of_cell(choice, key), "seed": seed}
+    return {**_description_of_cell(choice, key, _stamp(choice.file)), "seed": seed}
 
 
 def _require(report: Report, source: Source) -> None:

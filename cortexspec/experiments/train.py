@@ -109,7 +109,7 @@ def train(
     With a `folder`, metrics.jsonl grows as epochs end and a checkpoint is kept, so that a call with the same folder goes
     on where the last one stopped, to the same result. `identity` guards the checkpoint: that of another circuit or plan
     is refused (CS914).
-    Raises: SpecError CS915 where the loss is no number, naming epoch and update.
+    Raises: SpecError CS915 where the loss or a parameter is no number, naming epoch and update.
     """
     recipe = plan.recipe(session.trials, session.trainable())
     trainer = session.trainer(recipe)
@@ -128,9 +128,12 @@ def train(
             done += 1
             losses.append(numbers["loss"])
             if not math.isfinite(numbers["loss"]):
-                raise diverged(f"the loss is {numbers['loss']} at update {done} (epoch {epoch + 1})")
+                where = f"at update {done} (epoch {epoch + 1})"
+                raise diverged(f"the loss is {numbers['loss']} {where}{_not_finite(session)}")
             if report is not None:
                 report(done, total, numbers)
+        if wrong := _not_finite(session):
+            raise diverged(f"after update {done} (epoch {epoch + 1}){wrong}")
         record = {
             "epoch": epoch + 1,
             "loss": float(np.mean(losses)),
@@ -141,6 +144,17 @@ def train(
         if folder is not None:
             _keep(session, trainer, folder, identity, done, history)
     return history
+
+
+def _not_finite(session: Trained) -> str:
+    """Which trained parameters left the finite numbers; nothing of them is kept."""
+    arrays = session.arrays()
+    names = [name for name in session.trainable() if not np.isfinite(arrays[f"p/{name}"]).all()]
+    return (
+        f": {', '.join(f'`{name}`' for name in names[:5])} {'is' if len(names) == 1 else 'are'} not finite"
+        if names
+        else ""
+    )
 
 
 def diverged(why: str) -> SpecError:
@@ -156,7 +170,7 @@ def _keep(
     arrays = {f"model/{name}": array for name, array in session.arrays().items()}
     arrays |= {f"optimizer/{name}": array for name, array in trainer.state().items()}
     metadata = {"identity": identity, "done": str(done), "history": json.dumps(history)}
-    content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)
+    content = save({name: np.array(array, order="C") for name, array in arrays.items()}, metadata)
     write_whole(folder / _METRICS, "".join(json.dumps(record) + "\n" for record in history).encode())
     write_whole(folder / _CHECKPOINT, content)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _END = "[time = end]"
 _ROWS = 100  # rows of a recording where no dt says how many
+_PROBE = 2000  # steps in which to look for the equation that ran away
 
 
 def run_adaptive(
@@ -52,12 +54,37 @@ def run_adaptive(
         solver: Any = loaded.simulator
         settings = simulation.settings
         # The solver keeps its own time; a step has no number.
-        run = solver.adaptive(inputs, states, times, settings.solver, settings.rtol, settings.atol)
+        try:
+            run = solver.adaptive(inputs, states, times, settings.solver, settings.rtol, settings.atol)
+        except SpecError as error:
+            raise _with_place(simulation, given, error, duration, parameters, seed, first_trial) from None
         found = _read(simulation, loaded, run, inputs, times, members)
     finally:
         if parameters:
             loaded.simulator.set_parameters(simulation.in_layout(loaded.module, kept))
     return found, times[1:]
+
+
+def _with_place(
+    simulation: Simulation,
+    given: Given,
+    error: SpecError,
+    duration: float,
+    parameters: Mapping[str, Quantity] | None,
+    seed: int | None,
+    first_trial: int,
+) -> SpecError:
+    """A solver that gives up does not say where. Short steps of rk4 mostly run away in the same equation."""
+    from cortexspec.runtime.finite import where_it_broke
+
+    raw = simulation.raw_parameters() | (simulation.raw_of(parameters) if parameters else {})
+    steps = (simulation, given, raw, _PROBE, seed, first_trial)
+    place = where_it_broke(*steps, solver="rk4", dt=duration / _PROBE)
+    (first, *rest) = error.diagnostics
+    if place.span is None:
+        return SpecError(error.diagnostics, simulation.sources)
+    label, help = place.label, "smaller parameters, or another solver"
+    return SpecError([replace(first, span=place.span, label=label, help=help), *rest], simulation.sources)
 
 
 def _check(simulation: Simulation, given: Given) -> None:

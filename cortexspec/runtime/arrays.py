@@ -34,22 +34,27 @@ def read_value(text: str) -> Any:
         raise SpecError([Diagnostic("CS911", f"`{text}` is not a NumPy array: {error}")]) from None
 
 
+def check_format(path: Path) -> None:
+    """Raises: SpecError CS918 for a file whose ending names no format; better before a long run than after it."""
+    if path.suffix not in _FORMATS:
+        known = ", ".join(_FORMATS)
+        raise SpecError([Diagnostic("CS918", f"`{path}` ends in no format for results", help=f"end it in {known}")])
+
+
 def write_result(result: xarray.Dataset, path: str | Path) -> None:
     """Writes a run to .nc (NetCDF, with units and provenance), .npz or .csv (one row a time).
 
-    Raises: SpecError CS918 for another ending.
+    Raises: SpecError CS918 for another ending, CS919 where the file cannot be written.
     """
     path = Path(path)
+    check_format(path)
     match path.suffix:
         case ".nc":
             content: bytes = bytes(cast(Any, result).to_netcdf(engine="scipy"))
         case ".npz":
             content = _npz(result)
-        case ".csv":
-            content = cast(Any, result).to_dataframe().to_csv().encode()
         case _:
-            known = ", ".join(_FORMATS)
-            raise SpecError([Diagnostic("CS918", f"`{path}` ends in no format for results", help=f"end it in {known}")])
+            content = cast(Any, result).to_dataframe().to_csv().encode()
     write_whole(path, content)
 
 

@@ -7,11 +7,23 @@ import tempfile
 from pathlib import Path
 from typing import Any, cast
 
+from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.ir.op import Array
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that a crash leaves the old one or the new one, never a part."""
+    """Writes a file so that a crash leaves the old one or the new one, never a part.
+
+    Raises: SpecError CS919 where it cannot be written.
+    """
+    try:
+        _write_whole(path, content)
+    except OSError as error:
+        why = error.strerror or error
+        raise SpecError([Diagnostic("CS919", f"`{path}` cannot be written: {why}")]) from error
+
+
+def _write_whole(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

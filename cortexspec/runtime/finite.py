@@ -19,14 +19,25 @@ if TYPE_CHECKING:
 
 
 def where_it_broke(
-    simulation: Simulation, given: Given, raw: Mapping[str, Array], steps: int, seed: int | None, first_trial: int
+    simulation: Simulation,
+    given: Given,
+    raw: Mapping[str, Array],
+    steps: int,
+    seed: int | None,
+    first_trial: int,
+    solver: str = "",
+    dt: float | None = None,
 ) -> Diagnostic:
-    """CS915 with the first state that is not finite, its population's equation, the trial and the step."""
+    """CS915 with the first state that is not finite, its population's equation, the trial and the step.
+
+    The steps are those of the run, unless another solver and step are given.
+    """
     settings, model = simulation.settings, simulation.model
     module = stepped(
-        lowered(model, streams=given.streams, stimuli=simulation.stimuli, sources=simulation.sources), settings.solver
+        lowered(model, streams=given.streams, stimuli=simulation.stimuli, sources=simulation.sources),
+        solver or settings.solver,
     )
-    constants = {"dt": settings.dt if settings.dt is not None else 1.0}
+    constants = {"dt": dt or settings.dt or 1.0}
     init = with_constants(module.function("init"), constants)
     step = with_constants(module.function("step"), constants)
     sizes = {**simulation.sizes, "trial": given.trials}

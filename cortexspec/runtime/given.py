@@ -11,7 +11,7 @@ import numpy as np
 
 from cortexspec.analysis.model import Model
 from cortexspec.contracts.dataset import Field
-from cortexspec.diagnostics import Diagnostic, SpecError
+from cortexspec.diagnostics import Diagnostic, Note, Span, SpecError
 from cortexspec.ir.module import Module
 from cortexspec.ir.op import Array
 from cortexspec.ir.size import Size
@@ -47,7 +47,8 @@ def read_inputs(
 ) -> Given:
     """`fields`: names that the circuit has not are fields, not mistakes.
 
-    Raises: SpecError CS301 for an unknown name, CS805 for an input that is missing, CS501 for a shape that does not fit.
+    Raises: SpecError CS301 for an unknown name, CS805 for an input that is missing, CS501 for a shape that does not fit,
+    CS806 for a value that is no finite number.
     """
     declared = {entry.value.name: entry for entry in module.inputs}
     _check_names(inputs, declared, fields)
@@ -67,6 +68,7 @@ def read_inputs(
             message = f"the circuit wants the input `{name}`"
             raise SpecError([Diagnostic("CS805", message, help=f"give it: inputs = {{{name!r}: ...}}")])
         arrays[name], axes[name] = array, (*leading, *own)
+    _check_finite(model, arrays, inputs)
     for name in inputs:
         if name not in declared:
             arrays[name], axes[name], beside[name] = _field(name, inputs[name], model)
@@ -82,6 +84,21 @@ def read_inputs(
     if len(set(frames)) > 1:
         raise SpecError([Diagnostic("CS501", f"inputs have {' and '.join(map(str, sorted(set(frames))))} frames")])
     return Given(arrays, axes, beside, count, frames[0] if frames else None)
+
+
+def _check_finite(model: Model, arrays: Mapping[str, Array], inputs: Mapping[str, Any]) -> None:
+    """What a data set brings is not looked through: it would be at every batch."""
+    for name, array in arrays.items():
+        if name in inputs and not isinstance(inputs[name], Field) and not np.isfinite(array).all():
+            raise SpecError([not_finite("input", name, array, model.variables[name].span)])
+
+
+def not_finite(kind: str, name: str, array: Array, span: Span | None) -> Diagnostic:
+    """CS806 with the first value that is NaN or infinite, and where it is."""
+    place = tuple(int(one) for one in np.argwhere(~np.isfinite(array))[0])
+    where = f" at {list(place)}" if place else ""
+    notes = (Note("declared here", span),) if span is not None else ()
+    return Diagnostic("CS806", f"the {kind} `{name}` is given {array[place]}{where}", notes=notes)
 
 
 def _check_names(inputs: Mapping[str, Any], declared: Mapping[str, Any], fields: bool) -> None:

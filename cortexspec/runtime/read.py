@@ -15,6 +15,7 @@ from cortexspec.schema.spec import Spec, Use
 
 MODEL_FILE = "model.cortex"
 _READERS = {".cortex": parse_spec, ".json": load_json, ".yaml": load_yaml, ".yml": load_yaml}
+SUFFIXES = frozenset(_READERS)
 # Longer than any reader takes; a larger file is not even read.
 _LARGEST = 16_000_000
 _MOST_FILES = 100

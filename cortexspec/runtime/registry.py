@@ -41,6 +41,12 @@ def load_backend(name: str) -> Backend:
     return cast(Backend, _load(BACKENDS, name)())
 
 
+def require_backend(name: str) -> None:
+    """Imports nothing. Raises: SpecError CS802 where no backend has the name."""
+    if name not in _available(BACKENDS):
+        raise SpecError([_missing(BACKENDS, name, tuple(_available(BACKENDS)))])
+
+
 def load_plugin(name: str) -> Plugin:
     """A plugin. Raises: SpecError CS904 where none has the name, CS903 where it does not import."""
     plugin = _load(PLUGINS, name)

@@ -22,7 +22,7 @@ from cortexspec.lowering.readout import Readout
 from cortexspec.runtime.bind import bind_sizes, constrained, start_arrays, unconstrained
 from cortexspec.runtime.compile import FIXED_STEP, Wanted, lowered, program_module, recordable, unknown_recording
 from cortexspec.runtime.dynamics import Equilibrium, Flow, fixed_points, spectrum
-from cortexspec.runtime.given import Given, read_inputs
+from cortexspec.runtime.given import Given, not_finite, read_inputs
 from cortexspec.runtime.program import Loaded, Settings, optimised, tells_trials, with_adjoints
 from cortexspec.runtime.quantities import Quantity, coherent, coherent_array, whole_steps
 from cortexspec.runtime.recordings import Recording, dataset, outputs_of
@@ -109,7 +109,8 @@ class Simulation:
     def set_parameters(self, parameters: Mapping[str, Quantity]) -> None:
         """Natural values: arrays or numbers in coherent units, quantities, or text such as "50 Hz".
 
-        Raises: SpecError CS301 for an unknown name, CS401 for a wrong unit, CS501 for a wrong shape.
+        Raises: SpecError CS301 for an unknown name, CS401 for a wrong unit, CS501 for a wrong shape,
+        CS806 for a value that is no finite number.
         """
         self.set_raw_parameters(self.raw_of(parameters))
 
@@ -120,6 +121,8 @@ class Simulation:
                 raise SpecError([_unknown("parameter", name, self._params)])
             unit = self._params[name].natural.unit
             array = coherent_array(value, unit, f"the parameter `{name}`").astype(float)
+            if not np.isfinite(array).all():
+                raise SpecError([not_finite("parameter", name, array, self.model.variables[name].span)], self.sources)
             natural[name] = np.array(np.broadcast_to(array, self._raw[name].shape)) if array.ndim == 0 else array
         self._check(natural)
         raw = unconstrained(self._plain, self.sizes, self.in_layout(self._plain, natural))
@@ -295,7 +298,7 @@ class Simulation:
         A recording has one row a step, the state after it.
         Raises: SpecError CS301 for an unknown name, CS915 where numbers leave the finite range: population, equation, step.
         """
-        given = read_inputs(self.model, replace(self._plain, sizes=self.sizes), inputs or {}, trials)
+        given = self._given(inputs, trials)
         names = self._names_to_record(record)
         members = {name: self._members(name) for name in names}
         if self.settings.solver not in FIXED_STEP:
@@ -311,6 +314,12 @@ class Simulation:
             found = _recordings(loaded, "rollout", arrays)
             times = (np.arange(steps) + 1) * (self.settings.dt or 1.0)
         return dataset(self, members, found, times, given, seed)
+
+    def _given(self, inputs: Mapping[str, Any] | None, trials: int | None, fields: bool = False) -> Given:
+        try:
+            return read_inputs(self.model, self.plain, inputs or {}, trials, fields)
+        except SpecError as error:
+            raise SpecError(error.diagnostics, self.sources) from None
 
     def _frames(self, given: Given, duration: Quantity | None) -> int:
         """Steps of the run; where nothing else says, as many as the inputs have frames."""
@@ -427,7 +436,7 @@ class Simulation:
         Raises: SpecError where the loss does not check, or is not finite.
         """
         expression = parse_expression(loss) if isinstance(loss, str) else loss
-        given = read_inputs(self.model, replace(self._plain, sizes=self.sizes), inputs or {}, trials, fields=True)
+        given = self._given(inputs, trials, fields=True)
         paths = tuple(wrt) if wrt is not None else self.trainable
         for path in paths:
             if path not in self._params:
@@ -444,6 +453,7 @@ class Simulation:
         arguments = self.arguments(loaded, "loss", given, seed, first_trial)
         outputs, gradients = loaded.simulator.value_and_grad("loss", arguments, asked)
         self._check_finite(outputs, given, steps, None, seed, first_trial)
+        _check_gradients(gradients, self.model, self.sources)
         found = {name: self._written(name, array, loaded.module) for name, array in gradients.items()}
         return float(outputs["loss"]), {path: found.get(path, np.zeros(self._raw[path].shape)) for path in paths}
 
@@ -520,6 +530,15 @@ def _recordings(loaded: Loaded, function: str, arrays: Mapping[str, Array]) -> d
     """The arrays of a function's outputs with the names of their axes."""
     types, layout = outputs_of(loaded.module, function), loaded.module.layout
     return {name: Recording(array, layout.sort(types[name].names), types[name].unit) for name, array in arrays.items()}
+
+
+def _check_gradients(gradients: Mapping[str, Array], model: Model, sources: dict[str, str]) -> None:
+    """Raises: SpecError CS915 for the first parameter whose gradient is infinite or no number."""
+    for name, array in gradients.items():
+        if not np.isfinite(array).all():
+            message = f"the gradient with respect to `{name}` is no finite number, though the loss is"
+            help = "a shorter dt, or a function whose slope is finite (that of `sqrt` at 0 is not)"
+            raise SpecError([Diagnostic("CS915", message, model.variables[name].span, help=help)], sources)
 
 
 def _unknown(what: str, name: str, known: Mapping[str, Any]) -> Diagnostic:

@@ -130,6 +130,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
         raise OSError("disk full")
 
     monkeypatch.setattr("os.fsync", crash)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(SpecError, match=r"result\.json` cannot be written: disk full"):
         write_whole(path, b"new")
     assert path.read_bytes() == b"old" and list(path.parent.iterdir()) == [path]

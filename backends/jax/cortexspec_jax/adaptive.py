@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 import numpy as np
 
+from cortexspec.diagnostics import Diagnostic, SpecError
+
 if TYPE_CHECKING:
     from cortexspec_jax.simulator import Circuit
 
@@ -35,6 +37,7 @@ def solve(
     """States at `times` (in ms), each with the times in front; `state` is that at times[0].
 
     `derivative` gives the time derivative of each state under the state's name.
+    Raises: SpecError CS915 where the solver gives up before the last time.
     """
     import diffrax
 
@@ -61,6 +64,10 @@ def solve(
         saveat=diffrax.SaveAt(ts=at),
         stepsize_controller=controller,
         max_steps=100_000,
+        throw=False,
     )
+    if not bool(diffrax.is_successful(solution.result)):
+        why = " ".join(str(diffrax.RESULTS[solution.result]).split())
+        raise SpecError([Diagnostic("CS915", f"the solver {solver} stopped: {why}")])
     assert solution.ys is not None
     return dict(solution.ys)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from cortexspec.diagnostics import Diagnostic, SpecError
+
 if TYPE_CHECKING:
     from cortexspec_torch.simulator import Circuit
 
@@ -27,6 +29,7 @@ def solve(
     """States at `times` (in ms), each with the times in front. `inputs` has the states at times[0] too.
 
     `derivative` gives the time derivative of each state, in the order of the module's states.
+    Raises: SpecError CS915 where the solver gives up before the last time.
     """
     from torchdiffeq import odeint
 
@@ -42,5 +45,8 @@ def solve(
     at = torch.as_tensor(np.asarray(times), dtype=start[0].dtype, device=start[0].device)
     # Steps end at the times that are asked for: between them torchdiffeq interpolates with a lower order than the solver's.
     options = {"step_t": at[1:]}
-    found = odeint(slope, start, at, rtol=rtol, atol=atol, method=SOLVERS[solver], options=options)
+    try:
+        found = odeint(slope, start, at, rtol=rtol, atol=atol, method=SOLVERS[solver], options=options)
+    except AssertionError as error:  # so torchdiffeq says that no step is small enough, or that a state is no number
+        raise SpecError([Diagnostic("CS915", f"the solver {solver} stopped: {error}")]) from None
     return dict(zip(names, found, strict=True))
