@@ -33,7 +33,10 @@ FORBIDDEN = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """`dense`: a matrix may also take axes in that it could run along, where that costs at most so many times the arithmetic: one
+    """A matrix has at most `limit` rows or columns, and costs at most `growth` times the arithmetic that it replaces however large
+    the circuit gets: so a population of a hundred neurons has the program of one of a million.
+
+    `dense`: a matrix may also take axes in that it could run along, where that costs at most so many times the arithmetic: one
     plain product is faster than a batch of small ones."""
 
     limit: int = 512
@@ -111,13 +114,28 @@ def _full(build: Builder, value: Value, type_: Type) -> Value:
     return write.expand(build, value, [axis for axis in type_.axes if not value.type.has(axis.name)])
 
 
+class _Work:
+    """The arithmetic of each linear line, for one way of counting places."""
+
+    def __init__(self, linearity: Linearity, prices: Prices):
+        self.linearity, self.prices = linearity, prices
+        self.lines = {name: prices.work(line) for name, line in linearity.lines.items()}
+
+    def growth(self, name: str, source: str, mixed: Mixed, between: Iterable[str], known: Mapping[str, Form]) -> float:
+        """That of a matrix over the mixed axes, against that of the lines between the source and the value."""
+        types = self.linearity.types
+        columns = (axis for axis in types[source].axes if axis.name in mixed)
+        replaced = sum(self.lines[each] for each in between if source in known[each])
+        return self.prices.places(types[name].axes) * self.prices.places(columns) / replaced
+
+
 class _Plan:
     """Which linear values are kept, and of those which are flattened: written from the sources in their form."""
 
     def __init__(self, linearity: Linearity, prices: Prices, bounds: Bounds):
         self.linearity, self.prices, self.bounds = linearity, prices, bounds
         self.calls = {name: prices.calls(line) for name, line in linearity.lines.items()}
-        self.work = {name: prices.work(line) for name, line in linearity.lines.items()}
+        self.here, self.at_large = _Work(linearity, prices), _Work(linearity, Prices())
         sinks = self._affordable({value.name for value in linearity.sinks})
         everything = set(linearity.lines)
         candidates = self._candidates(sinks)
@@ -141,7 +159,7 @@ class _Plan:
                 form = self.linearity.form(self.linearity.lines[name].result, kept, known)
                 cone = self._cone(name, kept) | {name}
                 for source, mixed in form.items():
-                    if mixed and not self._fits(name, source, mixed, self._replaced(cone, known)[source]):
+                    if mixed and not self._fits(name, source, mixed, cone, known):
                         more |= {each for each in cone if source in known[each] and self._touches(each)}
             if more <= kept:
                 return kept
@@ -212,32 +230,21 @@ class _Plan:
     def _flat(self, name: str, kept: set[str], known: Mapping[str, Form]) -> tuple[float, Form]:
         """What the flattened value costs, and its form."""
         form, total = known[name], -CALL
-        replaced = self._replaced(self._cone(name, kept) | {name}, known) if any(form.values()) else Counter[str]()
+        cone = self._cone(name, kept) | {name}
         chosen: dict[str, Mixed] = {}
         for source, mixed in form.items():
             chosen[source] = mixed
             total += 2 * CALL if source else CALL  # to multiply, and to add
             if mixed:
-                fits = self._fits(name, source, mixed, replaced[source])
-                total += VIEW if fits else FORBIDDEN
+                total += VIEW if self._fits(name, source, mixed, cone, known) else FORBIDDEN
                 every = Mixed(axis.name for axis in plain_axes(self.linearity.types[source]))
-                if self._fits(name, source, every, replaced[source], self.bounds.dense):
+                if self.here.growth(name, source, every, cone, known) <= self.bounds.dense:
                     chosen[source] = every
         return total, chosen
 
-    def _replaced(self, lines: Iterable[str], known: Mapping[str, Form]) -> Counter[str]:
-        """The arithmetic of the lines between each source and the value, by source."""
-        work = Counter[str]()
-        for name in lines:
-            for source in known[name]:
-                work[source] += self.work[name]
-        return work
-
-    def _fits(self, name: str, source: str, mixed: Mixed, replaced: int, growth: float | None = None) -> bool:
-        """Whether a matrix over the mixed axes is small, and not much more work than the lines that it replaces."""
-        result, type_ = self.linearity.types[name], self.linearity.types[source]
-        rows = self.prices.places(result.axes)
-        columns = self.prices.places(axis for axis in type_.axes if axis.name in mixed)
-        if max(rows, self.prices.places(type_.axes)) > self.bounds.limit:
+    def _fits(self, name: str, source: str, mixed: Mixed, lines: Iterable[str], known: Mapping[str, Form]) -> bool:
+        """Whether a matrix over the mixed axes is small, and never much more work than the lines that it replaces."""
+        places = [self.prices.places(self.linearity.types[each].axes) for each in (name, source)]
+        if max(places) > self.bounds.limit:
             return False
-        return rows * columns <= (growth or self.bounds.growth) * replaced
+        return self.at_large.growth(name, source, mixed, lines, known) <= self.bounds.growth

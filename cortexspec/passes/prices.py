@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from cortexspec.ir.module import Line
 from cortexspec.ir.ops.constant import Nullary
+from cortexspec.ir.ops.linear import Contract
 from cortexspec.ir.ops.shape import Expand, Index, Merge, Rename, Slice, Split
 from cortexspec.ir.types import Axis
 
@@ -22,7 +23,7 @@ _VIEWS = (Rename, Slice, Index, Expand, Merge, Split)
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """`sizes` binds size symbols; an axis that it leaves open counts as `unknown` places."""
+    """`sizes` binds size symbols; one that it leaves open counts as `unknown`."""
 
     sizes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     unknown: int = 100_000
@@ -32,7 +33,7 @@ class Prices:
         return prod(self._size(axis) for axis in axes if axis.role != "sample")
 
     def _size(self, axis: Axis) -> int:
-        return axis.size.evaluate(self.sizes) if axis.size.symbols <= self.sizes.keys() else self.unknown
+        return axis.size.evaluate({**dict.fromkeys(axis.size.symbols, self.unknown), **self.sizes})
 
     def calls(self, line: Line) -> float:
         if isinstance(line.op, Nullary):
@@ -40,6 +41,8 @@ class Prices:
         return VIEW if isinstance(line.op, _VIEWS) else CALL
 
     def work(self, line: Line) -> int:
-        """Elements that the line goes through: for a contraction every product."""
-        axes = {axis.name: axis for value in (*line.operands, *line.results) for axis in value.type.axes}
-        return self.places(axes.values())
+        """Elements that the line goes through: for a contraction every product, else those of its largest array."""
+        if isinstance(line.op, Contract):
+            axes = {axis.name: axis for value in line.operands for axis in value.type.axes}
+            return self.places(axes.values())
+        return max(self.places(value.type.axes) for value in (*line.operands, *line.results))
