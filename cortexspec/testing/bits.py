@@ -33,7 +33,7 @@ class Drawn:
 
 def drawn_on(backend: Backend, case: Case, setting: Setting = DEFAULTS[0]) -> Drawn:
     """The draws of a case's run on a backend."""
-    program = program_of(backend, case, setting, "rollout")
+    program = program_of(backend, case, setting, case.steps)
     return _drawn(case, program.call())
 
 

@@ -15,7 +15,8 @@ GRADIENTS_BOUND = 1e-10
 class Case:
     """One circuit under one solver.
 
-    `spec` names a reference spec, or is the text of one; `edits` are statements that the circuit gets beside its own.
+    `spec` names a reference spec, or is the text of one; `items` are items that stand beside the spec's own, `edits` statements
+    that the circuit gets beside its own.
     `dt` is in coherent units (ms, or steps). `streams` are inputs with one
     frame a step; every input is normal noise times its `amplitude` (1 where none is given). `data_sizes` are sizes that only
     data tell. `bound` of the states is relative to the largest value; `note` says why it is not the usual one, or what
@@ -34,6 +35,7 @@ class Case:
     training: bool = False
     shown: bool = False  # random draws are among the outputs
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    items: str = ""
     edits: tuple[str, ...] = ()
     streams: tuple[str, ...] = ()
     amplitude: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -84,6 +86,28 @@ CMC: tuple[Case, ...] = (
     Case("driven training", "cmc", "driven", dt=_SLOW, training=True, trials=5, arguments=_ARRAY, data_sizes=_IMAGE),
 )  # fmt: skip
 
+READINGS, NETWORKS = CMC[:5], CMC[5:]
+
+# A region whose spiny stellate cells are noisy: what Itô noise is compared on.
+_NOISY_MASS = """
+neuron noisy_mass {
+  param κ = 50 Hz  trainable in positive(by = exp)
+  param H = 1 mV
+  param R = 2/(3 mV)
+  param σ = 0.3 mV/ms  trainable
+  noise ξ
+  input u : Hz
+  state v = 0 mV, v' = 0 mV/ms
+  v'' + 2*κ*v' + κ^2*v = κ*H*u + σ*κ^(1/2)*ξ
+  output v
+  output r = sigmoid(R*v) - 1/2
+}
+"""
+NOISY = Case(
+    "cmc noisy", "cmc", "cmc", "euler_maruyama", dt=_SLOW, streams=("drive", "context"), amplitude=_NOISE,
+    items=_NOISY_MASS, edits=("ss : noisy_mass", "dp : noisy_mass"), note="ss and dp carry white noise",
+)  # fmt: skip
+
 # Reference specs of other papers. Those that this version does not lower are known gaps (`testing.gaps`).
 OTHERS: tuple[Case, ...] = (
     Case("gru", "gallery/gru", "gru", arguments={"N": 6}, streams=("x",), solver="steps"),
@@ -97,12 +121,29 @@ OTHERS: tuple[Case, ...] = (
 )
 
 
-def cases() -> tuple[Case, ...]:
-    """Every CMC reading under every solver, then the other papers."""
-    return (*(replace(case, solver=solver) for case in CMC for solver in SOLVERS), *OTHERS)
+# A network under the solver of its experiments and one other, so that each solver but the longest meets arrays of regions.
+_TURNS: Mapping[str, str] = {
+    "visual_hierarchy": "exact",
+    "visual_hierarchy training": "heun",
+    "driven": "exponential_euler",
+    "driven training": "midpoint",
+}
+
+
+def cases(everything: bool = False) -> tuple[Case, ...]:
+    """Every CMC reading under every solver, noise, the networks, the other papers. `everything`: the networks under every solver
+    too.
+    """
+    readings = tuple(replace(case, solver=solver) for case in READINGS for solver in SOLVERS)
+    networks = tuple(
+        replace(case, solver=solver)
+        for case in NETWORKS
+        for solver in SOLVERS
+        if everything or solver in ("euler", _TURNS[case.name])
+    )
+    return (*readings, NOISY, *networks, *OTHERS)
 
 
 def fast_cases() -> tuple[Case, ...]:
     """Every circuit once, and one circuit under every solver: what the tests of each change run."""
-    rest = tuple(case for case in CMC if case.name != "cmc")
-    return (*(replace(CMC[0], solver=solver) for solver in SOLVERS), *rest, OTHERS[0])
+    return (*(replace(CMC[0], solver=solver) for solver in SOLVERS), *CMC[1:5], NOISY, *NETWORKS, OTHERS[0])

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cortexspec.contracts.backend import Backend
+from cortexspec.testing.adaptive import adaptive_row
 from cortexspec.testing.bits import bits_rows
-from cortexspec.testing.cases import CMC, Case, cases, fast_cases
+from cortexspec.testing.cases import CMC, NETWORKS, READINGS, Case, cases, fast_cases
 from cortexspec.testing.lowerings import loop_rows, operation_rows
-from cortexspec.testing.parity import Row, check, reason
-from cortexspec.testing.settings import DEFAULTS, SINGLE, Setting, matrix, pipelines
+from cortexspec.testing.parity import Row, check, judged, reason
+from cortexspec.testing.settings import DEFAULTS, GRADIENTS, SINGLE, Setting, matrix, pipelines
 
 SHORT = (23, 23)  # steps of values and gradients in the full matrix: segments of 5, and of 8 cut into 3, leave a rest
-IN_FULL = ("cmc euler",)  # under every pipeline x save policy x nesting x gradient; the others under the two defaults
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,17 @@ def tasks(
     policy, nesting and kind. `wanted` picks tasks by their title.
     """
     found = [
-        Task("operations", "each alone", lambda: operation_rows(backend, layouts=2 if everything else 1)),
+        Task("operations", "each kind", lambda: operation_rows(backend, layouts=2 if everything else 1)),
         Task("loops", "every plan", lambda: loop_rows(backend)),
         Task("random draws", "bit by bit", lambda: bits_rows(backend)),
     ]
-    for case in fast_cases() if fast else cases():
-        found += _of_case(backend, case, everything)
+    for case in fast_cases() if fast else cases(everything):
+        found += [_task(backend, case, setting) for setting in DEFAULTS]
+    single = CMC if everything else READINGS[:1] if fast else READINGS
+    found += [_task(backend, case, SINGLE) for case in single]
+    found += _adaptive(backend, fast, everything)
+    if everything:
+        found += _matrix(backend)
     return [task for task in found if wanted(task.title)]
 
 
@@ -66,25 +71,41 @@ def rows(
         yield from task.rows()
 
 
-def _of_case(backend: Backend, case: Case, everything: bool) -> Iterator[Task]:
-    for setting in DEFAULTS:
-        more = ("differences",) if setting == DEFAULTS[0] else ()
-        yield _task(backend, case, setting, ("values", "gradients", *more))
-    if not everything or case not in euler_cases():
-        return
-    yield _task(backend, case, SINGLE, ("values", "gradients"))
-    short = case.shorter(*SHORT)
+def _adaptive(backend: Backend, fast: bool, everything: bool) -> Iterator[Task]:
+    """Every solver on one reading, the first on all others."""
+    solvers = tuple(backend.adaptive_solvers)
+    for case in READINGS[:1] if fast else (*READINGS, *NETWORKS[:1]):
+        for solver in solvers if everything or case == READINGS[0] else solvers[:1]:
+            one = replace(case, solver=solver)
+            for setting in DEFAULTS[: None if everything else 1]:
+                yield Task(one.title, setting.name, lambda one=one, s=setting: _judged(backend, adaptive_row, one, s))
+
+
+def _judged(
+    backend: Backend, row: Callable[[Backend, Case, Setting], Row], case: Case, setting: Setting
+) -> Iterator[Row]:
+    yield judged(row(backend, case, setting), backend.name)
+
+
+def _matrix(backend: Backend) -> Iterator[Task]:
+    """One reading under every pipeline x save policy x nesting; the other circuits take turns.
+
+    The kinds of gradients take turns too, but for the pipeline as a whole and none, which have them all.
+    """
     every = tuple(pipelines(backend.pipeline))
-    for setting in every[len(DEFAULTS) :]:
-        yield _task(backend, short, setting, ("values", "gradients"))
-    for setting in matrix(every if case.title in IN_FULL else DEFAULTS):
-        yield _task(backend, short, setting, ("gradients",))
+    whole, others = CMC[0].shorter(*SHORT), tuple(case.shorter(*SHORT) for case in CMC[1:])
+    for place, setting in enumerate(every[len(DEFAULTS) :]):
+        for case in (whole, others[place % len(others)]):
+            yield _task(backend, case, setting, ("values", "gradients"))
+    for place, setting in enumerate(matrix(DEFAULTS)):
+        yield _task(backend, whole, setting, ("gradients",))
+        yield _task(backend, others[place % len(others)], setting, ("gradients",))
+    kinds = len(GRADIENTS)
+    for place, setting in enumerate(matrix(every[len(DEFAULTS) :])):
+        if place % kinds == (place // kinds) % kinds:
+            yield _task(backend, whole, setting, ("gradients",))
 
 
-def euler_cases() -> tuple[Case, ...]:
-    """The circuits that run under the full matrix."""
-    return tuple(replace(case, solver="euler") for case in CMC)
-
-
-def _task(backend: Backend, case: Case, setting: Setting, quantities: tuple[str, ...]) -> Task:
-    return Task(case.title, setting.name, lambda: check(backend, case, setting, quantities))
+def _task(backend: Backend, case: Case, setting: Setting, quantities: Sequence[str] = ()) -> Task:
+    told = ("values", "gradients", "differences") if setting == DEFAULTS[0] else ("values", "gradients")
+    return Task(case.title, setting.name, lambda: check(backend, case, setting, tuple(quantities) or told))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cortexspec.ir.builder import Builder
+from cortexspec.ir.inline import inline
 from cortexspec.ir.module import Function, Layout, Module, Value
 from cortexspec.ir.op import Array, Op
 from cortexspec.ir.ops import arith, constant, indexing, linear, random, reduce, shape
@@ -90,6 +91,46 @@ def trial(case: Case, layout: Layout) -> Trial:
     else:
         functions["value"] = build.function("value", values, outputs, names)
     return Trial(Module(f"trial of {case.name}", functions=functions, layout=layout), inputs, wrt)
+
+
+def joined(trials: Sequence[Trial]) -> Trial:
+    """Many trials of one layout in a module of one: a compiler then runs once, not once an operation. Names get the number of
+    their trial in front; the loss is the sum of theirs.
+    """
+    inputs: dict[str, Array] = {}
+    functions: dict[str, Function] = {}
+    wrt = [f"{place}.{name}" for place, one in enumerate(trials) for name in one.wrt]
+    for kind in ("value", "pullback"):
+        build = Builder()
+        given: list[Value] = []
+        results: dict[str, Value] = {}
+        losses: list[Value] = []
+        for place, one in enumerate(trials):
+            function = one.module.functions.get(kind)
+            if function is None:
+                continue
+            own = {value.name: Value(f"{place}.{value.name}", value.type) for value in function.inputs}
+            for value in own.values():
+                build.names.take_value(value)
+            given += own.values()
+            inputs |= {own[name].name: array for name, array in one.inputs.items()}
+            found = inline(build, function, own)
+            losses += [found["loss"]] if "loss" in found else []
+            results |= {_numbered(name, place): value for name, value in found.items() if name != "loss"}
+        if kind == "value" and losses:
+            total = losses[0]
+            for loss in losses[1:]:
+                total = build.one(arith.Add(), total, loss)
+            results["loss"] = total
+        if results:
+            functions[kind] = build.function(kind, given, list(results.values()), list(results))
+    layout = trials[0].module.layout
+    return Trial(Module(f"{len(trials)} operations", functions=functions, layout=layout), inputs, tuple(wrt))
+
+
+def _numbered(name: str, place: int) -> str:
+    """`dx0` is the cotangent of `x0`, and keeps its `d` in front."""
+    return f"d{place}.{name[1:]}" if name.startswith("d") else f"{place}.{name}"
 
 
 def _names(value: Value) -> tuple[str, ...]:
@@ -335,4 +376,4 @@ COVERED_ELSEWHERE: Mapping[str, str] = {
     "scan": "testing.loops",
     "linear.orthogonalize": "tests/library: part of a start value, which the interpreter draws on the host; no backend lowers it",
 }
-__all__: list[Any] = ["COVERED_ELSEWHERE", "LAYOUTS", "SIZES", "Case", "Trial", "cases", "trial"]
+__all__: list[Any] = ["COVERED_ELSEWHERE", "LAYOUTS", "SIZES", "Case", "Trial", "cases", "joined", "trial"]

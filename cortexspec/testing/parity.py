@@ -17,15 +17,16 @@ from cortexspec.contracts.backend import Backend, Bound, Options, Simulator
 from cortexspec.diagnostics import SpecError
 from cortexspec.ir.module import Function, Layout, Module, Value
 from cortexspec.ir.op import Array
+from cortexspec.runtime.registry import load_backend
 from cortexspec.testing.cases import Case
 from cortexspec.testing.gaps import GAPS, Gap, known_gap
 from cortexspec.testing.prepare import Prepared, arranged, largest, prepared
-from cortexspec.testing.settings import Setting
+from cortexspec.testing.settings import SINGLE, Setting
 
 Verdict = Literal["holds", "missed", "failed", "gap", "gap closed"]
 DIFFERENCES_BOUND = 1e-6  # what central differences can tell in float64
 DIFFERENCES_STEPS = (1e-5, 1e-6, 1e-7)
-SINGLE_BOUNDS = {"values": 2e-3, "gradients": 2e-2}
+SINGLE_SAFETY = 10.0
 VANISHED = 1e-12  # a gradient this far below the largest is zero but for rounding
 
 
@@ -43,6 +44,7 @@ class Row:
     verdict: Verdict = "holds"
     note: str = ""
     seconds: float = 0.0
+    adaptive: bool = False  # to the tolerance of a solver that chooses its own steps
 
     @property
     def fine(self) -> bool:
@@ -56,6 +58,13 @@ class Deviation:
     name: str
     error: float
     step: int | None = None
+
+
+def kind_of(row: Row) -> str:
+    """What a row's number may be compared with: the quantity, single precision and tolerances apart."""
+    if row.setting == SINGLE.name:
+        return f"float32 {row.quantity}"
+    return f"adaptive {row.quantity}" if row.adaptive else row.quantity
 
 
 def judged(row: Row, backend: str, gaps: Sequence[Gap] = GAPS) -> Row:
@@ -103,28 +112,23 @@ def worst(deviations: Iterable[Deviation]) -> Deviation:
 
 
 class Program:
-    """A case's function on a backend under a setting. Arrays go in and come out in the order of the reference's layout."""
+    """A case's `loss` on a backend under a setting, over so many steps. Arrays go in and come out in the reference's layout."""
 
-    def __init__(self, backend: Backend, case: Prepared, setting: Setting, function: Literal["rollout", "loss"]):
-        self.reference: Module = case.module if function == "rollout" else case.loss
-        self.function: Function = self.reference.function(function)
-        steps = case.case.steps if function == "rollout" else case.case.gradient_steps
-        sizes = {**case.sizes, "time": steps}
-        wrt = case.wrt if function == "loss" else ()
-        self.module = setting.apply(self.reference, sizes, backend.pipeline, wrt)
-        self.inputs = self._arranged(case.given_for(self.function, steps))
+    def __init__(self, backend: Backend, case: Case, setting: Setting, steps: int):
+        self.case = prepared(case)
+        self.reference: Module = self.case.loss
+        self.function: Function = self.reference.function("loss")
+        self.module = passed(backend, case, setting, steps)
         params = {param.value.name: param.value for param in self.module.params}
         buffers = {buffer.value.name: buffer.value for buffer in self.module.buffers}
-        bound = Bound(
-            self.module,
-            {name: size for name, size in sizes.items() if name != "trial"},
-            self._of(params, case.given),
-            self._of(buffers, case.given),
-        )
+        sizes = {name: size for name, size in self.case.sizes.items() if name != "trial"}
+        given = self.case.given
+        bound = Bound(self.module, {**sizes, "time": steps}, self._of(params, given), self._of(buffers, given))
         options = Options(dtype=setting.dtype, gradient="native" if setting.gradient == "native" else "ir")
         self.simulator: Simulator = backend.load(bound, options)
         # Parameters and buffers are the simulator's own.
-        self.inputs = {name: array for name, array in self.inputs.items() if name not in params and name not in buffers}
+        arrays = self._arranged(self.case.given_for(self.function, steps))
+        self.inputs = {name: array for name, array in arrays.items() if name not in params and name not in buffers}
 
     def _of(self, values: Mapping[str, Value], given: Mapping[str, Array]) -> dict[str, Array]:
         return {name: self._in(value, given[name]) for name, value in values.items()}
@@ -138,36 +142,52 @@ class Program:
     def _arranged(self, given: Mapping[str, Array]) -> dict[str, Array]:
         return {value.name: self._in(value, given[value.name]) for value in self.function.inputs}
 
-    def call(self, given: Mapping[str, Array] | None = None) -> dict[str, Array]:
-        """Outputs by name; `given` goes before the case's own inputs and parameters."""
-        values = {value.name: value for value in self.function.inputs}
-        changed = {name: self._in(values[name], array) for name, array in (given or {}).items()}
-        found = self.simulator.call(self.function.name, {**self.inputs, **changed})
+    def call(self) -> dict[str, Array]:
+        """Outputs by name."""
+        found = self.simulator.call("loss", self.inputs)
         outputs = dict(zip(self.function.output_names, self.function.outputs, strict=True))
         return {name: self._back(value, found[name]) for name, value in outputs.items()}
 
-    def gradients(self, wrt: Sequence[str]) -> dict[str, Array]:
+    def gradients(self, given: Mapping[str, Array] | None = None) -> tuple[float, dict[str, Array]]:
+        """The loss and its gradient by each trainable parameter; `given` goes before the case's own arrays."""
         values = {value.name: value for value in self.function.inputs}
-        _, slopes = self.simulator.value_and_grad(self.function.name, self.inputs, wrt)
-        return {name: self._back(values[name], slopes[name]) for name in wrt}
+        changed = {name: self._in(values[name], array) for name, array in (given or {}).items()}
+        wrt = self.case.wrt
+        found, slopes = self.simulator.value_and_grad("loss", {**self.inputs, **changed}, wrt)
+        return float(found["loss"]), {name: self._back(values[name], slopes[name]) for name in wrt}
 
 
-_LAST: dict[str, Program] = {}  # the program made last: gradients and differences ask for the same one
+_PASSED: dict[str, Module] = {}
+_PROGRAMS: dict[str, Program] = {}
 
 
-def program_of(backend: Backend, case: Case, setting: Setting, function: Literal["rollout", "loss"]) -> Program:
-    """A case's function under a setting, made anew unless it was the one before."""
-    key = repr((backend.name, case, setting, function))
-    if key not in _LAST:
-        _LAST.clear()
-        _LAST[key] = Program(backend, prepared(case), setting, function)
-    return _LAST[key]
+def passed(backend: Backend, case: Case, setting: Setting, steps: int) -> Module:
+    """A case's module after the passes of a setting, made anew unless it was the one before: runs of many and of few steps
+    share it. Only loops that are cut into segments have to know their length.
+    """
+    key = repr((backend.name, backend.pipeline, case, setting, steps if setting.segments else None))
+    if key not in _PASSED:
+        reference = prepared(case)
+        sizes = {name: size for name, size in reference.sizes.items() if name != "time"}
+        sizes |= {"time": steps} if setting.segments else {}
+        _PASSED.clear()
+        _PASSED[key] = setting.apply(reference.loss, sizes, backend.pipeline, reference.wrt)
+    return _PASSED[key]
+
+
+def program_of(backend: Backend, case: Case, setting: Setting, steps: int) -> Program:
+    """A case's program under a setting, made anew unless it was the one before."""
+    key = repr((backend.name, case, setting, steps))
+    if key not in _PROGRAMS:
+        _PROGRAMS.clear()
+        _PROGRAMS[key] = Program(backend, case, setting, steps)
+    return _PROGRAMS[key]
 
 
 def values_row(backend: Backend, case: Case, setting: Setting) -> Row:
     """States after each step and outputs after the last."""
     reference = prepared(case)
-    bound = case.bound if setting.dtype == "float64" else SINGLE_BOUNDS["values"]
+    bound = case.bound if setting.dtype == "float64" else single_bounds(case)[0]
     wanted = reference.values
     not_finite = [name for name, array in wanted.items() if not np.isfinite(array).all()]
     if not_finite:
@@ -182,27 +202,62 @@ def values_row(backend: Backend, case: Case, setting: Setting) -> Row:
             "failed",
             "the reference is not finite",
         )
-    found = program_of(backend, case, setting, "rollout").call()
-    function = reference.rollout
-    off = worst(
-        replace(deviation(value, found[name], wanted[name], reference.module.layout, bound), name=name)
-        for name, value in zip(function.output_names, function.outputs, strict=True)
-    )
+    off = values_off(reference, program_of(backend, case, setting, case.steps).call(), bound)
     return Row(case.title, setting.name, "values", off.error, bound, off.name, off.step, note=case.note)
 
 
 def gradients_row(backend: Backend, case: Case, setting: Setting) -> Row:
     """The gradient of a loss that every recorded element takes part in, by each trainable parameter."""
     reference = prepared(case)
-    bound = case.gradients_bound if setting.dtype == "float64" else SINGLE_BOUNDS["gradients"]
-    found = program_of(backend, case, setting, "loss").gradients(reference.wrt)
+    bound = case.gradients_bound if setting.dtype == "float64" else single_bounds(case)[1]
+    _, found = program_of(backend, case, setting, case.gradient_steps).gradients()
+    off = gradients_off(reference, found, bound)
+    return Row(case.title, setting.name, "gradients", off.error, bound, off.name, note=case.note)
+
+
+def values_off(reference: Prepared, found: Mapping[str, Array], bound: float) -> Deviation:
+    """The output that is furthest from the reference's."""
+    function, layout = reference.rollout, reference.module.layout
+    return worst(
+        replace(deviation(value, found[name], reference.values[name], layout, bound), name=name)
+        for name, value in zip(function.output_names, function.outputs, strict=True)
+    )
+
+
+def gradients_off(reference: Prepared, found: Mapping[str, Array], bound: float) -> Deviation:
+    """The gradient that is furthest from the reference's."""
     values = {value.name: value for value in reference.loss.function("loss").inputs}
     scales = gradient_scales(reference.gradients)
-    off = worst(
+    return worst(
         deviation(values[name], found[name], wanted, reference.module.layout, bound, scales[name])
         for name, wanted in reference.gradients.items()
     )
-    return Row(case.title, setting.name, "gradients", off.error, bound, off.name, note=case.note)
+
+
+def single_bounds(case: Case) -> tuple[float, float]:
+    """Bounds of values and gradients in float32: `SINGLE_SAFETY` times how far the interpreter itself, without passes, is off
+    in float32 from its run in float64, and at least as many roundings.
+
+    That measures what this circuit makes of rounding over this run, whatever a backend does: about one rounding an operation,
+    carried on (and damped, or amplified) by the dynamics. A backend rounds as often but elsewhere (fused operations, sums in
+    another order, coefficients multiplied beforehand), so it is as far off but not in the same direction. The largest of some
+    ten thousand such errors varies by a factor of two or three between two ways of rounding; a program that is wrong in its
+    sixth digit is off by more.
+    """
+    key = repr(case)
+    if key not in _SINGLE:
+        reference = prepared(case)
+        setting = Setting("interpreter", passes=(), dtype="float32")
+        engine = load_backend("interpreter")
+        values = values_off(reference, Program(engine, case, setting, case.steps).call(), np.inf).error
+        _, found = Program(engine, case, setting, case.gradient_steps).gradients()
+        slopes = gradients_off(reference, found, np.inf).error
+        least = float(np.finfo(np.float32).eps)
+        _SINGLE[key] = (SINGLE_SAFETY * max(values, least), SINGLE_SAFETY * max(slopes, least))
+    return _SINGLE[key]
+
+
+_SINGLE: dict[str, tuple[float, float]] = {}
 
 
 def gradient_scales(gradients: Mapping[str, Array]) -> dict[str, float]:
@@ -220,8 +275,8 @@ def differences_row(backend: Backend, case: Case, setting: Setting, directions: 
     Where two steps do not give one slope there is a kink between them (of a `relu`), and shorter steps are taken.
     """
     reference = prepared(case)
-    program = program_of(backend, case, setting, "loss")
-    slopes = program.gradients(reference.wrt)
+    program = program_of(backend, case, setting, case.gradient_steps)
+    _, slopes = program.gradients()
     overall = max(map(largest, slopes.values()), default=0.0)
     rng = np.random.default_rng(case.seed)
     found: list[Deviation] = []
@@ -232,7 +287,7 @@ def differences_row(backend: Backend, case: Case, setting: Setting, directions: 
 
         def loss(distance: float, along: Mapping[str, Array] = along) -> float:
             moved = {name: reference.given[name] + distance * way for name, way in along.items()}
-            return float(program.call(moved)["loss"])
+            return program.gradients(moved)[0]  # the program that is there already: another may have to be compiled
 
         scale = max(float(np.abs(terms).sum()), 1e-3 * overall) or 1.0
         slope = np.nan

@@ -98,7 +98,9 @@ class Prepared:
 
     @cached_property
     def loss(self) -> Module:
-        """The function `loss`: one number that every recorded element takes part in, each in a way of its own."""
+        """The function `loss`: all that `rollout` gives, and one number that every recorded element takes part in, each in a way of
+        its own.
+        """
         rollout = self.rollout
         scales = {name: largest(self.values[name]) or 1.0 for name in rollout.output_names}
         function = loss_of(rollout, scales)
@@ -122,7 +124,7 @@ class Prepared:
 
 def model_of(case: Case) -> Model:
     """Raises: SpecError."""
-    text = case.spec if "\n" in case.spec else reference_text(case.spec)
+    text = (case.spec if "\n" in case.spec else reference_text(case.spec)) + case.items
     if not case.edits:
         return elaborated(Source(parsed(text)), case.circuit, case.arguments)
     edits = "\n".join(case.edits)
@@ -155,7 +157,9 @@ def prepared(case: Case) -> Prepared:
 
 
 def loss_of(rollout: Function, scales: Mapping[str, float], name: str = "loss") -> Function:
-    """Mean of w*x + x^2/2 over each output x, in units of its scale; w is a sine of the element's places."""
+    """The rollout's outputs, and as `loss` the mean of w*x + x^2/2 over each output x, in units of its scale; w is a sine of the
+    element's places.
+    """
     build = Builder(Names.of(rollout))
     build.lines = list(rollout.body)
     total: Value | None = None
@@ -169,7 +173,7 @@ def loss_of(rollout: Function, scales: Mapping[str, float], name: str = "loss") 
         term = write.mean(build, term, [axis.name for axis in term.type.axes])
         total = term if total is None else write.add(build, total, term)
     assert total is not None, "a rollout gives at least one number"
-    return build.function(name, rollout.inputs, [total], ["loss"])
+    return build.function(name, rollout.inputs, [*rollout.outputs, total], [*rollout.output_names, "loss"])
 
 
 def _weights(build: Builder, value: Value) -> Value:

@@ -15,6 +15,7 @@ from cortexspec.passes.pipeline import CLEAN, DEFAULT, run_pipeline
 # native: the framework's own; whole: the IR's value-and-gradient function; halves: the IR's forward and backward functions
 # under the framework's autograd.
 Gradient = Literal["native", "whole", "halves"]
+GRADIENTS: tuple[Gradient, ...] = ("native", "whole", "halves")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,7 @@ def pipelines(own: Sequence[PassStep] = ()) -> Iterator[Setting]:
 NESTINGS: Mapping[str, tuple[int, ...]] = {"flat": (), "segments": (5,), "nested twice": (8, 3)}
 
 
-def matrix(
-    settings: Sequence[Setting], gradients: Sequence[Gradient] = ("native", "whole", "halves")
-) -> Iterator[Setting]:
+def matrix(settings: Sequence[Setting], gradients: Sequence[Gradient] = GRADIENTS) -> Iterator[Setting]:
     """Each setting under every save policy, nesting and gradient."""
     for setting, save, (nesting, segments), gradient in product(
         settings, ("residuals", "carry"), NESTINGS.items(), gradients

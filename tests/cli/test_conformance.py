@@ -23,9 +23,16 @@ def test_a_case_holds() -> None:
     result = runner.invoke(app, ["conformance", "-b", "interpreter", "-k", "cmc euler", "--fast"])
     lines = result.stdout.splitlines()
     assert result.exit_code == 0
-    assert [line.split()[0] for line in lines if line.startswith("holds")] == ["holds"] * 5
-    assert lines[0].split() == ["verdict", "case", "setting", "quantity", "error", "bound", "remarks"]
-    assert lines[-1].startswith("interpreter: 5 rows hold; ")
+    assert lines[0].split() == ["verdict", "case", "setting", "values", "gradients", "differences", "remarks"]
+    assert [line.split()[:4] for line in lines if line.startswith("holds")] == [
+        ["holds", "cmc", "euler", "default"],
+        ["holds", "cmc", "euler", "no"],
+        ["holds", "cmc", "euler", "single"],
+    ]
+    assert lines[-2].startswith("interpreter: 7 rows hold; ")
+    told = [part.partition(" (")[0].rsplit(" ", 3) for part in lines[-1].split("; ")]
+    assert [kind for kind, *_ in told] == ["values", "gradients", "differences", "float32 values", "float32 gradients"]
+    assert [bound for *_, bound in told[:3]] == ["1e-12", "1e-10", "1e-06"]
 
 
 def test_a_missed_bound_is_told_and_fails(monkeypatch: pytest.MonkeyPatch) -> None:
