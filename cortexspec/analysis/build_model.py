@@ -23,6 +23,7 @@ from cortexspec.analysis.model import (
     Update,
     Variable,
 )
+from cortexspec.analysis.plugins import names_that_need_a_plugin, needs_a_plugin
 from cortexspec.analysis.report import suggestion
 from cortexspec.analysis.rules import RULES, Facts
 from cortexspec.analysis.scope import (
@@ -89,7 +90,7 @@ class ModelBuilder:
             time_unit=self.typing.time_unit,
             uses=self.typing.library.uses,
             removed=tuple(self.typing.expander.removed),
-            opaque=tuple(self.typing.opaque),
+            opaque=MappingProxyType({**names_that_need_a_plugin(self.report), **self.typing.opaque}),
             entries=self.typing.library.entries,
         )
         facts = Facts(model, self.expansion.incomplete)
@@ -447,6 +448,9 @@ class ModelBuilder:
         node = setting.value
         name = node.function if isinstance(node, tree.Call) else node
         entry = self.typing.library.rules.get(name.name) if isinstance(name, tree.Name) else None
+        if entry is None and isinstance(name, tree.Name) and self.typing.library.missing_plugins:
+            needs_a_plugin(name.name, name.span, self.typing.library, self.report)
+            return node
         if entry is None:
             text = print_expression(name)
             rules = self.typing.library.rules

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cortexspec import library as built_in
@@ -17,6 +18,7 @@ from cortexspec.analysis.plugins import entries_of, plugin_items, say_what_is_mi
 from cortexspec.analysis.report import Report, suggestion
 from cortexspec.diagnostics import Diagnostic, Note
 from cortexspec.expressions import tree
+from cortexspec.expressions.print import print_expression
 from cortexspec.schema import statement as written
 from cortexspec.schema.spec import Experiment, Spec, Template, Use
 from cortexspec.units import DIMENSIONLESS, Unit, UnitError, unit_of
@@ -33,12 +35,14 @@ def elaborate(
     variant: str | None = None,
     sources: Mapping[str, Spec] | None = None,
     plugins: Sequence[Brought] = (),
+    time_unit: Unit | None = None,
 ) -> Result:
     """The model of one circuit, and what is wrong; None where there is an error.
 
     `circuit` may be left out where the spec has one, or with an `experiment`, whose edits and arguments then hold.
     `arguments` are template arguments, or values of dotted paths, as text, numbers or expressions. `sources` are the
-    specs of files that `use "file.cortex"` names, `plugins` what the installed ones bring that the spec uses.
+    specs of files that `use "file.cortex"` names, `plugins` what the installed ones bring that the spec uses. Without an
+    experiment, time is what fits the equations, unless `time_unit` says what it is.
     """
     report = Report()
     library = library_of(spec, sources or {}, report, plugins)
@@ -50,7 +54,7 @@ def elaborate(
         return None, report.diagnostics
     positional = tuple(arguments) if arguments is not None and not isinstance(arguments, Mapping) else ()
     merged = Merged("", template.name, positional, (), template.span)
-    return _of_cell(spec, library, report, merged, "", given, None)
+    return _of_cell(spec, library, report, merged, "", given, time_unit)
 
 
 def elaborate_experiment(
@@ -97,9 +101,51 @@ def check(
         if _circuit(library, merged.circuit, report) is None:
             continue
         variants = [one.name for one in merged.body if isinstance(one, written.Variant)]
-        for variant in ("", *variants):
+        before = report.errors
+        found, _ = check_cell(spec, library, merged, "", around, report, built=built)
+        for variant in variants:
             check_cell(spec, library, merged, variant, around, report, built=built)
+        if found is not None and report.errors == before:
+            check_corners(spec, library, merged, found, around, report, built)
     return report.diagnostics
+
+
+def check_corners(
+    spec: Spec,
+    library: Library,
+    merged: Merged,
+    experiment: ExperimentModel,
+    around: Around,
+    report: Report,
+    built: dict[object, Built],
+) -> None:
+    """The ends of every line of `vary`, the other lines at their first values: sizes that fit in the base may clash there."""
+    lines = [(names, rows) for names, rows in experiment.vary if rows and not {"seed", "wiring"} & {*names}]
+    template = library.templates[merged.circuit]
+    for names, rows in lines:
+        for row in _ends(rows):
+            values = {name: value for others, (first, *_) in lines for name, value in zip(others, first, strict=True)}
+            values |= dict(zip(names, row, strict=True))
+            point = [_as_edit(name, value, template) for name, value in values.items()]
+            inner = Report()
+            check_cell(spec, library, merged, "", around, inner, point, built)
+            said = ", ".join(f"{name} = {print_expression(value)}" for name, value in zip(names, row, strict=True))
+            note = Note(f"this is so at `{said}`", row[0].span)
+            report.put(
+                *(replace(one, notes=(*one.notes, note)) for one in inner.diagnostics if one.severity == "error")
+            )
+
+
+def _ends(rows: Sequence[tuple[tree.Expression, ...]]) -> list[tuple[tree.Expression, ...]]:
+    """The first and the last row, and those with the smallest and the largest number."""
+    numbers = [row for row in rows if isinstance(row[0], tree.Number)]
+    extremes = [pick(numbers, key=_first_number) for pick in (min, max)] if numbers else []
+    return list(dict.fromkeys([rows[0], rows[-1], *extremes]))
+
+
+def _first_number(row: tuple[tree.Expression, ...]) -> float:
+    assert isinstance(row[0], tree.Number)
+    return row[0].value
 
 
 def check_alone(template: Template, library: Library) -> tuple[Diagnostic, ...]:
@@ -151,7 +197,8 @@ def check_cell(
     best: tuple[Report, ExperimentModel | None, Model | None] | None = None
     time_unit = time_unit_of(merged)
     if time_unit is not None and _other_time(cell, library, time_unit, built):
-        report.put(_wrong_time(merged, time_unit))
+        mistakes = [one for one in _built(cell, library, time_unit, built or {})[2] if one.severity == "error"]
+        report.put(_wrong_time(merged, time_unit, mistakes[:1]))
         return None, None
     for unit in (TIME, DIMENSIONLESS) if time_unit is None else (time_unit,):
         typing, model, diagnostics = _built(cell, library, unit, built if built is not None else {})
@@ -179,7 +226,7 @@ def _other_time(cell: Cell, library: Library, unit: Unit, built: dict[object, Bu
     return _built(cell, library, other, known)[1] is not None
 
 
-def _wrong_time(merged: Merged, unit: Unit) -> Diagnostic:
+def _wrong_time(merged: Merged, unit: Unit, mistakes: Sequence[Diagnostic]) -> Diagnostic:
     """The diagnostic for `duration = 100` where the equations have a time constant in ms, or the other way round."""
     settings = [
         s for one in merged.body if isinstance(one, written.Section) and one.kind == "simulate" for s in one.body
@@ -193,13 +240,15 @@ def _wrong_time(merged: Merged, unit: Unit) -> Diagnostic:
     )
     message = f"in `{merged.circuit}` time is {is_}, but `{merged.name}` counts it as {was}"
     wanted, found = ("ms", "a pure number") if unit == DIMENSIONLESS else ("a pure number", "ms")
-    help = "write `dt = 0.1 ms`" if unit == DIMENSIONLESS else "write `dt = 1`"
+    help = "write `dt = 0.1 ms`" if unit == DIMENSIONLESS else "write a time constant into the equations, or `dt = 1`"
+    notes = tuple(Note(f"{one.message}, where time is {was}", one.span) for one in mistakes if one.span is not None)
     return Diagnostic(
         "CS401",
         message,
         place.right.span if place is not None else merged.span,
         f"expected {wanted}, found {found}",
         help,
+        notes,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from cortexspec.analysis.apply_variant import Cell, Merged
 from cortexspec.analysis.expand_templates import walk
-from cortexspec.analysis.infer_types import BodyScope, Typing
+from cortexspec.analysis.infer_types import BodyScope, Typing, kind_of_unit
 from cortexspec.analysis.library import ADAPTIVE, DATA_FIELDS, FIXED_STEP
 from cortexspec.analysis.model import ClaimModel, ExperimentModel, MeasureModel, Model, Penalty
 from cortexspec.analysis.report import Report, suggestion
@@ -245,6 +245,10 @@ class ExperimentChecker:
                     self.report.add("CS401", f"`{name}` is wanted in {expected}", value.span, label=label)
                 else:
                     times[name] = static
+            elif name == "trials":
+                self.whole(name, value)
+            elif name in ("rtol", "atol"):
+                self.pure(f"`{name}`", value)
         self.check_steps(settings, times)
         self.check_solver(settings)
         return found
@@ -321,6 +325,7 @@ class ExperimentChecker:
             self.report.add(
                 "CS923", "`train` has no `loss`", section.span, help="write `loss = ...`, or `maximize = ...`"
             )
+        self.check_train_numbers(settings)
         self.check_trained(settings)
         self.check_surrogates(settings)
         penalties: list[Penalty] = []
@@ -329,6 +334,46 @@ class ExperimentChecker:
                 self.typed(one.value)
                 penalties.append(Penalty(one.name, self.resolved(one.value), one.span))
         return found, penalties
+
+    def check_train_numbers(self, settings: Mapping[str, tuple[tree.Expression, Span | None]]) -> None:
+        """What an optimiser gets are pure numbers: it moves raw values, which have no unit."""
+        for name, (value, _) in settings.items():
+            if name in ("optimizer", "schedule") and isinstance(value, tree.Call):
+                of = f" of `{print_expression(value.function)}`"
+                for argument in value.arguments:
+                    if argument.value is not None:
+                        self.pure(f"`{argument.name}`{of}" if argument.name else f"an argument{of}", argument.value)
+            elif name in ("clip", "reset_chance"):
+                self.pure(f"`{name}`", value)
+            elif name in ("batch", "epochs", "steps"):
+                self.whole(name, value)
+
+    def pure(self, what: str, value: tree.Expression) -> Static | None:
+        """The value of a setting that is a number without a unit. None where it is something else."""
+        try:
+            static = evaluate(value, self.body)
+        except NotStatic as error:
+            if not self.typing.library.missing_plugins:
+                self.report.add(error.code, error.message, error.span, label=error.label, help=error.help)
+            return None
+        if static.number is None or isinstance(static.value, bool):
+            text = print_expression(value)
+            self.report.add("CS602", f"{what} is a number, but it is given `{text}`", value.span)
+            return None
+        if static.unit == DIMENSIONLESS:
+            return static
+        label = f"expected a pure number, found {_spoken(static.unit)}"
+        self.report.add(
+            "CS401", f"{what} is a pure number, but it is given {kind_of_unit(static.unit)}", value.span, label=label
+        )
+        return None
+
+    def whole(self, name: str, value: tree.Expression, least: int = 1) -> None:
+        static = self.pure(f"`{name}`", value)
+        number = static.number if static is not None else None
+        if number is not None and (number < least or not float(number).is_integer()):
+            message = f"`{name}` is a whole number, at least {least}, but it is {number:g}"
+            self.report.add("CS505", message, value.span)
 
     def check_trained(self, settings: Mapping[str, tuple[tree.Expression, Span | None]]) -> None:
         if self.model is None or "maximize" in settings or "parameters" in settings:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from cortexspec.analysis.expand_templates import OPEN, Expander, walk
 from cortexspec.analysis.library import Library
+from cortexspec.analysis.plugins import needs_a_plugin
 from cortexspec.analysis.report import Report, suggestion
 from cortexspec.analysis.resolve_names import Resolver
 from cortexspec.analysis.scope import (
@@ -129,10 +130,11 @@ class Typing:
     ) -> Operand | None:
         """The operand as a declaration wants it; a misfit is reported at `span`."""
         build = Builder(self.names)
+        build.sizes = self.expander.sizes
         try:
             return fit(build, operand, type_, axes, self.expander.sizes)
         except RuleError as error:
-            text = message + _kind(operand.type.unit) if message and error.code == "CS401" else error.message
+            text = message + kind_of_unit(operand.type.unit) if message and error.code == "CS401" else error.message
             self.report.put(Diagnostic(error.code, text, span, error.label, error.help, tuple(notes)))
             return None
 
@@ -343,7 +345,7 @@ class Typing:
             expected, found = type_.unit.name(), value.type.unit.name()
             message = self.clash(declared, type_.unit)
             message = (
-                message + _kind(value.type.unit)
+                message + kind_of_unit(value.type.unit)
                 if message
                 else f"quantities of different dimension meet: {expected} and {found}"
             )
@@ -395,6 +397,9 @@ class Typing:
         if node is None:
             return None
         name = node.function if isinstance(node, tree.Call) else node
+        if isinstance(name, tree.Name) and name.name not in self.library.constraints and self.library.missing_plugins:
+            needs_a_plugin(name.name, name.span, self.library, self.report)
+            return None
         if not isinstance(name, tree.Name) or name.name not in self.library.constraints:
             text = print_expression(name)
             help = (
@@ -424,7 +429,7 @@ class Typing:
         """The sentence for an argument of the wrong dimension."""
         if declared.given_at is None or wanted is None or not declared.body.template:
             return ""
-        return f"`{declared.name}` of `{declared.body.template}` is {_kind(wanted)}, but it is given "
+        return f"`{declared.name}` of `{declared.body.template}` is {kind_of_unit(wanted)}, but it is given "
 
     def here(self, declared: Declared) -> list[Note]:
         if declared.given_at is None or declared.span is None:
@@ -662,8 +667,10 @@ class Typing:
         for member, typed in zip(variable.members, known, strict=True):
             own = member.body.neuron
             if typed.type.unit != known[0].type.unit:
-                message = f"`{variable.name}` is {_kind(known[0].type.unit)} in `{variable.members[0].body.path}`"
-                message += f" and {_kind(typed.type.unit)} in `{member.body.path}`"
+                message = (
+                    f"`{variable.name}` is {kind_of_unit(known[0].type.unit)} in `{variable.members[0].body.path}`"
+                )
+                message += f" and {kind_of_unit(typed.type.unit)} in `{member.body.path}`"
                 self.report.add("CS401", message, variable.group.span)
                 return None
             shapes.append(
@@ -688,9 +695,7 @@ class Typing:
             return None
         for operand in known:
             if operand.type.unit != known[0].type.unit:
-                message = (
-                    f"the members of `{group.path}` are {_kind(known[0].type.unit)} and {_kind(operand.type.unit)}"
-                )
+                message = f"the members of `{group.path}` are {kind_of_unit(known[0].type.unit)} and {kind_of_unit(operand.type.unit)}"
                 self.report.add("CS401", message, group.span)
                 return None
         axes = (*group.body.instance, group.axis)
@@ -735,7 +740,8 @@ class Typing:
         """Raises: RuleError where the argument does not fit the formal."""
         unit = self.unit(formal.unit, formal.span) if formal.unit else DIMENSIONLESS
         if unit is not None and argument.type.unit != unit and not argument.zero:
-            message = f"`{formal.name}` of `{formal.body.template}` is {_kind(unit)}, but it is given {_kind(argument.type.unit)}"
+            given = kind_of_unit(argument.type.unit)
+            message = f"`{formal.name}` of `{formal.body.template}` is {kind_of_unit(unit)}, but it is given {given}"
             label = f"expected {_spoken(unit)}, found {_spoken(argument.type.unit)}"
             raise RuleError("CS401", message, label=label, operand=place)
         if formal.axes and not argument.anonymous and len(argument.axes) != len(formal.axes):
@@ -1016,7 +1022,7 @@ _KINDS = {
 }  # fmt: skip
 
 
-def _kind(unit: Unit) -> str:
+def kind_of_unit(unit: Unit) -> str:
     """A dimension in words."""
     return _KINDS.get(unit.name(), f"in {unit.name()}")
 

@@ -202,7 +202,8 @@ class Penalty:
 class Model:
     """`time_unit` is the one dimension T of t and dt. `variables` is in dependency order where one is defined by others.
 
-    `opaque` are variables whose value only a plugin that is not installed, or another experiment, could tell.
+    `opaque` are variables, and names in expressions, that only a plugin which is not installed, or another experiment, could
+    tell, each with its place; what reads them is not in the model, so nothing with them can be lowered.
     `removed` are the paths that a variant took away: wiring is drawn as in the same cell without the removal, then cut.
     """
 
@@ -221,7 +222,7 @@ class Model:
     time_unit: Unit
     uses: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    opaque: tuple[str, ...] = ()
+    opaque: Mapping[str, Span | None] = field(default_factory=lambda: MappingProxyType({}), compare=False)
     entries: tuple[Any, ...] = field(default=(), compare=False)  # what plugins bring besides the built-in entries
 
 

@@ -71,3 +71,12 @@ def needs_a_plugin(name: str, span: Span | None, library: Library, report: Repor
     which = " or ".join(f"`{one}`" for one in library.missing_plugins)
     message = f"`{name}` is not known here: a plugin that is not installed must bring it"
     report.warn("CS904", message, span, label=NEEDED, help=f"install the distribution that provides the plugin {which}")
+
+
+def names_that_need_a_plugin(report: Report) -> dict[str, Span | None]:
+    """What `needs_a_plugin` was told so far, with the first place of each name."""
+    found: dict[str, Span | None] = {}
+    for one in report.diagnostics:
+        if one.code == "CS904" and one.label == NEEDED:
+            found.setdefault(one.message.split("`")[1], one.span)
+    return found

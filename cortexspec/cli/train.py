@@ -88,6 +88,8 @@ def train(
             say(
                 f"{name} ({variant}, seed {seed}) on {backend}: {count} parameters, {session.trials} trials, {updates} updates"
             )
+            if session.data.dataset is not None and session.data.dataset.note:
+                say(session.data.dataset.note)
         progress = _Progress(folder)
         try:
             history = session.train(folder, None if as_json else progress)

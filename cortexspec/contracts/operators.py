@@ -95,18 +95,21 @@ def literal(build: Builder, numbers: Array, unit: Unit, axes: Sequence[Axis] | N
 def name_axes(build: Builder, operand: Operand, axes: Sequence[Axis]) -> Operand:
     """A list of numbers takes the names of these axes, the last ones where it has fewer.
 
-    Raises: RuleError CS501 where a length differs (that of a symbol is checked when the sizes are bound).
+    Raises: RuleError CS501 where a length differs (that of a symbol which only data tell is checked when it is bound).
     """
     if len(operand.axes) > len(axes):
         raise RuleError("CS501", f"a list of {len(operand.axes)} axes meets {spell(axes)}", operand=0)
     taken = axes[len(axes) - len(operand.axes) :]
     renamed = operand
     for axis, wanted in zip(operand.written, taken, strict=True):
-        if wanted.size.fixed is not None and wanted.size != axis.size:
+        symbols = wanted.size.symbols | axis.size.symbols
+        known = symbols <= build.sizes.keys()
+        length, found = (size.evaluate(build.sizes) if known else 0 for size in (wanted.size, axis.size))
+        if length != found:
             raise RuleError(
                 "CS501",
-                f"a list of {axis.size} meets the axis `{wanted.name}` of {wanted.size}",
-                label=f"expected {wanted.size} elements, found {axis.size}",
+                f"a list of {found} meets the axis `{wanted.name}` of {length}",
+                label=f"expected {length} elements, found {found}",
                 operand=0,
             )
     if operand.literal is not None:

@@ -151,6 +151,7 @@ class _Stop(Exception):
 class _Walker:
     def __init__(self, scope: Scope, build: Builder):
         self.scope, self.build = scope, build
+        build.sizes = scope.sizes
 
     def report(self, code: str, message: str, span: Span | None, *, label: str = "", help: str = "") -> None:
         self.scope.report(Diagnostic(code, message, span, label, help))

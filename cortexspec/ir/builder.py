@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from cortexspec.diagnostics import Span
 from cortexspec.ir.module import Function, Line, Value
@@ -12,7 +12,8 @@ from cortexspec.ir.types import Axis, Role
 
 
 class Builder:
-    """Collects the lines of one function. `names` is shared by a function and the scan bodies inside it.
+    """Collects the lines of one function. `names` is shared by a function and the scan bodies inside it; `sizes` says what
+    size symbols are worth, where that is known already.
 
     What writes single ops (`add`, `mul`, `contract`, ...) is in `ir.ops.write`, as free functions `add(build, a, b)`,
     so that an operation added by a plugin reads like a built-in one.
@@ -22,6 +23,7 @@ class Builder:
         self.names = names or Names()
         self.lines: list[Line] = []
         self.span: Span | None = None
+        self.sizes: Mapping[str, int] = {}
 
     def emit(self, op: Op, *operands: Value, hint: str = "") -> tuple[Value, ...]:
         """Raises RuleError where the op's rule refuses the operands."""

@@ -12,6 +12,10 @@ from cortexspec.lowering.connection import is_dense, rule_of
 
 def unsupported(model: Model) -> Iterator[Diagnostic]:
     """In the order of the model."""
+    for name, span in model.opaque.items():
+        yield _not_yet(
+            f"`{name}`, which only a plugin that is not installed or another experiment could tell, is", span
+        )
     for population in model.populations:
         yield from _in_population(population)
     for projection in model.projections:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from cortexspec.analysis.infer_types import TIME
 from cortexspec.contracts.backend import Options, PassStep
 from cortexspec.diagnostics import SpecError
 from cortexspec.expressions.tree import Expression, Name, Number
@@ -18,6 +19,7 @@ from cortexspec.runtime.read import read_file
 from cortexspec.runtime.registry import load_backend
 from cortexspec.runtime.simulation import Settings, Simulation
 from cortexspec.schema.spec import Spec
+from cortexspec.units import Unit, UnitError, parse_quantity
 
 # Where a loaded Spec came from, so that its mistakes can be shown with their lines. A Spec made in Python has no text.
 _SOURCES: dict[int, tuple[Spec, Source]] = {}
@@ -90,7 +92,7 @@ def compile(
     """
     source = source_of(spec)
     engine = load_backend(backend)
-    model = elaborated(source, circuit, arguments or {}, experiment, variant)
+    model = elaborated(source, circuit, arguments or {}, experiment, variant, _time_unit(dt, duration))
     asked = experiment_of(source, experiment, variant, arguments or {}) if experiment is not None else None
     section: Mapping[str, Expression] = asked.simulate if asked is not None else {}
     solver = solver or _word(section.get("solver")) or "euler"
@@ -115,6 +117,19 @@ def compile(
     provenance = {"spec": next(iter(source.sources), "")}
     stimuli = dict(asked.stimuli) if asked is not None else {}
     return Simulation(model, engine, settings, sources=source.sources, stimuli=stimuli, provenance=provenance)
+
+
+def _time_unit(*given: Quantity | None) -> Unit | None:
+    """Where a time is given in ms the equations must have it so; a bare number says nothing."""
+    for one in given:
+        if one is not None and not isinstance(one, (int, float)):
+            try:
+                unit = parse_quantity(one).unit
+            except UnitError:
+                continue  # told where the quantity is read
+            if unit == TIME:
+                return TIME
+    return None
 
 
 def _word(node: Expression | None) -> str:

@@ -22,6 +22,7 @@ from cortexspec.lowering.declarations import SEED
 from cortexspec.lowering.readout import Readout, lower_readout, resolved
 from cortexspec.passes.drive import drive
 from cortexspec.schema.spec import Spec, Template
+from cortexspec.units import Unit
 
 FIXED_STEP = ("euler", "heun", "midpoint", "rk4", "exponential_euler", "exact", "euler_maruyama")
 
@@ -51,10 +52,11 @@ def elaborated(
     arguments: Mapping[str, Any],
     experiment: str | None = None,
     variant: str | None = None,
+    time_unit: Unit | None = None,
 ) -> Model:
     """Raises: SpecError with every mistake."""
     name = circuit or (only_circuit(source.spec) if experiment is None else None)
-    model, found = elaborate(source.spec, name, arguments, experiment, variant, source.used, source.plugins)
+    model, found = elaborate(source.spec, name, arguments, experiment, variant, source.used, source.plugins, time_unit)
     if model is None:
         raise SpecError(found, dict(source.sources))
     require_plugins(source, found)

@@ -183,7 +183,8 @@ def test_ports_with_an_axis_are_targets_of_their_own() -> None:
 
 def test_what_only_a_missing_plugin_knows_is_named() -> None:
     model = model_of("microns_rnn/model.cortex", "rnn")
-    assert set(model.opaque) == {"C_emp", "C", "direct", "emd"}
+    assert set(model.opaque) == {"C_emp", "C", "direct", "emd", "communicability", "wasserstein"}
+    assert all(span is not None for span in model.opaque.values())
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
