@@ -14,6 +14,13 @@ def power(a, b):
     return jnp.where(positive, above, jnp.power(a, lax.stop_gradient(b)))
 
 
+def matrix_product(a, b):
+    """a @ b. A small one is written as a sum, which fuses with what is around it: calling the library takes longer."""
+    if a.size * b.shape[1] <= 4096:
+        return jnp.sum(a[:, :, None] * b, 1)
+    return a @ b
+
+
 def pool_matrix(size, out, dtype):
     """[out, size]: row i averages window i of adaptive pooling."""
     matrix = np.zeros((out, size))

@@ -15,10 +15,10 @@ def contract(op: linear.Contract, write: Writer, a: Term, b: Term) -> str:
         left, right = write.aligned(a, b)
         return f"{left} * {right}"
     (result,) = op.rule(a.type, b.type)
-    return product(a, b, set(op.over), write.axes(result))
+    return product(write, a, b, set(op.over), write.axes(result))
 
 
-def product(a: Term, b: Term, over: set[str], result: Sequence[str]) -> str:
+def product(write: Writer, a: Term, b: Term, over: set[str], result: Sequence[str]) -> str:
     """`a @ b` where the axes allow it, else an einsum."""
     for left, right in ((a, b), (b, a)):
         lead = [name for name in result if name in left.axes and name in right.axes]
@@ -27,6 +27,8 @@ def product(a: Term, b: Term, over: set[str], result: Sequence[str]) -> str:
         if len(over) == 1 and len(rows) == 1 and len(columns) <= 1 and list(result) == [*lead, *rows, *columns]:
             first = in_order(left, left.axes, [*lead, *rows, *over])
             second = in_order(right, right.axes, [*lead, *over, *columns])
+            if columns and not lead:
+                return f"{write.helper('matrix_product')}({first}, {second})"
             if columns or not lead:
                 return f"{first} @ {second}"
         if len(over) == 1 and not rows and not columns and not lead:
