@@ -138,8 +138,17 @@ class ModelBuilder:
             typed.constraint,
             typed.unit_shown,
             declared.given_at or declared.span,
-            typed.axes if declared.side else _named(declared.body.around, typed.type),
+            self.side_axes(declared, typed) if declared.side else _named(declared.body.around, typed.type),
+            bool(declared.side),
         )
+
+    def side_axes(self, declared: Declared, typed: Typed) -> tuple[str, ...]:
+        """The axes of `pre.A` that are the connection's; A may have own ones behind them."""
+        connection = declared.body.connection
+        sides = self.typing.projection_axes(connection) if connection is not None else None
+        own = {axis.name for axis in (*sides.all_targets, *sides.all_sources)} if sides is not None else set[str]()
+        around = {axis.name for axis in declared.body.instance}
+        return tuple(name for name in typed.axes if name in own | around)
 
     # Populations.
 

@@ -27,7 +27,7 @@ class Variable:
 
     `axes_written` keeps the public order of the axis names (instance, neuron, own...), which results are shown in.
     The first ones of them that its own place does not write (instance, neuron) are `around`: no reduction of its
-    expression takes them.
+    expression takes them. `side`: what `pre.A` or `post.A` reads, whose axis along the connection counts as around everywhere.
     `value` is the start of a trainable parameter or a state, and the definition of anything else; `draw` its distribution.
     A state of order n is n variables: `v`, `v'`, ... `constant` is a template argument's or loop's number that an expression reads.
     """
@@ -43,6 +43,7 @@ class Variable:
     unit_shown: str = ""
     span: Span | None = field(default=None, compare=False)
     around: tuple[str, ...] = ()
+    side: bool = False
 
 
 @dataclass(frozen=True, slots=True)

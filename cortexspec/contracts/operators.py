@@ -58,7 +58,8 @@ def fit(
         if type_.has(axis.name) or axis.role in ("sample", "time"):
             continue
         stem = axis.name.removesuffix("_target").removesuffix("_source")
-        both = (stem, f"{stem}_target")
+        # `pre.A` is along the source alone; beside both sides of a connection, a value over `x` is one a target.
+        both = (stem, f"{stem}_target" if type_.has(f"{stem}_target") else f"{stem}_source")
         place = operand.axes.index(axis.name) if axis.name in operand.axes else -1
         mate = next((name for name in both if type_.has(name) and not operand.type.has(name)), "")
         if not mate and place >= 0 and len(operand.axes) == len(written) and written[place] not in operand.type.names:

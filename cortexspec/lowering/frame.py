@@ -385,7 +385,9 @@ class Here(Scope):
             operand = self.frame.index(self.variable) if path == "index" else self.frame.read(path)
         except Unwritten:
             return None
-        return replace(operand, axes=tuple(name for name in operand.axes if name not in self.around))
+        variable = self.frame.model.variables.get(path)
+        around = self.around | {*variable.around} if variable is not None and variable.side else self.around
+        return replace(operand, axes=tuple(name for name in operand.axes if name not in around))
 
     def call(self, path: str, arguments: Sequence[Operand], build: Builder, span: Span | None) -> Operand | None:
         try:

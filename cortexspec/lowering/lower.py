@@ -89,9 +89,10 @@ def _with_default(plan: Plan, entry: Input) -> Input:
     if variable.value is None:
         return entry
     with guarded():
-        literal = Frame(plan, "start").translated(variable, variable.value).literal
-        if literal is not None and literal.ndim == 0:
-            return replace(entry, default=float(literal))
+        frame = Frame(plan, "start")
+        operand = translate(variable.value, Here(frame, variable.around, variable), frame.build)
+        if operand is not None and operand.literal is not None and operand.literal.ndim == 0:
+            return replace(entry, default=float(operand.literal))
     return entry
 
 

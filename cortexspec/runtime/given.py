@@ -66,7 +66,11 @@ def read_inputs(
             array, leading = np.full(sizes, entry.default), ()
         else:
             message = f"the circuit wants the input `{name}`"
-            raise SpecError([Diagnostic("CS805", message, help=f"give it: inputs = {{{name!r}: ...}}")])
+            notes = (Note("declared here", variable.span),) if variable.span is not None else ()
+            help = (
+                f"give it, as `--input {name}=...` or `inputs = {{{name!r}: ...}}`, or a default where it is declared"
+            )
+            raise SpecError([Diagnostic("CS805", message, help=help, notes=notes)])
         arrays[name], axes[name] = array, (*leading, *own)
     _check_finite(model, arrays, inputs)
     for name in inputs:
