@@ -4,7 +4,7 @@ import re
 
 from cortexspec.expressions.build import UNIT_HELP
 from cortexspec.expressions.names import RESERVED, plain_power, raised_characters
-from cortexspec.expressions.syntax_errors import Mistake, Slip, Surroundings
+from cortexspec.expressions.syntax_errors import Mistake, Slip, Surroundings, near_word
 from cortexspec.units import UnitError, parse_unit
 
 # Look-alikes from papers, word processors and other languages.
@@ -13,7 +13,7 @@ _INSTEAD = {
     "≠": "!=", "≈": "within", "→": "->", "←": "<-", "…": "..", "“": '"', "”": '"', "„": '"', "‘": '"', "’": "'",
     "′": "'", "″": "''", "∈": "in", "∧": "and", "∨": "or", "¬": "not", "∼": "~", "～": "~", "＝": "=", "（": "(",
     "）": ")", "，": ",", "：": ":", "；": ";", "√": "sqrt(...)", "∑": "sum(...)", "Σ": "sum(...)", "∞": "infinity",
-    "&": "and", "|": "or", "!": "not", "?": "where(condition, a, b)", "\\": "nothing: lines go on inside ( ) and [ ]",
+    "°": "deg", "&": "and", "|": "or", "!": "not", "?": "where(condition, a, b)", "\\": "nothing: lines go on inside ( ) and [ ]",
     "{": "lists in brackets: [a, b]", "\u00a0": "an ordinary blank", "$": "nothing: names have no sigil",
 }  # fmt: skip
 
@@ -26,6 +26,7 @@ def expression_slip(mistake: Mistake, around: Surroundings) -> Slip | None:
         or _operator(mistake, around)
         or _word(mistake, around)
         or _line(mistake, around)
+        or _product(mistake, around)
     )
 
 
@@ -117,6 +118,14 @@ def _word(mistake: Mistake, around: Surroundings) -> Slip | None:
     if raised_characters(word):
         message = f"`{word}` has a raised or lowered character, which names cannot have"
         return Slip("CS103", message, f"write `{plain_power(word)}`")
+    return None
+
+
+def _product(mistake: Mistake, around: Surroundings) -> Slip | None:
+    """`τ v'`, `2 (a + b)`: formulas in print leave the sign of a product out."""
+    ends, begins = re.search(r"[\w')\]][ \t]*\Z", around.ahead), mistake.kind in ("NAME", "NUMBER", "QUANTITY", "LPAR")
+    if ends and begins and "STAR" in mistake.accepts and near_word(mistake, around) is None:
+        return Slip("CS101", "", "a product is written with `*`: `τ*v'`")
     return None
 
 

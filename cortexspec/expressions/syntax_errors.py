@@ -146,7 +146,7 @@ def explain(
 ) -> Diagnostic:
     """The diagnostic for a place where reading stopped. `text` is all of the text that was read."""
     around = Surroundings.of(mistake, text)
-    slip = find_slip(mistake, around) or _near_word(mistake, around) or Slip("CS101")
+    slip = find_slip(mistake, around) or near_word(mistake, around) or Slip("CS101")
     found = mistake.found or around.rest[:1]
     shown = slip.length or (1 if mistake.kind in ("SEP", "$END") else max(1, len(found.split("\n")[0])))
     column = max(1, mistake.column - slip.back)
@@ -156,7 +156,7 @@ def explain(
     return Diagnostic(slip.code, _plain_message(mistake, found), span, expected(mistake.accepts, groups), slip.help)
 
 
-def _near_word(mistake: Mistake, around: Surroundings) -> Slip | None:
+def near_word(mistake: Mistake, around: Surroundings) -> Slip | None:
     """A word of the language, misspelt: `refractry`, `fom`."""
     words = [kind.lower() for kind in mistake.accepts if kind.isalpha() and kind not in _WORDS and kind != "UPDATE"]
     near = get_close_matches(around.word, words, 1, 0.7) if around.word else []

@@ -42,6 +42,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _SCAN = re.compile(r'#[^\n]*|"""[\s\S]*?"""|"[^"\n]*"|[^\S\n]+|\w+|.|\n', re.DOTALL)
 _STATEMENT_START = re.compile(rf"[ \t]*(?:(?:{'|'.join(sorted(STATEMENT_WORDS | ITEM_WORDS))})\b(?!\s*[=,)\]])|[}}])")
 
+# A line that is a statement by itself; in brackets that are open it could only be a named argument after a missing comma.
+_EQUATION = re.compile(r"[\w.]+'*[ \t]*(?:=(?!=)|<-)")
+
 
 @cache
 def _parser() -> Lark:
@@ -197,7 +200,12 @@ class _Reading:
             return True
         start = self.reader.text.rfind("\n", 0, mistake.offset) + 1
         first = not self.reader.text[start : mistake.offset].strip()
-        return first and _STATEMENT_START.match(self.reader.text, mistake.offset) is not None
+        if not first:
+            return False
+        if _STATEMENT_START.match(self.reader.text, mistake.offset):
+            return True
+        line = self.reader.text[mistake.offset :].split("\n", 1)[0]
+        return _EQUATION.match(line) is not None and all(line.count(a) == line.count(b) for a, b in ("()", "[]"))
 
     def _go_on(self, mistake: Mistake) -> bool:
         """Return to the beginning of the statement and to the text behind it; False where nothing is left to read."""

@@ -95,6 +95,17 @@ def _header(mistake: Mistake, around: Surroundings, statement: str) -> Slip | No
         return Slip("CS101", f"`spike {around.word}` is not part of the language", "write `spike when v > θ`")
     if statement.startswith("connect") and "ARROW" in mistake.accepts and mistake.kind != "$END":
         return Slip("CS101", "", "a connection is written `connect source -> target`")
+    if statement.startswith(("population", "part")) and mistake.kind == "LSQB" and "LPAR" in mistake.accepts:
+        type_ = re.search(r"(\w+)[ \t]*\Z", statement)
+        help = f"the size stands behind the name: `NAME[n] : {type_[1] if type_ else 'TYPE'}`"
+        return Slip("CS101", "", help)
+    formal = re.search(r"\([^()]*?(\w+)[ \t]*\Z", statement)
+    if mistake.kind == "EQUAL" and mistake.accepts == frozenset({"COLON"}) and formal:
+        return Slip(
+            "CS101",
+            "",
+            f"say what it is: `{formal[1]}: int = ...`, `{formal[1]}: real = ...` or `{formal[1]}: ms = ...`",
+        )
     if mistake.kind == "SEP" and "LBRACE" in mistake.accepts and "SEP" not in mistake.accepts:
         return Slip("CS101", "", "open the block on the same line: `{`")
     return None
