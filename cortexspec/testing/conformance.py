@@ -46,7 +46,7 @@ def tasks(
     """
     found = [
         Task("operations", "each kind", lambda: operation_rows(backend, layouts=2 if everything else 1)),
-        Task("loops", "every plan", lambda: loop_rows(backend)),
+        Task("loops", "each kind", lambda: loop_rows(backend, everything)),
         Task("random draws", "bit by bit", lambda: bits_rows(backend)),
     ]
     for case in fast_cases() if fast else cases(everything):
