@@ -65,7 +65,8 @@ def markdown(table: Table) -> str:
 
 
 def figure(value: float) -> str:
-    return f"{value:.4g}"
+    """Counts in full, anything else to four digits."""
+    return f"{value:,.0f}" if abs(value) >= 1000 and value == round(value) else f"{value:.4g}"
 
 
 def _grid(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
