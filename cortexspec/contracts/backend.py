@@ -39,7 +39,11 @@ class Options:
 
 
 class Backend(Protocol):
-    """Found through entry points in group `cortexspec.backends`; made without arguments."""
+    """Found through entry points in group `cortexspec.backends`; made without arguments.
+
+    A backend may also have `prefers_adjoint(function: Function) -> bool`: whether `gradient = auto` means the IR's own adjoint of
+    this function. Without it, `auto` means the framework's autograd.
+    """
 
     name: str
     pipeline: tuple[PassStep, ...]

@@ -311,12 +311,17 @@ class Program:
         self.bound, self.dialect, self.dtype, self.records = bound, dialect, dtype, records
         self._helpers: dict[str, Any] = {}
         self._function_names: dict[str, str] = {}
-        names = Names(dialect.reserved)
+        self._names = Names(dialect.reserved)
         for name in dialect.helpers:
-            names.take(name)
+            self._names.take(name)
+        self.taken = [*dialect.reserved, *dialect.helpers]
         for name in bound.module.functions:
-            self._function_names[name] = names.fresh(identifier(name))
-        self.taken = [*dialect.reserved, *dialect.helpers, *self._function_names.values()]
+            self.name_function(name)
+
+    def name_function(self, name: str) -> None:
+        """Gives a function its name in the program, also one that the backend adds to those of the module."""
+        self._function_names[name] = self._names.fresh(identifier(name))
+        self.taken.append(self._function_names[name])
 
     def function_name(self, name: str) -> str:
         return self._function_names[name]

@@ -29,6 +29,7 @@ from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.types import Type
 from cortexspec.passes.loop import Carry, Fed, Given, Loop, loop_of, made_by, renamed, renamed_values
 from cortexspec.passes.remove_dead import live_lines, remove_dead
+from cortexspec.passes.sums_of_blocks import sums_of_blocks
 from cortexspec.units import DIMENSIONLESS, Unit
 
 
@@ -47,11 +48,13 @@ def differentiate(function: Function, wrt: Sequence[str], output: str = "loss") 
     sweep.seed(build, target, write.const(build, 1.0, hint=f"d_{target.name}"))
     sweep.back(build)
     gradients = [sweep.cotangent(build, value) for value in wanted]
+    reverse = live_lines(build.lines, (gradient.name for gradient in gradients))
+    reverse = sums_of_blocks(sweep.lines, reverse, gradients, sweep.names)
     return remove_dead(
         Function(
             f"{function.name}_value_and_grad",
             function.inputs,
-            (*sweep.lines, *build.lines),
+            (*sweep.lines, *reverse),
             (*function.outputs, *gradients),
             (*function.output_names, *(f"grad:{name}" for name in wrt)),
         )
@@ -75,7 +78,9 @@ def forward_and_backward(function: Function, wrt: Sequence[str]) -> tuple[Functi
             sweep.seed(build, value, seeds[-1])
     sweep.back(build)
     gradients = [sweep.cotangent(build, value) for value in wanted]
-    again = _Again(sweep.lines, live_lines(build.lines, (g.name for g in gradients)), gradients, "residuals", seeds)
+    reverse = live_lines(build.lines, (gradient.name for gradient in gradients))
+    lines = sums_of_blocks(sweep.lines, reverse, gradients, sweep.names)
+    again = _Again(sweep.lines, lines, gradients, "residuals", seeds, inputs=function.inputs)
     own = [value for value in function.inputs if value.name in again.read]
     # Also what is an output is kept under a name of its own: an output may be called like another value.
     taken = set(function.output_names)
@@ -285,6 +290,7 @@ class _Again:
         seeds: Sequence[Value],
         loop: Loop | None = None,
         names: Names | None = None,
+        inputs: Iterable[Value] | None = None,
     ):
         self.saved: dict[str, Value] = {}
         self.read: set[str] = set()
@@ -293,6 +299,8 @@ class _Again:
         self._carry = {carry.inside.name for carry in loop.carries} if loop else set[str]()
         start = self._carry | {fed.inside.name for fed in loop.xs} if loop else None
         self._varying = None if start is None else dependent_names(forward, start)
+        if inputs is not None:
+            self._varying = dependent_names(forward, {value.name for value in inputs})
         self._redone: set[str] = set()
         here = {result.name for line in reverse for result in line.results} | {seed.name for seed in seeds}
         for value in (*(operand for line in reverse for operand in line.operands), *outputs):
@@ -333,7 +341,7 @@ class _Again:
 
     def _keeps(self, value: Value, line: Line) -> bool:
         if self._varying is not None and value.name not in self._varying:
-            return False  # the same at each step: no reason to stack it
+            return False  # the same at each step, or at each call: no reason to keep it
         if isinstance(self._save, tuple):
             return value.name in self._save
         return self._save == "residuals" and line.op.saved

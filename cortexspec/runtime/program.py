@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cortexspec.contracts.backend import Backend, Bound, Options, PassStep, Simulator
@@ -45,22 +45,35 @@ def optimised(module: Module, backend: Backend, settings: Settings) -> Module:
 
 
 def with_adjoints(
-    module: Module, settings: Settings, wrt: Mapping[str, Sequence[str]], trainable: Sequence[str]
+    module: Module, backend: Backend, settings: Settings, wrt: Mapping[str, Sequence[str]], trainable: Sequence[str]
 ) -> Module:
-    """With the IR's own adjoints, where `gradient = ir` asks for them. `wrt`: by what a readout is differentiated."""
-    if settings.options.gradient != "ir":
-        return module
+    """With the IR's own adjoints, where `gradient = ir` asks for them, or `auto` and the backend prefers them.
+
+    `wrt`: by what a readout is differentiated. A rollout has an adjoint where the program is made for training.
+    """
     made = dict(module.functions)
     for name, paths in wrt.items():
-        read = {value.name for value in module.function(name).inputs}
-        function = differentiate(module.function(name), [path for path in paths if path in read])
-        made[function.name] = function
-    for name in ("rollout", "rollout_training"):
-        if name in made:
+        if _has_adjoint(module.function(name), backend, settings):
+            read = {value.name for value in module.function(name).inputs}
+            function = differentiate(module.function(name), [path for path in paths if path in read])
+            made[function.name] = function
+    for name in ("rollout", "rollout_training") if "rollout_training" in made else ():
+        if _has_adjoint(made[name], backend, settings):
             trained = [value.name for value in made[name].inputs if value.name in trainable]
             for function in forward_and_backward(made[name], trained):
                 made[function.name] = function
+    if len(made) == len(module.functions):
+        return module
     return run_pipeline(module.with_functions(**made), CLEAN)
+
+
+def _has_adjoint(function: Function, backend: Backend, settings: Settings) -> bool:
+    match settings.options.gradient:
+        case "auto":
+            prefers: Callable[[Function], bool] | None = getattr(backend, "prefers_adjoint", None)
+            return not settings.options.compile and prefers is not None and prefers(function)
+        case chosen:
+            return chosen == "ir"
 
 
 def tells_trials(function: Function) -> bool:

@@ -215,7 +215,7 @@ class Simulation:
             told = {"time": steps, "trial": key[1]}
             sizes = {**self.sizes, **{name: count for name, count in told.items() if count is not None}}
             module = optimised(replace(module, sizes=sizes), self.backend, self.settings)
-            module = with_adjoints(module, self.settings, wrt or {}, self.trainable)
+            module = with_adjoints(module, self.backend, self.settings, wrt or {}, self.trainable)
             raw, buffers = self.raw_parameters(), self.buffers()
             bound = Bound(module, sizes, self.in_layout(module, raw), self.in_layout(module, buffers))
             self._loaded[key] = Loaded(self.backend.load(bound, self.settings.options), module, bound)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import ClassVar
 
 from cortexspec.contracts.backend import Bound, Options, PassStep
-from cortexspec.contracts.program import execute
+from cortexspec.contracts.program import all_lines, execute
 from cortexspec.diagnostics import Diagnostic, SpecError
+from cortexspec.ir.module import Function
+from cortexspec.ir.ops.linear import Conv2d, DepthwiseConv2d
+from cortexspec.ir.ops.scan import Scan
 from cortexspec_torch.adaptive import SOLVERS
 from cortexspec_torch.generate import generate
 from cortexspec_torch.simulator import Simulator
+
+CONVOLUTIONS = (Conv2d, DepthwiseConv2d)
 
 
 class Backend:
@@ -24,6 +29,17 @@ class Backend:
         if options.math == "exact":
             raise SpecError([Diagnostic("CS700", "`math = exact` is not supported yet by the backend `torch`")])
         return generate(bound, options)
+
+    def prefers_adjoint(self, function: Function) -> bool:
+        """Where there is a loop and no convolution (docs/decisions/0030).
+
+        A tape records each operation of each step; the adjoint writes into arrays that are there. Of a convolution torch gives both
+        gradients in one call, the adjoint needs two.
+        """
+        operations = [line.op for line in all_lines(function)]
+        return any(isinstance(op, Scan) for op in operations) and not any(
+            isinstance(op, CONVOLUTIONS) for op in operations
+        )
 
     def load(self, bound: Bound, options: Options) -> Simulator:
         """Executes the text of `generate` and wraps it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import ClassVar, Literal
 
 from cortexspec.ir.builder import Names
@@ -17,6 +18,8 @@ from cortexspec.ir.op import Op
 from cortexspec.ir.ops import arith, constant, linear, reduce, shape
 from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.types import Type
+
+SMALL = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,14 @@ class Terms(Op):
     """The sum of the parts; their operands follow each other."""
 
     name: ClassVar[str] = "torch.terms"
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Update(Op):
+    """The parts added to the first operand in its place; the operands of the parts follow."""
+
+    name: ClassVar[str] = "torch.update"
     parts: tuple[Part, ...]
 
 
@@ -305,7 +316,7 @@ class _Late:
             if given.name == value.name:
                 return result
         line = self.body.made.get(value.name)
-        if line is not None and isinstance(line.op, shape.Rename):
+        if line is not None and isinstance(line.op, shape.Rename | shape.Split):
             whole = self.stack_of(line.operands[0])
             return None if whole is None else self._renamed(line, whole)
         if value.name not in self.carried:
@@ -344,6 +355,9 @@ class _Late:
                 if stack is not None:
                     self.after.append(Line((result,), reduce.Sum((over, *axes)), (stack,), self.line.span))
                     return
+                product = self.body.line(whole, arith.Mul)
+                if product is not None and self._summed_behind(product, axes, result):
+                    return
                 if self.body.made.get(whole.name) is not None:
                     self._accumulate(whole, axes, result)
                     return
@@ -351,6 +365,19 @@ class _Late:
                 pass
         self.kept_sums.append(value)
         self.sum_results.append(result)
+
+    def _summed_behind(self, product: Line, axes: tuple[str, ...], result: Value) -> bool:
+        """A product of small arrays is multiplied and summed up behind the loop, where stacks of both are there."""
+        a, b = product.operands
+        if a.type.names != b.type.names or not _is_small(a.type):
+            return False
+        stacks = [self.stack_of(operand) for operand in (a, b)]
+        operands = tuple(stack for stack in stacks if stack is not None)
+        if len(operands) < 2:
+            return False
+        over = (self.op.over.name, *axes)
+        self.after.append(Line((result,), linear.Contract(over), operands, self.line.span))
+        return True
 
     def _accumulate(self, whole: Value, axes: tuple[str, ...], result: Value) -> None:
         total = Value(self.names.fresh(f"{whole.name}_total"), whole.type)
@@ -360,10 +387,16 @@ class _Late:
 
     def lines(self) -> list[Line]:
         body = replace(self.op.body, outputs=(*self.carry, *self.stack, *self.kept_sums), output_names=())
-        body = replace(body, body=_live((*body.body, *self.added), body.outputs))
+        body = replace(body, body=live((*body.body, *self.added), body.outputs))
         op = replace(self.op, body=body, stack=len(self.stack), sum=len(self.kept_sums))
         results = (*self.results[: self.op.carry], *self.stack_results, *self.sum_results)
         return [replace(self.line, op=op, results=results), *self.after]
+
+
+def _is_small(type_: Type) -> bool:
+    """So few places a sample that a call costs more than its arithmetic, up to some thousand samples."""
+    sizes = [axis.size.fixed for axis in type_.axes if axis.role != "sample"]
+    return prod(size or SMALL + 1 for size in sizes) <= SMALL
 
 
 def _whole(contraction: Line) -> Type:
@@ -371,7 +404,8 @@ def _whole(contraction: Line) -> Type:
     return Type((*a.type.axes,), "float", a.type.unit * b.type.unit)
 
 
-def _live(lines: Sequence[Line], outputs: Iterable[Value]) -> tuple[Line, ...]:
+def live(lines: Sequence[Line], outputs: Iterable[Value]) -> tuple[Line, ...]:
+    """The lines that the outputs depend on."""
     read = {value.name for value in outputs}
     kept: list[Line] = []
     for line in reversed(lines):

@@ -8,9 +8,20 @@ import re
 from collections.abc import Sequence
 
 from cortexspec.contracts.backend import Bound, Options
-from cortexspec.contracts.program import Adjoint, Dialect, Program, adjoint_of, without_autograd
+from cortexspec.contracts.program import (
+    Adjoint,
+    Dialect,
+    Program,
+    Writer,
+    adjoint_of,
+    require_lowerings,
+    without_autograd,
+)
+from cortexspec.ir.module import Function
+from cortexspec.ir.specialise import specialise
 from cortexspec_torch.emit import emit, helpers
 from cortexspec_torch.fuse import fuse
+from cortexspec_torch.views import fewer_views, split_constants
 
 LITERALS = {"float": "FLOAT", "int": "torch.int64", "bool": "torch.bool", "bits": "torch.int64"}
 
@@ -45,6 +56,8 @@ _PLACEABLE = (
     *("square", "sub", "tanh", "where"),
 )
 _CALL = re.compile(rf"torch\.({'|'.join(_PLACEABLE)})\(")
+_BACKWARD = re.compile(r"torch\.ops\.aten\.(\w+_backward)\((.*)\)")
+_WHERE = re.compile(r"torch\.where\(\w+, [^\W\d]\w*, [^\W\d]\w*\)")  # no `out=` beside a number
 _OPERATOR = re.compile(r"(\S+) ([*+/-]) (\S+)")
 _NAMES = {"*": "mul", "+": "add", "-": "sub", "/": "div"}
 
@@ -57,16 +70,37 @@ def into(text: str, place: str) -> str | None:
         if not left.isidentifier() and sign in "*+":
             left, right = right, left
         return f"torch.{_NAMES[sign]}({left}, {right}, out={place})" if left.isidentifier() else None
+    backward = _BACKWARD.fullmatch(text)
+    if backward is not None:
+        return f"torch.ops.aten.{backward[1]}.grad_input({backward[2]}, grad_input={place})"
     if re.fullmatch(r"-\w+", text):
         return f"torch.neg({text[1:]}, out={place})"
     if not _CALL.match(text):
         return None
+    end = _closing(text, text.index("("))
+    if not _all_in_place(text[end + 1 :]) or (text.startswith("torch.where(") and not _WHERE.match(text)):
+        return None
+    return f"{text[:end]}, out={place}{text[end:]}"
+
+
+def _closing(text: str, opening: int) -> int:
+    """The place of the parenthesis that closes the one at `opening`."""
     depth = 0
-    for i, letter in enumerate(text):
-        depth += (letter == "(") - (letter == ")")
-        if letter == ")" and depth == 0:
-            return f"{text[:i]}, out={place}{text[i:]}"
-    return None
+    for i in range(opening, len(text)):
+        depth += (text[i] == "(") - (text[i] == ")")
+        if depth == 0:
+            return i
+    raise ValueError(text)
+
+
+def _all_in_place(rest: str) -> bool:
+    """Whether what follows a call only adds to the array that it made: `.add_(x).addmm_(a, b)`."""
+    while rest:
+        method = re.match(r"\.\w+_\(", rest)
+        if method is None:
+            return False
+        rest = rest[_closing(rest, method.end() - 1) + 1 :]
+    return True
 
 
 def widen(text: str, has: Sequence[bool]) -> str:
@@ -91,15 +125,28 @@ DIALECT = Dialect(
 
 def generate(bound: Bound, options: Options) -> str:
     """Raises SpecError CS801 where an operation has no lowering."""
+    require_lowerings(bound.module.functions.values(), DIALECT)
     program = Program(bound, DIALECT, options.dtype, records=lambda name: not without_autograd(name))
     adjoints = (
         [] if options.gradient == "native" else [adjoint_of(bound.module, name) for name in bound.module.functions]
     )
     classes = [_autograd_function(program, adjoint) for adjoint in adjoints if adjoint is not None]
     layout = bound.module.layout
+    constants: list[str] = []
+
+    def prepared(function: Function) -> Function:
+        function = fuse(specialise(function, bound.sizes), layout, program.records(function.name))
+        function, made = split_constants(fewer_views(function, layout), bound.sizes)
+        if made is not None:
+            program.helper("once")
+            program.name_function(made.name)
+            constants.append("@once\n" + Writer(program, made, records=False).write())
+        return function
+
+    functions = {name: prepared(function) for name, function in bound.module.functions.items()}
     return program.text(
-        lambda function: fuse(function, layout, program.records(function.name)),
-        extra=[*classes, _table(program, [a.name for a in adjoints if a is not None])],
+        lambda function: functions[function.name],
+        extra=[*constants, *classes, _table(program, [a.name for a in adjoints if a is not None])],
     )
 
 
@@ -108,10 +155,9 @@ def _autograd_function(program: Program, adjoint: Adjoint) -> str:
     name = program.function_name(adjoint.name)
     forward, backward = (program.function_name(f"{adjoint.name}_{part}") for part in ("forward", "backward"))
     # What is neither input nor output is kept by its data alone: as a view of an output it would hold that, and be stale.
-    kept = [
-        f"inputs[{i}]" if kind == "input" else f"outputs[{i}]" if i < adjoint.outputs else f"results[{i}].data"
-        for kind, i in adjoint.kept
-    ]
+    residuals = [i for kind, i in adjoint.kept if kind != "input"]
+    kept = [f"outputs[{i}]" if i < adjoint.outputs else f"results[{i}].data" for i in residuals]
+    read = [f"inputs[{i}]" if kind == "input" else f"kept[{residuals.index(i)}]" for kind, i in adjoint.kept]
     whole = [f"outputs[{i}]" for i, real in enumerate(adjoint.floats) if not real]
     cotangents = [f"cotangents[{i}]" for i in adjoint.cotangents]
     gradients = [f"gradients[{i}]" if i is not None else "None" for i in adjoint.gradients]
@@ -122,16 +168,19 @@ def _autograd_function(program: Program, adjoint: Adjoint) -> str:
         f"        results = {forward}(*inputs)",
         f"        outputs = apart(results[:{adjoint.outputs}])",
         *([f"        ctx.mark_non_differentiable({', '.join(whole)})"] if whole else []),
-        f"        ctx.save_for_backward({', '.join(kept)})",
+        f"        ctx.save_for_backward({', '.join(['*inputs', *kept])})",
         "        return outputs",
         "",
         "    @staticmethod",
-        "    @torch.autograd.function.once_differentiable",
         "    def backward(ctx, *cotangents):",
-        f"        gradients = {backward}({', '.join(['*ctx.saved_tensors', *cotangents])})",
+        f"        inputs, kept = ctx.saved_tensors[:{len(adjoint.gradients)}], ctx.saved_tensors[{len(adjoint.gradients)}:]",
+        "        if torch.is_grad_enabled():  # the gradient will be differentiated itself",
+        f"            return again({name}, inputs, ctx.needs_input_grad, cotangents)",
+        f"        gradients = {backward}({', '.join([*read, *cotangents])})",
         f"        return {', '.join(gradients)}{',' if len(gradients) == 1 else ''}",
     ]
     program.helper("apart")
+    program.helper("again")
     return "\n".join(lines)
 
 

@@ -93,6 +93,8 @@ class Circuit(torch.nn.Module):
         if self.training and "rollout_training" in self._table:
             name = "rollout_training"
         outputs = self.run(name, inputs)
+        if not self._running:
+            return outputs
         if self.training:
             self.write_running(outputs)
         return {name: value for name, value in outputs.items() if name not in self._running}
@@ -174,7 +176,7 @@ class Circuit(torch.nn.Module):
 
     def _callable(self, function: str, arguments: Sequence[torch.Tensor]) -> Callable[..., tuple[torch.Tensor, ...]]:
         plain = self._table[function][0]
-        if function in self._covered and torch.is_grad_enabled():
+        if function in self._covered and torch.is_grad_enabled() and not _transformed():
             # The program's own gradient: where one is wanted, and only of what it covers.
             pairs = zip(arguments, self._covered[function], strict=True)
             asked = [covered for argument, covered in pairs if argument.requires_grad]
@@ -188,6 +190,12 @@ class Circuit(torch.nn.Module):
         if self._options.extra.get("cuda_graphs") and self._namespace["DEVICE"].type == "cuda":
             return lambda *arguments: replayed(self._graphs, function, plain, arguments)
         return plain
+
+
+def _transformed() -> bool:
+    """Whether a transformation of torch.func runs, which sees through torch's own operations only."""
+    active: Callable[[], bool] | None = getattr(torch._C, "_are_functorch_transforms_active", None)
+    return active is not None and active()
 
 
 def _grown(owner: torch.nn.Module, segment: str) -> torch.nn.Module:

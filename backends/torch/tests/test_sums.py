@@ -37,3 +37,18 @@ def test_sum(name):
     inputs = {"x": np.array([1.0, 2.0, 3.0]), "y": np.array([0.5, -4.0, 8.0])}
     simulator = Backend().load(Bound(module, {}, {}, {}), Options(dtype="float64"))
     np.testing.assert_array_equal(simulator.call("f", inputs)["z"], run(module.functions["f"], inputs)["z"])
+
+
+def test_a_product_with_a_number_of_the_call_is_added_in_place():
+    """1/n of a call's n samples is a number in Python, no array."""
+    axis = Axis("sample", Size.symbol("sample"), "sample")
+    build, x, y = Builder(), Value("x", Type((axis,))), Value("y", Type((axis,)))
+    build.names.take_value(x)
+    build.names.take_value(y)
+    share = write.div(build, write.const(build, 1.0), write.size_of(build, axis))
+    total = write.add(build, write.mul(build, x, y), write.mul(build, share, write.exp(build, x)))
+    function = build.function("f_forward", (x, y), [total], ["z"])  # no autograd runs through an adjoint's lines
+    inputs = {"x": np.array([1.0, 2.0, 3.0]), "y": np.array([0.5, -4.0, 8.0])}
+    simulator = Backend().load(Bound(Module("sum", functions={"f_forward": function}), {}, {}, {}), Options("float64"))
+    expected = run(function, inputs, {"sample": 3})["z"]
+    np.testing.assert_allclose(simulator.call("f_forward", inputs)["z"], expected, rtol=1e-15)

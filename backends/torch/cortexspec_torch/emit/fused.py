@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from cortexspec.contracts.program import Term, Writer
 from cortexspec_torch.emit.base import arranged, emit
-from cortexspec_torch.fuse import Part, ReluBackward, SigmoidBackward, Stack, TanhBackward, Terms, orientation
+from cortexspec_torch.fuse import Part, ReluBackward, SigmoidBackward, Stack, TanhBackward, Terms, Update, orientation
+from cortexspec_torch.views import Constants, Reshape, Unbind
 
 Given = tuple[Part, tuple[Term, ...]]
 
@@ -31,8 +32,8 @@ def _first(write: Writer, parts: list[Given], axes: Sequence[str]) -> tuple[str,
     plains = [given for given in parts if given[0].kind == "plain"]
     ones = [given for given in plains if given[0].scale == 1 and not given[1][0].literal]
     whole = next((given for given in products if _axes_of(given) == set(axes)), None)
-    if matrices and whole is not None and write.records:
-        # A product that starts the sum is one call; added to it, under autograd, it would be two.
+    if matrices and whole is not None:
+        # A product that starts the sum writes its array once; added to it, it reads and writes it again (under autograd it is two calls).
         products, matrices = [whole], []
     if matrices:
         part, (a, b) = matrices[0]
@@ -108,6 +109,31 @@ def _scaled(scale: float) -> str:
 
 def _without(parts: list[Given], *taken: Given) -> list[Given]:
     return [given for given in parts if not any(given is one for one in taken)]
+
+
+@emit.register
+def update(op: Update, write: Writer, whole: Term, *operands: Term) -> str:
+    axes, text, rest = write.axes(write.results[0].type), str(whole), list(operands)
+    for part in op.parts:
+        text += added(write, part, rest[: part.width], axes)
+        rest = rest[part.width :]
+    return text
+
+
+@emit.register
+def unbind(op: Unbind, write: Writer, x: Term) -> str:
+    return f"{x}.unbind({x.axes.index(op.axis)})"
+
+
+@emit.register
+def reshape(op: Reshape, write: Writer, x: Term) -> str:
+    return f"{x}.reshape({write.shape(op.result)})"
+
+
+@emit.register
+def constants(op: Constants, write: Writer) -> str:
+    call = f"{write.program.function_name(op.function)}()"
+    return call if len(write.results) > 1 else f"{call}[0]"
 
 
 @emit.register

@@ -13,11 +13,36 @@ def power(a, b):
     return torch.where(positive, above, torch.pow(a, b.detach()))
 
 
+def once(make):
+    """The arrays that `make` gives, made at the first call, and again where FLOAT or DEVICE have changed."""
+    made = {}
+
+    def give():
+        if torch.compiler.is_compiling():
+            return make()
+        if (FLOAT, DEVICE) not in made:
+            with torch.inference_mode(False), torch.no_grad():
+                made[FLOAT, DEVICE] = make()
+        return made[FLOAT, DEVICE]
+
+    return give
+
+
 def apart(tensors):
     """The tensors as results that autograd may follow: none twice, since a repeated one would get the cotangent of its
     last place alone, and none a view of an array that holds other values too."""
     seen = set()
     return tuple(x.clone() if x._base is not None or id(x) in seen else seen.add(id(x)) or x for x in tensors)
+
+
+def again(function, inputs, wanted, cotangents):
+    """The gradients by what is wanted of the inputs, from a second run that autograd records, so that they have gradients too."""
+    outputs = function(*inputs)
+    pairs = [(x, g) for x, g in zip(outputs, cotangents, strict=True) if x.requires_grad and g is not None]
+    leaves = [x for x, asked in zip(inputs, wanted, strict=True) if asked]
+    ends, flows = [x for x, _ in pairs], [g for _, g in pairs]
+    found = iter(torch.autograd.grad(ends, leaves, flows, create_graph=True, allow_unused=True))
+    return tuple(next(found) if asked else None for asked in wanted)
 
 
 def pool_matrix(size, out):

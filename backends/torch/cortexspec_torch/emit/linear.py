@@ -38,12 +38,23 @@ def product(write: Writer, a: Term, b: Term, over: Sequence[str], result: Type) 
         left = arranged(write, first, [time, axes[0], inner])
         right = arranged(write, second, [time, inner, axes[1]])
         return f"torch.bmm({left}, {right}).sum(0)"
+    if len(over) == 2 and len(lead) == len(rows) == len(columns) == 1 and a.axes[0] == b.axes[0] in over:
+        # The same for a stack of matrices: time and the axis that both have make one.
+        time, inner = a.axes[0], next(name for name in over if name != a.axes[0])
+        first, second = (a, b) if list(axes) == [*lead, *rows, *columns] else (b, a)
+        if list(axes) in ([*lead, *rows, *columns], [*lead, *columns, *rows]):
+            left = arranged(write, first, [time, *lead, axes[1], inner])
+            right = arranged(write, second, [time, *lead, inner, axes[2]])
+            sizes = ", ".join(write.size(a.type.axis(name).size) for name in (time, *lead))
+            return f"torch.bmm({left}.flatten(0, 1), {right}.flatten(0, 1)).unflatten(0, ({sizes})).sum(0)"
     if [*lead, *columns, *rows] == list(axes):
         a, b, rows, columns = b, a, columns, rows
     order = [*lead, *rows, *columns]
     left = _matrix(write, a, [*lead], [rows, list(over)])
     right = _matrix(write, b, [*lead], [list(over), columns])
     text = f"{left} @ {right}"
+    if len(lead) < 2 and not write.records:
+        text = f"torch.{'bmm' if lead else 'mm'}({left}, {right})"
     if len(rows) != 1 or len(columns) != 1:
         text = f"({text}).reshape({write.shape(result, order)})"
     elif order != list(axes):

@@ -1,20 +1,21 @@
 """The loop in torch: a Python `for`.
 
 Where autograd records, stacks are lists (a write into a slot would be recorded as a copy of the whole stack). Where it does
-not, a stack is one array and a step writes its values right into their slots; sums are added up in place.
+not, a stack is one array and a step writes its values right into their slots; sums are added up in place, and so is a carry whose
+old value nothing reads any more; what lives within a step has one array for all steps.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cortexspec.contracts.program import Block, Term, Writer, identifier, margin
 from cortexspec.ir.module import Line, Value
-from cortexspec.ir.ops import arith, linear
+from cortexspec.ir.ops import arith, linear, shape
 from cortexspec.ir.ops.scan import Scan
 from cortexspec_torch.emit.base import dtype, emit
 from cortexspec_torch.emit.fused import added
-from cortexspec_torch.fuse import Part, Terms, is_matrix_product
+from cortexspec_torch.fuse import Part, Terms, Update, is_matrix_product
 
 
 @emit.register
@@ -59,6 +60,8 @@ class _Loop:
     stacks: list[_Stack] = field(default_factory=list[_Stack])
     sums: list[str] = field(default_factory=list[str])
     deferred: dict[str, Line] = field(default_factory=dict[str, Line])
+    updated: dict[str, Line] = field(default_factory=dict[str, Line])
+    arrays: dict[str, str] = field(default_factory=dict[str, str])
 
     def enter(self, operands: tuple[Term, ...]) -> None:
         """Gives the body's inputs their names: consts, carries, one frame of each x."""
@@ -68,8 +71,12 @@ class _Loop:
         for value, term in zip(inputs[0], consts, strict=True):
             write.bind(value, write.same(term, value.type))
         starts = [write.array(term) for term in carry]
-        for value, start in zip(inputs[1], starts, strict=True):
-            self.outer.add(f"{write.declare(value)} = {start}")
+        if not write.records:
+            self.updated = _updates(op)
+        following = op.divide(op.body.outputs)[0]
+        for value, start, new in zip(inputs[1], starts, following, strict=True):
+            own = ".clone()" if new.name in self.updated else ""
+            self.outer.add(f"{write.declare(value)} = {start}{own}")
         for value, term in zip(inputs[2], xs, strict=True):
             frames = write.names.fresh(f"{term}_frames")
             self.outer.add(f"{frames} = {term}.unbind({term.axes.index(op.over.name)})")
@@ -124,7 +131,28 @@ class _Loop:
                 line = made.get(value.name)
                 if line is not None and read.count(value.name) == 1 and parts_of(line, write) is not None:
                     self.deferred[value.name] = line
-        write.lines(line for line in op.body.body if line.results[0].name not in self.deferred)
+            self._reuse()
+        for line in op.body.body:
+            if line.results[0].name not in self.deferred:
+                write.line(self.updated.get(line.results[0].name, line))
+        for name, array in self.arrays.items():
+            if name in write.filled:
+                self.outer.add(f"{array} = {_new(write, 'empty', self._value(name))}")
+
+    def _reuse(self) -> None:
+        """One array for each value that lives within a step: neither carried nor a view that is."""
+        op, write = self.op, self.write
+        leaving = {value.name for value in op.divide(op.body.outputs)[0]}
+        for line in reversed(op.body.body):
+            if line.results[0].name in leaving and isinstance(line.op, _VIEWS):
+                leaving.update(operand.name for operand in line.operands)
+        for line in op.body.body:
+            name = line.results[0].name
+            if len(line.results) == 1 and name not in leaving and name not in write.slots and line.result.type.axes:
+                self.arrays[name] = write.slots[name] = write.names.fresh(f"{identifier(name)}_array")
+
+    def _value(self, name: str) -> Value:
+        return next(value for line in self.op.body.body for value in line.results if value.name == name)
 
     def leave(self) -> list[str]:
         """The end of the body. Stacks and sums take their values before the carries move on."""
@@ -181,6 +209,52 @@ class _Loop:
             elif stack.lagged:
                 outer.add(f"{stack.name} = {stack.name}.narrow({stack.place}, {int(op.reverse)}, {length})", note)
             write.bind(stack.result, Term.of(stack.name, stack.result.type, axes, outer))
+
+
+# Operations that may give the array that they are given.
+_VIEWS = (
+    *(shape.Rename, shape.Merge, shape.Split, shape.Slice, shape.Index, shape.Expand, shape.Diagonal),
+    *(arith.Cast, Scan),
+)
+
+
+def _updates(op: Scan) -> dict[str, Line]:
+    """The lines that give the next value of a carry as its old one and something, where nothing reads the old one later: by result."""
+    carry, _, summed = op.divide(op.body.outputs)
+    late = {value.name for value in summed}  # what only gives a term of a sum is written at the end of the step
+    entering = op.split(op.body.inputs)[1]
+    kept = {value.name for value in op.body.outputs}
+    found: dict[str, Line] = {}
+    for old, new in zip(entering, carry, strict=True):
+        readers = [line for line in op.body.body if any(operand.name == old.name for operand in line.operands)]
+        last = readers[-1] if readers else None
+        if last is None or last.results != (new,) or old.name in kept or not isinstance(last.op, Terms):
+            continue
+        if any(isinstance(line.op, _VIEWS) or line.results[0].name in late for line in readers):
+            continue
+        if [each.name for each in op.body.outputs].count(new.name) > 1:
+            continue
+        update = _update(last, last.op, old)
+        if update is not None:
+            found[new.name] = update
+    return found
+
+
+def _update(line: Line, op: Terms, old: Value) -> Line | None:
+    parts: list[Part] = []
+    operands: list[Value] = []
+    rest = list(line.operands)
+    times = 0
+    for part in op.parts:
+        mine, rest = rest[: part.width], rest[part.width :]
+        if part == Part("plain") and mine == [old] and old.type.names == line.result.type.names:
+            times += 1
+        elif old in mine:
+            return None
+        else:
+            parts.append(part)
+            operands += mine
+    return replace(line, op=Update(tuple(parts)), operands=(old, *operands)) if times == 1 and parts else None
 
 
 def parts_of(line: Line, write: Writer) -> tuple[Part, ...] | None:
