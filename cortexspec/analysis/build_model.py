@@ -41,7 +41,7 @@ from cortexspec.diagnostics import Span
 from cortexspec.expressions import tree
 from cortexspec.expressions.print import print_expression
 from cortexspec.ir.size import Size
-from cortexspec.ir.types import Axis, Type
+from cortexspec.ir.types import Axis, Type, unit_in_words
 from cortexspec.schema import statement as written
 from cortexspec.units import DIMENSIONLESS, Unit
 
@@ -189,6 +189,8 @@ class ModelBuilder:
         state, order = highest
         difference = tree.Binary("-", left, right, span=span)
         operand = self.typing.typed(difference, body)
+        if operand is None:
+            self.advise_time_constant(left, right, print_expression(statement.left), body)
         declared = self.expansion.variables[state]
         typed = self.typing.variable(state)
         if operand is not None and typed is not None:
@@ -200,6 +202,15 @@ class ModelBuilder:
         if statement.modifiers:
             self.report.add("CS307", "modifiers do not go with an equation", statement.modifiers[0].span or span)
         return Equation(state, order, left, right, span)
+
+    def advise_time_constant(self, left: tree.Expression, right: tree.Expression, text: str, body: Body) -> None:
+        """`v' = I - v`: each side is right by itself, and they differ by a time."""
+        first, second = self.typing.typed(left, body), self.typing.typed(right, body)
+        if first is None or second is None or self.typing.time_unit == DIMENSIONLESS:
+            return
+        if first.type.unit * self.typing.time_unit == second.type.unit:
+            help = f"the sides differ by a time: write a time constant before it, as in `10 ms*{text}`"
+            self.report.advise("CS401", right.span, help)
 
     def highest(self, statement: written.Equation, body: Body) -> tuple[str, int] | None:
         """The state that an equation is about, by its highest derivative."""
@@ -444,10 +455,9 @@ class ModelBuilder:
         help = f"the weight must be in {needed.name()}" if here.synapse is None else ""
         if here.synapse is None and needed == DIMENSIONLESS:
             help = "the weight must be a pure number"
-        message = f"`{port}` takes {target.type.unit.name()}, but `{here.path}` delivers {unit.name()}"
-        self.report.add(
-            "CS403", message, span, label=f"expected {target.type.unit.name()}, found {unit.name()}", help=help
-        )
+        takes, delivers = unit_in_words(target.type.unit), unit_in_words(unit)
+        message = f"`{port}` takes {takes}, but `{here.path}` delivers {delivers}"
+        self.report.add("CS403", message, span, label=f"expected {takes}, found {delivers}", help=help)
 
     def rule(self, here: ProjectionHere) -> tree.Expression | None:
         """The connection rule with its arguments resolved."""

@@ -897,9 +897,11 @@ class Expander:
         if found is None and f"{path_of(owner)}.{name}" in self.removed:
             self.mention_of_removed(f"{path_of(owner)}.{name}", node.span)
         elif found is None:
-            known = [other for other in members_of(owner) if "'" not in other]
+            members = {other: entry for other, entry in members_of(owner).items() if "'" not in other}
+            # What moves comes first: that is mostly what is read.
+            known = sorted(members, key=lambda other: kind_of(members[other]) in ("a parameter", "an input"))
             what = f"`{path_of(owner)}` has no `{name}`" if known else f"{kind_of(owner)} has nothing called `{name}`"
-            there = f"it has {', '.join(f'`{one}`' for one in known[:6])}" if known else ""
+            there = f"it has {', '.join(f'`{one}`' for one in known[:8])}" if known else ""
             self.report.add("CS301", what, node.span, help=suggestion(name, known) or there)
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import replace
 from difflib import get_close_matches
 
 from cortexspec.diagnostics import Diagnostic, Note, Span
@@ -34,6 +35,12 @@ class Report:
         for diagnostic in diagnostics:
             place = diagnostic.span if diagnostic.span is not None else diagnostic.message
             self._found.setdefault((diagnostic.code, place), diagnostic)
+
+    def advise(self, code: str, span: Span | None, help: str) -> None:
+        """Adds a repair to a mistake that has none, where one was found at this place."""
+        known = self._found.get((code, span))
+        if known is not None and not known.help:
+            self._found[code, span] = replace(known, help=help)
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
