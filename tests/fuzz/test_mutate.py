@@ -27,7 +27,7 @@ def test_a_case_depends_on_its_number_alone() -> None:
 
 def test_the_last_line_counts_crashes_and_hangs() -> None:
     failures = [mutate.Failure(1, "", ""), mutate.Failure(2, "", "", hang=True), mutate.Failure(3, "", "")]
-    assert mutate.summary(20, 1.6, failures) == "20 cases, 2 seconds, 2 crashes, 1 hangs"
+    assert mutate.summary(20, 1.6, failures) == "20 cases, 2 seconds of one core, 2 crashes, 1 hangs"
 
 
 def test_what_fails_is_told_and_the_command_says_so(monkeypatch, capsys) -> None:
