@@ -52,3 +52,16 @@ def test_a_product_with_a_number_of_the_call_is_added_in_place():
     simulator = Backend().load(Bound(Module("sum", functions={"f_forward": function}), {}, {}, {}), Options("float64"))
     expected = run(function, inputs, {"sample": 3})["z"]
     np.testing.assert_allclose(simulator.call("f_forward", inputs)["z"], expected, rtol=1e-15)
+
+
+def test_a_sum_that_starts_with_a_product_of_numbers_has_the_programs_precision():
+    from cortexspec.testing.cases import Case
+    from cortexspec.testing.parity import check
+    from cortexspec.testing.settings import DEFAULTS
+
+    text = """
+neuron damped { input u = 0; state x = -0.9; x'' + 1.5*x' + 0.9*x = tanh(u); output x }
+circuit net { input drive; population p : damped; connect drive -> p.u }
+"""
+    case = Case("damped", text, "net", "exact", dt=0.1, steps=12, gradient_steps=12)
+    assert [row.verdict for row in check(Backend(), case, DEFAULTS[0], ("values",))] == ["holds"]

@@ -58,6 +58,8 @@ def _first(write: Writer, parts: list[Given], axes: Sequence[str]) -> tuple[str,
         return f"torch.add({whole[1][0]}, {right}{alpha})", other[1:]
     whole = next(given for given in plains if given[1][0].axes == tuple(axes))
     part, (x,) = whole
+    if x.literal:  # for two numbers torch.mul would take torch's default precision
+        return f"torch.tensor({x} * {part.scale!r}, dtype=FLOAT, device=DEVICE)", _without(parts, whole)
     return f"torch.mul({x}, {part.scale!r})", _without(parts, whole)
 
 
