@@ -11,7 +11,7 @@ them is bounded by a `tanh`: values stay finite whatever is drawn.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
@@ -87,7 +87,8 @@ def _neurons(draw: st.DrawFn, name: str, smooth: bool) -> str:
                 lines.append(f"{state}'' + {draw(_numbers(0.5, 2))}*{state}' + {leak}*{state} = {drive}")
             case _:
                 lines.append(f"{state} <- 0.5*{state} + 0.5*{drive}")
-    lines += ["output x", f"output r = {draw(_terms(leaves[:1] + leaves[2:]))}"]
+    # An output without a state is one number for all neurons, and takes no matrix of weights.
+    lines += ["output x", f"output r = x + {draw(_terms(leaves[:1] + leaves[2:]))}"]
     return _block(f"neuron {name}", lines)
 
 
@@ -152,8 +153,3 @@ def disagreements(backend: Backend, drawn: Drawn) -> list[Row]:
     quantities = ("values", "gradients")
     rows = [row for setting in drawn.settings for row in check(backend, drawn.case, setting, quantities, gaps=())]
     return [row for row in rows if not row.fine]
-
-
-def few_settings(drawn: Drawn, count: int) -> Drawn:
-    """Only the last settings, where a compiler makes each dear."""
-    return replace(drawn, settings=drawn.settings[-count:])
