@@ -131,7 +131,8 @@ class _Body:
                 for flow, slope in (line.operands, line.operands[::-1]):
                     found = self._slope(slope)
                     if found is not None and found[1].type.names == flow.type.names == line.result.type.names:
-                        op, y = found
+                        op, y, within = found
+                        self.absorbed |= within
                         return replace(line, op=op, operands=(flow, y))
             case arith.Where():
                 condition, flow, zero = line.operands
@@ -156,20 +157,19 @@ class _Body:
         self.absorbed.update(expanded.result.name for expanded in found if expanded is not None)
         return replace(line, op=Stack(axis), operands=tuple(inside))
 
-    def _slope(self, slope: Value) -> tuple[Op, Value] | None:
+    def _slope(self, slope: Value) -> tuple[Op, Value, set[str]] | None:
+        """The derivative of a squashing function as one call, what it squashes to, and the lines that the call has within it."""
         product = self.line(slope, arith.Mul)
         if product is not None:
             for y, rest in (product.operands, product.operands[::-1]):
                 other = self.line(rest, arith.Sub)
                 if other is not None and self.number(other.operands[0]) == 1 and other.operands[1] == y:
-                    self.absorbed |= {product.result.name, other.result.name}
-                    return SigmoidBackward(), y
+                    return SigmoidBackward(), y, {product.result.name, other.result.name}
         difference = self.line(slope, arith.Sub)
         if difference is not None and self.number(difference.operands[0]) == 1:
             square = self.line(difference.operands[1], arith.Mul, arith.Pow)
             if square is not None and (square.op == arith.Pow(2) or square.operands == (square.operands[0],) * 2):
-                self.absorbed |= {difference.result.name, square.result.name}
-                return TanhBackward(), square.operands[0]
+                return TanhBackward(), square.operands[0], {difference.result.name, square.result.name}
         return None
 
     # Sums.

@@ -10,6 +10,7 @@ from typing import ClassVar
 from cortexspec.ir.builder import Names
 from cortexspec.ir.module import Function, Layout, Line, Value
 from cortexspec.ir.op import Op
+from cortexspec.ir.ops.constant import SizeOf
 from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.ops.shape import Index, Merge, Split
 from cortexspec.ir.types import Type
@@ -60,7 +61,10 @@ def split_constants(function: Function, sizes: Mapping[str, int]) -> tuple[Funct
     known: dict[str, Line] = {}
     given = {value.name for value in function.outputs}
     for line in function.body:
-        fixed = all(axis.size.bind(sizes).fixed is not None for value in line.results for axis in value.type.axes)
+        axes = [axis for value in line.results for axis in value.type.axes]
+        if isinstance(line.op, SizeOf):
+            axes.append(line.op.axis)
+        fixed = all(axis.size.bind(sizes).fixed is not None for axis in axes)
         if fixed and not isinstance(line.op, Scan) and all(operand.name in known for operand in line.operands):
             known.update((result.name, line) for result in line.results)
     moved = {name for name, line in known.items() if line.results[0].type.axes and not given & _names(line.results)}
