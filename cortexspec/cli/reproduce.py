@@ -108,10 +108,10 @@ def print_table(table: "Table") -> None:
             grid.add_row(*cells, f"[{style}]{word}[/]" if style else word, reason)
         console.print(grid)
         for each in measured(table, experiment):
-            title = f"{experiment}: {each.measure}, mean ± standard deviation over seeds"
-            grid = Grid("", *each.variants, title=title, title_justify="left", title_style="none")
+            console.print(f"{experiment}: {each.measure}, mean ± standard deviation over seeds", markup=False)
+            grid = Grid("", *each.variants)
             for point, texts in each.rows:
-                grid.add_row(point, *texts)
+                grid.add_row(point or "all", *texts)
             console.print(grid)
     for cell, why in table.not_run.items():
         console.print(f"not run: {cell.experiment} {cell.variant} {dict(cell.point)}: {why}", markup=False)

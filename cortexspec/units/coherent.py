@@ -71,7 +71,10 @@ def _symbol(symbol: str) -> tuple[Unit, Fraction | float]:
     if symbol in SYMBOLS:
         return SYMBOLS[symbol].unit, SYMBOLS[symbol].factor
     if symbol in _NUMBERS:
-        raise UnitError(f"`{symbol}` is not a unit of the language", "a pure number is `real` among arguments, and elsewhere has no unit")
+        raise UnitError(
+            f"`{symbol}` is not a unit of the language",
+            "a pure number is `real` among arguments, and elsewhere has no unit",
+        )
     by_case = {known.lower(): known for known in sorted(SYMBOLS)}.get(symbol.lower(), "")
     near = _FOREIGN.get(symbol) or by_case or next(iter(get_close_matches(symbol, SYMBOLS, 1, 0.6)), "")
     raise UnitError(f"`{symbol}` is not a unit of the language", f"did you mean `{near}`?" if near else "")
