@@ -235,25 +235,28 @@ def gradients_off(reference: Prepared, found: Mapping[str, Array], bound: float)
 
 
 def single_bounds(case: Case) -> tuple[float, float]:
-    """Bounds of values and gradients in float32: `SINGLE_SAFETY` times how far the interpreter itself, without passes, is off
-    in float32 from its run in float64, and at least as many roundings.
+    """Bounds of values and gradients in float32: `SINGLE_SAFETY` times how far the interpreter itself is off in float32 from its
+    run in float64, as lowered or after the default passes, whichever is farther, and at least as many roundings.
 
     That measures what this circuit makes of rounding over this run, whatever a backend does: about one rounding an operation,
-    carried on (and damped, or amplified) by the dynamics. A backend rounds as often but elsewhere (fused operations, sums in
-    another order, coefficients multiplied beforehand), so it is as far off but not in the same direction. The largest of some
-    ten thousand such errors varies by a factor of two or three between two ways of rounding; a program that is wrong in its
-    sixth digit is off by more.
+    carried on (and damped, or amplified) by the dynamics. How much depends on how the sums are arranged: coefficients that a pass
+    multiplies beforehand cost the gradient of one coupling of `cmc_repaired` twenty times the error, on every engine. A backend
+    rounds as often but elsewhere (fused operations, sums in another order), so it is as far off but not in the same direction.
+    The largest of some ten thousand such errors varies by a factor of two or three between two ways of rounding; a program that
+    is wrong in its sixth digit is off by more.
     """
     key = repr(case)
     if key not in _SINGLE:
         reference = prepared(case)
-        setting = Setting("interpreter", passes=(), dtype="float32")
         engine = load_backend("interpreter")
-        values = values_off(reference, Program(engine, case, setting, case.steps).call(), np.inf).error
-        _, found = Program(engine, case, setting, case.gradient_steps).gradients()
-        slopes = gradients_off(reference, found, np.inf).error
-        least = float(np.finfo(np.float32).eps)
-        _SINGLE[key] = (SINGLE_SAFETY * max(values, least), SINGLE_SAFETY * max(slopes, least))
+        values = slopes = float(np.finfo(np.float32).eps)
+        for passes in ((), None):
+            setting = Setting("interpreter", passes=passes, dtype="float32")
+            found = Program(engine, case, setting, case.steps).call()
+            values = max(values, values_off(reference, found, np.inf).error)
+            _, steep = Program(engine, case, setting, case.gradient_steps).gradients()
+            slopes = max(slopes, gradients_off(reference, steep, np.inf).error)
+        _SINGLE[key] = (SINGLE_SAFETY * values, SINGLE_SAFETY * slopes)
     return _SINGLE[key]
 
 
