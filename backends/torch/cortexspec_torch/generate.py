@@ -154,9 +154,8 @@ def _autograd_function(program: Program, adjoint: Adjoint) -> str:
     """The program's own gradient of a function, as torch wants it."""
     name = program.function_name(adjoint.name)
     forward, backward = (program.function_name(f"{adjoint.name}_{part}") for part in ("forward", "backward"))
-    # What is neither input nor output is kept by its data alone: as a view of an output it would hold that, and be stale.
     residuals = [i for kind, i in adjoint.kept if kind != "input"]
-    kept = [f"outputs[{i}]" if i < adjoint.outputs else f"results[{i}].data" for i in residuals]
+    kept = [f"outputs[{i}]" if i < adjoint.outputs else f"results[{i}]" for i in residuals]
     read = [f"inputs[{i}]" if kind == "input" else f"kept[{residuals.index(i)}]" for kind, i in adjoint.kept]
     whole = [f"outputs[{i}]" for i, real in enumerate(adjoint.floats) if not real]
     cotangents = [f"cotangents[{i}]" for i in adjoint.cotangents]
@@ -165,20 +164,24 @@ def _autograd_function(program: Program, adjoint: Adjoint) -> str:
         f"class {name}_ir(torch.autograd.Function):",
         "    @staticmethod",
         "    def forward(ctx, *inputs):",
-        f"        results = {forward}(*inputs)",
-        f"        outputs = apart(results[:{adjoint.outputs}])",
+        "        with untracked():",
+        f"            results = {forward}(*inputs)",
+        f"            outputs = apart(results[:{adjoint.outputs}], (*results[{adjoint.outputs}:], *inputs))",
         *([f"        ctx.mark_non_differentiable({', '.join(whole)})"] if whole else []),
         f"        ctx.save_for_backward({', '.join(['*inputs', *kept])})",
         "        return outputs",
         "",
         "    @staticmethod",
         "    def backward(ctx, *cotangents):",
-        f"        inputs, kept = ctx.saved_tensors[:{len(adjoint.gradients)}], ctx.saved_tensors[{len(adjoint.gradients)}:]",
+        "        saved = ctx.saved_tensors",
+        f"        inputs, kept = saved[:{len(adjoint.gradients)}], saved[{len(adjoint.gradients)}:]",
         "        if torch.is_grad_enabled():  # the gradient will be differentiated itself",
         f"            return again({name}, inputs, ctx.needs_input_grad, cotangents)",
-        f"        gradients = {backward}({', '.join([*read, *cotangents])})",
+        "        with untracked():",
+        f"            gradients = {backward}({', '.join([*read, *cotangents])})",
         f"        return {', '.join(gradients)}{',' if len(gradients) == 1 else ''}",
     ]
+    program.helper("untracked")
     program.helper("apart")
     program.helper("again")
     return "\n".join(lines)
