@@ -44,8 +44,12 @@ class Circuit(torch.nn.Module):
             name: {value.name: value for value in function.inputs} for name, function in bound.module.functions.items()
         }
         adjoints = {name: adjoint_of(bound.module, name) for name in namespace.get("DIFFERENTIABLE", {})}
-        # For each function with a gradient of its own: whether that covers each of its inputs.
-        self._covered = {name: [i is not None for i in a.gradients] for name, a in adjoints.items() if a is not None}
+        # For each function with a gradient of its own: the places of the inputs that it covers, and of the others.
+        self._covered = {
+            name: [[place for place, i in enumerate(a.gradients) if (i is None) == other] for other in (False, True)]
+            for name, a in adjoints.items()
+            if a is not None
+        }
         dtype = FLOATS[options.dtype]
         for param in bound.module.params:
             start = torch.as_tensor(np.array(bound.params[param.value.name]), dtype=dtype)
@@ -106,20 +110,15 @@ class Circuit(torch.nn.Module):
         return dict(zip(names, self._callable(function, arguments)(*arguments), strict=True))
 
     def arguments(self, function: str, inputs: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
-        given: dict[str, torch.Tensor] = {}
-        missing: list[str] = []
-        for name in self._table[function][1]:
-            if name in inputs:
-                given[name] = inputs[name]
-            elif name in self._places:
-                place, key = self._places[name]
-                given[name] = place[key]
-            else:
-                missing.append(name)
+        names, places = self._table[function][1], self._places
+        missing = [name for name in names if name not in inputs and name not in places]
         if missing:
+            given = {
+                name: inputs[name] if name in inputs else self.parameter(name) for name in names if name not in missing
+            }
             filled = fill_inputs(self.bound, function, missing, {name: tuple(x.shape) for name, x in given.items()})
-            given |= {name: self.tensor(self._inputs[function][name], array) for name, array in filled.items()}
-        return [given[name] for name in self._table[function][1]]
+            inputs = {**inputs, **{name: self.tensor(self._inputs[function][name], x) for name, x in filled.items()}}
+        return [inputs[name] if name in inputs else places[name][0][places[name][1]] for name in names]
 
     def tensor(self, value: Value, array: Any) -> torch.Tensor:
         """An array of the border as a tensor of the program."""
@@ -178,9 +177,8 @@ class Circuit(torch.nn.Module):
         plain = self._table[function][0]
         if function in self._covered and torch.is_grad_enabled() and not _transformed():
             # The program's own gradient: where one is wanted, and only of what it covers.
-            pairs = zip(arguments, self._covered[function], strict=True)
-            asked = [covered for argument, covered in pairs if argument.requires_grad]
-            if asked and all(asked):
+            asked, others = (any(arguments[i].requires_grad for i in places) for places in self._covered[function])
+            if asked and not others:
                 plain = self._namespace["DIFFERENTIABLE"][function]
         if self._options.compile:
             key = f"{function} {plain is self._table[function][0]}"

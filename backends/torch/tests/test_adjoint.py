@@ -125,3 +125,15 @@ def test_first_called_in_inference_mode(start):
         module(v0=start)
     _, found = gradients(module, start)
     assert all(g is not None and torch.isfinite(g).all() for g in found)
+
+
+def test_writing_into_an_output_leaves_the_gradient(modules, start):
+    found = []
+    for write in (False, True):
+        (output,) = modules["auto"](v0=start).values()
+        loss = output.sum()
+        if write:
+            with torch.no_grad():
+                output.zero_()
+        found.append(torch.autograd.grad(loss, [p for p in modules["auto"].parameters() if p.requires_grad]))
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)

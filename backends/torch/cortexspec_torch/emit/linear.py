@@ -63,10 +63,12 @@ def product(write: Writer, a: Term, b: Term, over: Sequence[str], result: Type) 
 
 
 def _matrix(write: Writer, term: Term, lead: list[str], groups: list[list[str]]) -> str:
-    """The term as a stack of matrices: each group of axes becomes one."""
-    text = arranged(write, term, [*lead, *groups[0], *groups[1]])
+    """The term as a stack of matrices: each group of axes becomes one. One that lies transposed is merged as it lies."""
     if all(len(group) == 1 for group in groups):
-        return text
+        return arranged(write, term, [*lead, *groups[0], *groups[1]])
+    if all(groups) and list(term.axes) == [*lead, *groups[1], *groups[0]]:
+        return f"{_matrix(write, term, lead, groups[::-1])}.mT"
+    text = arranged(write, term, [*lead, *groups[0], *groups[1]])
     sizes = [write.size(term.type.axis(name).size) for name in lead]
     for group in groups:
         size = Size.of(1)

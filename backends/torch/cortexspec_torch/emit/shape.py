@@ -70,7 +70,7 @@ def pad(op: shape.Pad, write: Writer, x: Term) -> str | Term:
     widths: list[str] = []
     for name in reversed(x.axes[x.axes.index(op.axis) :]):
         widths += [write.size(op.before), write.size(op.after)] if name == op.axis else ["0", "0"]
-    text = f"torch.nn.functional.pad({x}, ({', '.join(widths)}))"
+    text = f"torch.constant_pad_nd({x}, ({', '.join(widths)}))"
     return in_layout(write, text, [op.result.name if name == op.axis else name for name in x.axes])
 
 
