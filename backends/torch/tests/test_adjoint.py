@@ -7,7 +7,9 @@ import pytest
 
 import cortexspec as cs
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch.nn")
+
+import torch
 
 SPEC = """
 neuron leaky {
