@@ -1,0 +1,5 @@
+"""Binary stochastic networks: what `use binary` brings to a spec."""
+
+from cortexspec.contracts.plugin import Plugin
+
+plugin = Plugin("binary")
