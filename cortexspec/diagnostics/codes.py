@@ -104,5 +104,8 @@ _ALL = (
     Code("CS921", "undefined-claim", "a claim reads a value that its cells do not have"),
     Code("CS922", "broken-cell", "a stored result of an experiment cannot be read"),
     Code("CS923", "unknown-setting", "a section of an experiment has no such setting"),
+    Code("CS931", "counts-too-large", "a measure counts more combinations of states than fit in memory"),
+    Code("CS932", "exact-too-large", "an exact analysis is asked for more neurons than it can enumerate"),
+    Code("CS933", "no-stationary-law", "a network has no single stationary law, or none that is reached"),
 )
 CODES = {entry.code: entry for entry in _ALL}

@@ -1,0 +1,85 @@
+"""Joint histograms of words at several times, gathered chunk by chunk: a run of any length keeps only its table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from cortexspec.diagnostics import Diagnostic, SpecError
+from cortexspec_binary.measures.words import words
+
+Array = np.ndarray[Any, Any]
+ROOM = 1 << 30  # bytes that one measure may take
+_COUNT = 8  # bytes of a count
+
+
+def require_room(cells: int, what: str, help: str, *, room: int = ROOM) -> None:
+    """Raises: SpecError CS931 where a table of so many counts would not fit, before any of it is made."""
+    if cells * _COUNT > room:
+        message = f"{what} takes {_shown(cells * _COUNT)}, and a measure may take {_shown(room)}"
+        raise SpecError([Diagnostic("CS931", message, help=help)])
+
+
+class JointCounts:
+    """How often each combination of words occurred: the word of part k is read `lags[k]` steps after the present one.
+
+    Flux counts parts (X, Y) at lags (0, 1); transfer entropy (X, Y, Y) at lags (0, 0, 1); an entropy one part.
+    Words are read only where all of them exist: a run of T states gives T - max(lags) transitions, however it is cut
+    into chunks. Runs are never joined: no transition leads from the end of one to the start of another.
+
+    Shapes: table int64 [runs, 2^n_0, 2^n_1, ...], or without the first axis where runs are pooled as they are counted.
+    Raises: SpecError CS931 where the table would not fit in `room` bytes.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], lags: Sequence[int], runs: int = 1, *, pooled: bool = False, room: int = ROOM
+    ):
+        if len(sizes) != len(lags) or min(lags) < 0:
+            raise ValueError("each part has a size and a lag, 0 or later")
+        self.sizes, self.lags, self.runs, self.pooled = tuple(sizes), tuple(lags), runs, pooled
+        self.shape = (() if pooled else (runs,)) + tuple(1 << size for size in self.sizes)
+        neurons = " + ".join(str(size) for size in self.sizes)
+        several = f" for each of {runs} runs" if runs > 1 and not pooled else ""
+        help = "fewer neurons a group, random groups or pairwise measures" + (", or pooled counts" if several else "")
+        require_room(prod(self.shape), f"a joint histogram of {neurons} binary neurons{several}", help, room=room)
+        self.table: Array = np.zeros(self.shape, np.int64)
+        self._kept: tuple[Array, ...] = tuple(np.zeros((runs, 0), np.int64) for _ in self.sizes)
+
+    @property
+    def transitions(self) -> Array:
+        """T of each run, or of all together."""
+        return self.table.sum(axis=tuple(range(-len(self.sizes), 0)))
+
+    def update(self, *parts: Array) -> JointCounts:
+        """Counts what a chunk adds; gives itself. Chunks come in the order of time.
+
+        Shapes: each part [runs, steps, n_k], all with the same steps.
+        """
+        latest = max(self.lags)
+        seen = [np.concatenate(pair, axis=1) for pair in zip(self._kept, map(words, parts), strict=True)]
+        have = seen[0].shape[1]
+        if have > latest:
+            self._count([one[:, lag : have - latest + lag] for one, lag in zip(seen, self.lags, strict=True)])
+        self._kept = tuple(one[:, max(have - latest, 0) :] for one in seen)
+        return self
+
+    def _count(self, seen: Sequence[Array]) -> None:
+        joint = np.zeros_like(seen[0]) if self.pooled else np.repeat(np.arange(self.runs)[:, None], seen[0].shape[1], 1)
+        for word, size in zip(seen, self.sizes, strict=True):
+            joint = (joint << size) | word
+        flat = self.table.reshape(-1)
+        if joint.size < flat.size:  # a table that is much larger than the chunk is not gone through for it
+            np.add.at(flat, joint.reshape(-1), 1)
+        else:
+            flat += np.bincount(joint.reshape(-1), minlength=flat.size)
+
+
+def _shown(size: int) -> str:
+    """A size in bytes as people say it."""
+    number, units = float(size), ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+    while number >= 1024 and len(units) > 1:
+        number, units = number / 1024, units[1:]
+    return f"{number:.3g} {units[0]}"

@@ -1,0 +1,39 @@
+"""The joint state of a few binary neurons as one integer, its word; neuron i is bit i."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+LONGEST = 62  # bits of a word: an int64 with room for its sign
+
+
+def words(states: Array) -> Array:
+    """The word of each state. A neuron is on where its value exceeds 0, so {0, 1}, {-1, 1} and truth values are read alike.
+
+    Shapes: states [..., n]; returns int64 [...], from 0 to 2^n - 1.
+    Raises: ValueError for more than 62 neurons.
+    """
+    states = np.asarray(states)
+    count = states.shape[-1]
+    if count > LONGEST:
+        raise ValueError(f"a word has at most {LONGEST} neurons, not {count}")
+    found = np.zeros(states.shape[:-1], np.int64)
+    for neuron in range(count):
+        found |= (states[..., neuron] > 0).astype(np.int64) << neuron
+    return found
+
+
+def random_groups(neurons: int, size: int, count: int, seed: int = 0) -> Array:
+    """Groups of neurons drawn at random, each without repetition: sub-sets of a network too large for one histogram.
+
+    Shapes: returns int [count, size], each row in rising order.
+    Source: resonance survives in small sub-sets of large networks (infoflux page, section 3, known from the group's papers).
+    Raises: ValueError where a group would be larger than the network.
+    """
+    if size > neurons:
+        raise ValueError(f"a group of {size} cannot be drawn from {neurons} neurons")
+    draw = np.random.default_rng(seed)
+    return np.sort(np.array([draw.choice(neurons, size, replace=False) for _ in range(count)]), axis=-1)
