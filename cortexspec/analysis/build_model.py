@@ -495,6 +495,12 @@ class ModelBuilder:
             made.append(replace(argument, value=found[0]))
             if key in ("p", "K", "n", "chance"):
                 self.wants(found[1].type.unit, DIMENSIONLESS, argument.value.span, f"`{key}` of `{entry.name}`")
+            known = found[1].literal if key == "p" else None
+            if known is not None and not ((known >= 0) & (known <= 1)).all():
+                message = (
+                    f"a pair is connected with a probability in [0, 1], not with {print_expression(argument.value)}"
+                )
+                self.report.add("CS512", message, argument.value.span)
             if key in ("autapses", "multapses", "where") and found[1].type.dtype != "bool":
                 self.report.add("CS602", f"`{key}` is true or false", argument.value.span)
         missing = [name for name in entry.arguments if name not in seen]

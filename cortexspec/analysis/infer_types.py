@@ -923,6 +923,9 @@ class BodyScope:
         value = self.typing.write_draw(drawn, build, tuple(axes.values()), "draw", None)
         return None if value is None else Operand(value, tuple(written))
 
+    def chance(self, span: Span | None) -> tuple[str, Keys]:
+        return "draw", Keys(Value("seed", _INTEGER))
+
     def window(self, axis: str, path: str) -> Window | None:
         for group in self.typing.expander.result.groups:
             found = self.within(group, axis, path)

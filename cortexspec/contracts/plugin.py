@@ -23,7 +23,8 @@ class FunctionEntry:
     mistake is a RuleError of an op. `arguments` are operands: values with the written order of their axes. The answer may be a
     bare Value, whose axes then keep the order that the arguments give them. Keyword arguments in `settings` and positional
     ones after the last of `arity`, by the names in `static`, must be known at compile time: numbers, text, truth values,
-    tuples of them, or a `Shape`. A reduction lists "over" and "by" in `settings` and is given "over" as axis names.
+    tuples of them, or a `Shape`. A reduction lists "over" and "by" in `settings` and is given "over" as axis names. One that
+    `draws` is given `site` and `keys` in `settings` besides: the name of its draw, and what the draw is keyed by.
     """
 
     name: str
@@ -32,6 +33,7 @@ class FunctionEntry:
     settings: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
     doc: str = ""
+    draws: bool = False
 
 
 @dataclass(frozen=True, slots=True)

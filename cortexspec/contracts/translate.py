@@ -28,7 +28,7 @@ from cortexspec.contracts.operators import (
     slice_of,
     spell,
 )
-from cortexspec.contracts.plugin import DistributionEntry, FunctionEntry
+from cortexspec.contracts.plugin import DistributionEntry, FunctionEntry, Keys
 from cortexspec.diagnostics import Diagnostic, Span
 from cortexspec.expressions import tree
 from cortexspec.expressions.print import print_expression
@@ -81,6 +81,10 @@ class Scope(Protocol):
 
     def draw(self, drawn: Drawn, build: Builder) -> Operand | None:
         """One draw as part of an expression; the scope knows its site and its keys."""
+        ...
+
+    def chance(self, span: Span | None) -> tuple[str, Keys] | None:
+        """The site and the keys of the next draw in the expression, for a function that draws."""
         ...
 
     def window(self, axis: str, path: str) -> Window | None:
@@ -351,7 +355,7 @@ class _Walker:
         self.check_arity(entry.name, entry.arity, len(values), node)
         nodes = [self.positional(argument) for argument in values]
         operands = [self.walk(value) for value in nodes]
-        settings: dict[str, Static] = {}
+        settings: dict[str, Any] = {}
         for name, argument in known.items():
             if name not in entry.settings and name not in entry.static:
                 takes = [*entry.static, *entry.settings]
@@ -359,6 +363,9 @@ class _Walker:
                 return self.stop("CS301", f"`{entry.name}` has no argument `{name}`", node, help=help)
             if argument.value is not None:
                 settings[name] = self.setting(name, argument.value, operands)
+        if entry.draws:
+            site, keys = self.chance(node)
+            settings |= {"site": site, "keys": keys}
         if "by" in entry.settings:
             settings["over"] = self.axes_over(operands, settings, node)
             settings.pop("by", None)
@@ -367,6 +374,12 @@ class _Walker:
             return _call_entry(build, entry, xs, settings)
 
         return self.apply(lines, operands, nodes)
+
+    def chance(self, node: tree.Call) -> tuple[str, Keys]:
+        found = self.scope.chance(node.span)
+        if found is None:
+            raise _Stop
+        return found
 
     def check_arity(self, name: str, arity: tuple[int, int | None], found: int, node: tree.Expression) -> None:
         least, most = arity

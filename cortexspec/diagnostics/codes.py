@@ -67,6 +67,8 @@ _ALL = (
     Code("CS508", "feed-through-loop", "values of one step wait for each other in a circle"),
     Code("CS509", "not-linear", "an equation is not linear in its highest derivative"),
     Code("CS510", "impulse-not-linear", "a spike train enters an equation otherwise than as a term"),
+    Code("CS511", "too-few-pairs", "a connection rule asks for more connections than there are pairs"),
+    Code("CS512", "wrong-probability", "a probability lies outside [0, 1]"),
     Code("CS601", "invalid-ir", "a module that breaks a rule of the IR"),
     Code("CS602", "kind-mismatch", "a truth value, an integer or a number stands where another of them is wanted"),
     Code("CS603", "unreadable-ir", "a text that is not the text form of the IR"),

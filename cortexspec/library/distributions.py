@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cortexspec.contracts.operand import Operand
+import numpy as np
+
+from cortexspec.contracts.operand import Array, Operand
 from cortexspec.contracts.operators import same_unit
 from cortexspec.contracts.plugin import DistributionEntry, Keys
 from cortexspec.contracts.translate import Drawn
@@ -75,10 +78,27 @@ def _uniform(
 def _bernoulli(
     build: Builder, site: str, axes: Sequence[Axis], arguments: Arguments, settings: Settings, keys: Keys
 ) -> Value:
+    """1 where the draw is below p, else 0; no number where p is none or lies outside [0, 1], which stops the run.
+
+    Raises: RuleError CS512 for a written number outside [0, 1].
+    """
     p = _value(arguments[0], 0)
     require_pure(p.type, "a probability")
+    known = arguments[0].literal
+    if known is not None and not ((known >= 0) & (known <= 1)).all():
+        raise RuleError("CS512", f"a probability lies in [0, 1], it is {_worst(known):g}", operand=0)
     seed, trial, step = _key(keys, site)
-    return write.cast(build, write.bernoulli(build, site, axes, p, seed, trial, step), "float")
+    drawn = write.cast(build, write.bernoulli(build, site, axes, p, seed, trial, step), "float")
+    if known is not None:
+        return drawn
+    zero, one = write.const(build, 0.0), write.const(build, 1.0)
+    inside = write.and_(build, write.ge(build, p, zero), write.le(build, p, one))
+    return write.where(build, inside, drawn, write.const(build, math.nan))
+
+
+def _worst(p: Array) -> float:
+    """The first that is no probability."""
+    return float(p.ravel()[int(np.argmax(~((p >= 0) & (p <= 1)).ravel()))])
 
 
 def _poisson(

@@ -11,7 +11,7 @@ import numpy as np
 
 from cortexspec.contracts.operand import Array, Operand, after
 from cortexspec.contracts.operators import elementwise, meet, same_unit
-from cortexspec.contracts.plugin import FunctionEntry
+from cortexspec.contracts.plugin import FunctionEntry, Keys
 from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Value
 from cortexspec.ir.ops import write
@@ -136,6 +136,32 @@ def _last_axis(x: Operand, settings: Settings) -> str:
     if not x.axes:
         raise RuleError("CS501", "this goes along an axis, and the value has none", operand=0)
     return x.axes[-1]
+
+
+# Order
+
+
+def _sort(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """The elements in rising order along the axis, with `descending` in falling order; equal ones keep their places."""
+    (x,) = arguments
+    axis = _last_axis(x, settings)
+    key = write.neg(build, x.value) if settings.get("descending", False) else x.value
+    return after(write.gather(build, x.value, write.argsort(build, key, axis), axis), x)
+
+
+def _shuffled(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """The elements in a drawn order along the axis: one order for all, or with `together = false` one for each row."""
+    (x,) = arguments
+    axis = _last_axis(x, settings)
+    site, keys = str(settings["site"]), cast("Keys", settings["keys"])
+    if keys.seed is None:
+        raise RuleError("CS700", f"a draw at this place ({site}) is not supported yet")
+    key = (keys.seed, keys.trial, keys.step)
+    if settings.get("together", True):
+        order = write.permutation(build, site, x.type.axis(axis), *key)
+    else:
+        order = write.argsort(build, write.uniform(build, site, x.written, *key), axis)
+    return after(write.gather(build, x.value, order, axis), x)
 
 
 # Shape
@@ -441,6 +467,10 @@ FUNCTIONS: tuple[FunctionEntry, ...] = (
     FunctionEntry("softmax", _softmax, (1, 1), ("over",), doc="exp(x)/sum(exp(x)) along the last axis"),
     FunctionEntry(
         "cat", _join, (1, None), ("axis",), doc="end to end along the axis in which the arguments differ, or the first"
+    ),
+    FunctionEntry("sort", _sort, settings=("over", "descending"), doc="the elements in rising order, or descending"),
+    FunctionEntry(
+        "shuffled", _shuffled, settings=("over", "together"), doc="the elements in a drawn order", draws=True
     ),
     FunctionEntry("flatten", _flatten, doc="all axes as one, the last fastest"),
     FunctionEntry("reshape", _reshape, static=("shape",), doc="the same elements along axes of the given sizes"),

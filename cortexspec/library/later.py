@@ -92,8 +92,6 @@ def _per_time(build: Builder, arguments: Sequence[Operand], settings: Settings) 
 
 _REDUCE = ("over", "by")
 _TABLE: tuple[tuple[str, Signature, tuple[int, int | None], tuple[str, ...], tuple[str, ...], str], ...] = (
-    ("sort", _like, (1, 1), ("descending",), (), "the elements in rising order"),
-    ("shuffled", _like, (1, 1), ("over", "together"), (), "the elements in a drawn order"),
     ("redrawn", _like, (1, 1), (), (), "drawn anew from the elements' own distribution"),
     ("spectral_radius", _matrix, (1, 2), (), (), "the matrix scaled to a spectral radius"),
     ("grid_of", _places, (0, 0), (), ("count",), "n places on a cubic grid"),

@@ -4,34 +4,55 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cortexspec import library
 from cortexspec.analysis.model import Projection
 from cortexspec.contracts.operand import Operand
 from cortexspec.contracts.translate import translate
-from cortexspec.diagnostics import Span
-from cortexspec.expressions.print import print_expression
-from cortexspec.expressions.tree import Call, Expression, Name
+from cortexspec.expressions.tree import Name
 from cortexspec.ir.module import Value
 from cortexspec.ir.ops import write
-from cortexspec.ir.types import RuleError
+from cortexspec.ir.size import Size
+from cortexspec.ir.types import Axis, RuleError
+from cortexspec.lowering.edges import has_edges, rule_arguments, rule_name
 from cortexspec.lowering.frame import Frame, Here, Unwritten, written_axes
+from cortexspec.lowering.wiring import fits_in_memory, matrix_axes, sum_over_edges, weight_matrix
 
 
 def port(frame: Frame, path: str) -> Operand:
     """What arrives at an input: the sum of its projections in written order, its default where there is none."""
     variable = frame.model.variables[path]
-    arriving = [projection for projection in frame.model.projections if projection.target == path]
-    if not arriving:
-        if variable.value is None:
-            raise frame.stop("CS503", f"nothing is connected to `{path}`, and it has no default", variable.span)
-        return frame.translated(variable, variable.value)
     total: Value | None = None
-    for projection in arriving:
-        operand = delivered(frame, projection)
+    for projection in frame.model.projections:
+        operand = arriving_at(frame, projection, path)
+        if operand is None:
+            continue
         operand = frame.as_declared(replace(variable, around=()), operand, projection.span)
         total = operand.value if total is None else write.add(frame.build, total, operand.value)
-    assert total is not None
-    return frame.whole(variable, total)
+    if total is not None:
+        return frame.whole(variable, total)
+    if variable.value is None:
+        raise frame.stop("CS503", f"nothing is connected to `{path}`, and it has no default", variable.span)
+    return frame.translated(variable, variable.value)
+
+
+def arriving_at(frame: Frame, projection: Projection, path: str) -> Operand | None:
+    """What a projection delivers at this input: all of it, or the input's stretch of a group's; None where it ends elsewhere."""
+    if projection.target == path:
+        return delivered(frame, projection)
+    try:
+        group, rest = frame.group_of(projection.target)
+    except KeyError:
+        return None
+    members = [f"{member}.{rest}" if rest else member for member in group.members]
+    if path not in members:
+        return None
+    whole, start = delivered(frame, projection), Size.of(0)
+    for member in group.members[: members.index(path)]:
+        start = start + frame.member_axis(group, member, rest).size
+    axis = frame.member_axis(group, group.members[members.index(path)], rest)
+    if not whole.type.has(group.axis):
+        return whole
+    value = write.slice_(frame.build, whole.value, group.axis, start, start + axis.size, axis)
+    return Operand(value, tuple(axis.name if name == group.axis else name for name in whole.axes))
 
 
 def delivered(frame: Frame, projection: Projection) -> Operand:
@@ -53,37 +74,29 @@ def _delivered(frame: Frame, projection: Projection) -> Operand:
     if source is None:
         raise Unwritten
     weight = frame.read(projection.weight) if projection.weight is not None else None
-    rule, self_connections = rule_of(projection.rule)
-    if rule == "one_to_one":
-        value = _one_to_one(frame, projection, source.value, weight)
-    elif rule == "all_to_all":
-        value = _all_to_all(frame, projection, source.value, weight, self_connections)
-    else:
-        raise frame.stop("CS700", f"the connection rule `{rule}` is not supported yet", _span(projection))
-    return Operand(value, tuple(name for name in written_axes(frame.model.variables[projection.target])))
+    value = _value(frame, projection, source.value, weight)
+    target = frame.model.variables.get(projection.target)
+    return Operand(value, written_axes(target) if target is not None else projection.target_axes)
 
 
-def rule_of(rule: Expression | None) -> tuple[str, bool]:
-    """The name of the rule, and whether a neuron may connect to itself."""
-    match rule:
-        case None:
-            return "all_to_all", True
-        case Name(name):
-            return name, True
-        case Call(function=Name(name), arguments=arguments):
-            off = any(a.name == "autapses" and a.value == Name("false") for a in arguments)
-            return name, not off
-        case _:
-            return print_expression(rule), True
+def _value(frame: Frame, projection: Projection, source: Value, weight: Operand | None) -> Value:
+    if rule_name(projection.rule) == "one_to_one" and not has_edges(frame.model, projection):
+        return _one_to_one(frame, projection, source, weight)
+    if has_edges(frame.model, projection):
+        if not fits_in_memory(frame, projection):
+            return sum_over_edges(frame, projection, source, weight)
+        weight = weight_matrix(frame, projection, weight)
+    elif not _self_connections(projection):
+        weight = _without_self(frame, projection, weight)
+    if projection.cuts:
+        weight = _cut(frame, projection, weight)
+    return _all_to_all(frame, projection, source, weight)
 
 
-def is_dense(rule: Expression | None) -> bool:
-    entry = library.connection_rules.get(rule_of(rule)[0])
-    return entry is not None and entry.dense
-
-
-def _span(projection: Projection) -> Span | None:
-    return projection.rule.span if projection.rule is not None and projection.rule.span else projection.span
+def _self_connections(projection: Projection) -> bool:
+    return not any(
+        name == "autapses" and argument.value == Name("false") for name, argument in rule_arguments(projection.rule)
+    )
 
 
 def _one_to_one(frame: Frame, projection: Projection, source: Value, weight: Operand | None) -> Value:
@@ -112,22 +125,16 @@ def _one_to_one(frame: Frame, projection: Projection, source: Value, weight: Ope
     return write.mul(frame.build, write.rename(frame.build, factor, names), value)
 
 
-def _all_to_all(
-    frame: Frame, projection: Projection, source: Value, weight: Operand | None, self_connections: bool
-) -> Value:
+def _all_to_all(frame: Frame, projection: Projection, source: Value, weight: Operand | None) -> Value:
     """A contraction over the source's axes. A weight without them is spread over the source's neurons."""
     build = frame.build
     axes = [name for name in projection.source_axes if source.type.has(name)]
     if weight is None:
-        if not self_connections:
-            raise frame.stop("CS700", "`autapses = false` without a weight is not supported yet", _span(projection))
         return write.sum_(build, source, axes)
     factor = weight.value
     renamed = {name: f"{name}_source" for name in axes if factor.type.has(f"{name}_source")}
     source = write.rename(build, source, renamed)
     over = [renamed.get(name, name) for name in axes]
-    if not self_connections:
-        factor = _without_self(frame, projection, factor)
     if over:
         value = write.contract(build, factor, source, over)
     else:
@@ -138,12 +145,62 @@ def _all_to_all(
     return write.rename(build, value, targets)
 
 
-def _without_self(frame: Frame, projection: Projection, weight: Value) -> Value:
-    """Zero where target and source are one neuron."""
-    for name in projection.target_axes:
-        row, column = f"{name}_target", f"{name}_source"
-        if weight.type.has(row) and weight.type.has(column):
-            places = [write.iota(frame.build, weight.type.axis(axis)) for axis in (row, column)]
-            same = write.eq(frame.build, *places)
-            return write.where(frame.build, same, write.zero_like(frame.build, weight), weight)
-    return weight
+def _whole_matrix(frame: Frame, projection: Projection, weight: Operand | None) -> Value:
+    """The weight with all axes of the target and the source."""
+    value = weight.value if weight is not None else write.const(frame.build, 1.0)
+    axes = [axis for side in matrix_axes(frame, projection) for axis in side]
+    return write.expand(frame.build, value, [axis for axis in axes if not value.type.has(axis.name)])
+
+
+def _without_self(frame: Frame, projection: Projection, weight: Operand | None) -> Operand | None:
+    """Zero where target and source are one neuron: there is one only where both sides have its axis."""
+    rows, columns = matrix_axes(frame, projection)
+    pairs = [(row, column) for row in rows for column in columns if _are_one_axis(row, column)]
+    if not pairs:
+        return weight
+    matrix = _whole_matrix(frame, projection, weight)
+    same: Value | None = None
+    for pair in pairs:
+        places = [write.iota(frame.build, axis) for axis in pair]
+        equal = write.eq(frame.build, *places)
+        same = equal if same is None else write.and_(frame.build, same, equal)
+    assert same is not None
+    return _zeroed(frame, matrix, same)
+
+
+def _are_one_axis(row: Axis, column: Axis) -> bool:
+    stem = row.name.removesuffix("_target")
+    return stem != row.name and column.name == f"{stem}_source"
+
+
+def _zeroed(frame: Frame, matrix: Value, where: Value) -> Operand:
+    value = write.where(frame.build, where, write.zero_like(frame.build, matrix), matrix)
+    return Operand(value, tuple(axis.name for axis in value.type.axes))
+
+
+def _cut(frame: Frame, projection: Projection, weight: Operand | None) -> Operand:
+    """Zero in the blocks [target, source] that a variant removed."""
+    rows, columns = matrix_axes(frame, projection)
+    matrix = _whole_matrix(frame, projection, weight)
+    for block in projection.cuts:
+        inside = [
+            _within(frame, axis, member) for axes, member in zip((rows, columns), block, strict=True) for axis in axes
+        ]
+        found = [one for one in inside if one is not None]
+        if not found:
+            raise frame.stop("CS700", "this cut is not supported yet", projection.span)
+        where = found[0]
+        for one in found[1:]:
+            where = write.and_(frame.build, where, one)
+        matrix = _zeroed(frame, matrix, where).value
+    return Operand(matrix, tuple(axis.name for axis in matrix.type.axes))
+
+
+def _within(frame: Frame, axis: Axis, member: str) -> Value | None:
+    """Whether a place along the axis belongs to the member of a group; None where all do."""
+    window = Here(frame, ()).window(axis.name, member)
+    if window is None:
+        return None
+    place = write.iota(frame.build, axis)
+    low, high = (write.integer(frame.build, n) for n in (window.start, window.start + window.count))
+    return write.and_(frame.build, write.ge(frame.build, place, low), write.lt(frame.build, place, high))

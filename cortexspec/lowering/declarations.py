@@ -13,6 +13,7 @@ from cortexspec.ir.module import Buffer, Input, Param, State, Value
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
 from cortexspec.lowering import entries
+from cortexspec.lowering.edges import index_buffers
 from cortexspec.units import DIMENSIONLESS
 
 TRIAL = Axis("trial", Size.symbol("trial"), "sample")
@@ -75,8 +76,11 @@ class Declarations:
                 if variable.constraint is not None:
                     constraints[path] = Constraint.of(variable.constraint)
                 params[path] = _param(variable, constraints.get(path))
+            elif variable.kind == "param" and fixed.drawn_once(variable) and not fixed.follows(path):
+                params[path] = _param(variable, None)
             elif (variable.kind == "attribute" or path in model.lets) and fixed.drawn_once(variable):
                 buffers[path] = Buffer(Value(path, variable.type), "constant")
+        buffers |= {buffer.value.name: buffer for buffer in index_buffers(model)}
         return Declarations(params, buffers, _states(model), _inputs(model, frozenset(streams)), constraints)
 
     @property
@@ -125,7 +129,8 @@ class _Fixed:
     def __init__(self, model: Model):
         self.model = model
         self.known: dict[str, bool] = {}
-        self.distributions = entries.distributions(model)
+        drawing = (name for name, entry in entries.functions(model).items() if entry.draws)
+        self.drawing = {*entries.distributions(model), *drawing}
 
     def given(self, variable: Variable) -> bool:
         """A parameter that is a value of its own, not the result of others."""
@@ -135,10 +140,18 @@ class _Fixed:
         """A definition of the circuit that draws, and reads nothing that trains or moves. (One of a neuron draws anew each step.)"""
         return self.fixed(variable.path) and self.draws(variable)
 
+    def follows(self, path: str) -> bool:
+        """Whether a value reads a parameter that can be set at a run, directly or through others."""
+        variable = self.model.variables.get(path)
+        read = [] if variable is None else [e for e in (variable.value, variable.draw) if e is not None]
+        paths = [one for expression in read for one in _references(expression)]
+        variables = [self.model.variables[one] for one in paths if one in self.model.variables]
+        return any((v.kind == "param" and self.given(v)) or self.follows(v.path) for v in variables)
+
     def draws(self, variable: Variable) -> bool:
         if variable.kind == "attribute" or variable.draw is not None:
             return True
-        return variable.value is not None and _calls_one_of(self.distributions, variable.value)
+        return variable.value is not None and _calls_one_of(self.drawing, variable.value)
 
     def fixed(self, path: str) -> bool:
         if path not in self.known:

@@ -202,6 +202,9 @@ class Frame:
             raise self.stop(error.code, error.message, span, label=error.label, help=error.help) from None
         missing = [variable.type.axis(name) for name in own if not operand.type.has(name)]
         value = write.expand(self.build, operand.value, missing)
+        for axis in variable.type.axes:  # a list has as many values as edges were drawn, which `runtime.wiring` checks
+            if axis.role == "edge" and value.type.axis(axis.name) != axis:
+                value = write.slice_(self.build, value, axis.name, 0, axis.size, axis)
         whole = self.whole(variable, value)
         return replace(whole, literal=operand.literal if whole.axes == operand.axes else None)
 
@@ -214,18 +217,28 @@ class Frame:
             raise Unwritten
         axes = [variable.type.axis(name) for name in written_axes(variable)]
         try:
-            value = draw(self.build, drawn, f"{variable.path}#0", axes, self.keys())
+            value = draw(self.build, drawn, f"{variable.path}#0", axes, self.keys(variable))
         except RuleError as error:
             raise self.stop(error.code, error.message, variable.draw.span, label=error.label) from None
         return self.as_declared(variable, self.whole(variable, value), variable.draw.span)
 
-    def keys(self) -> Keys:
-        """Parameters and wiring know the seed alone, initial states the trial, a step the step too."""
+    def keys(self, variable: Variable | None = None) -> Keys:
+        """Parameters, wiring and definitions of the circuit know the seed alone, initial states the trial, a step the step too."""
         seed = self.input(SEED)
-        if self.phase in ("start", "penalty"):
+        of_circuit = variable is not None and (
+            variable.kind in ("param", "attribute", "constant") or variable.path in self.model.lets
+        )
+        if of_circuit or self.phase in ("start", "penalty"):
             return Keys(seed)
         trial = self.input(TRIAL_NUMBER)
         return Keys(seed, trial, self.input(STEP_NUMBER)) if self.phase == "step" else Keys(seed, trial)
+
+    def as_matrix(self, path: str, operand: Operand) -> Operand:
+        """One value a connection, read in an expression, is the matrix [target, source] with 0 where there is none."""
+        from cortexspec.lowering.wiring import weight_matrix
+
+        projection = next(p for p in self.model.projections if path.startswith(f"{p.path}."))
+        return weight_matrix(self, projection, operand)
 
     # Groups.
 
@@ -386,6 +399,8 @@ class Here(Scope):
         except Unwritten:
             return None
         variable = self.frame.model.variables.get(path)
+        if any(axis.role == "edge" for axis in operand.type.axes):
+            operand = self.frame.as_matrix(path, operand)
         around = self.around | {*variable.around} if variable is not None and variable.side else self.around
         return replace(operand, axes=tuple(name for name in operand.axes if name not in around))
 
@@ -402,9 +417,15 @@ class Here(Scope):
             self.report(Diagnostic("CS700", "a draw at this place is not supported yet", drawn.span))
             return None
         axes = [variable.type.axis(name) for name in written_axes(variable)]
-        value = draw(build, drawn, f"{variable.path}#{next(self.draws)}", axes, self.frame.keys())
+        value = draw(build, drawn, f"{variable.path}#{next(self.draws)}", axes, self.frame.keys(variable))
         names = (axis.name for axis in axes if axis.name not in self.around)
         return Operand(value, tuple(names))
+
+    def chance(self, span: Span | None) -> tuple[str, Keys] | None:
+        if self.variable is None:
+            self.report(Diagnostic("CS700", "a draw at this place is not supported yet", span))
+            return None
+        return f"{self.variable.path}#{next(self.draws)}", self.frame.keys(self.variable)
 
     def window(self, axis: str, path: str) -> Window | None:
         """A member's place in a table over the group, its stretch of the group's neurons."""

@@ -1,4 +1,4 @@
-"""Model to IR: `start`, `constrain`, `unconstrain`, `project`, `init`, `derivative`, `update`, `output`, `penalty`.
+"""Model to IR: `wiring`, `start`, `constrain`, `unconstrain`, `project`, `init`, `derivative`, `update`, `output`, `penalty`.
 
 Every function reads raw parameters under their dotted names. States and inputs have the axis `trial`; a part array is one
 batched array along its instance axis, so the number of operations does not depend on how many instances there are.
@@ -19,7 +19,7 @@ from cortexspec.ir.module import Function, Input, Layout, Module, Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, RuleError
-from cortexspec.lowering import neuron, parameters
+from cortexspec.lowering import neuron, parameters, wiring
 from cortexspec.lowering.connection import port
 from cortexspec.lowering.declarations import Declarations
 from cortexspec.lowering.depends import reads_state, reads_step
@@ -57,6 +57,7 @@ def lower(
 
     plan = Plan(model, Declarations.of(model, streams), told, training, stimuli or {})
     functions = [
+        wiring.wiring(plan),
         parameters.start(plan),
         parameters.unconstrain(plan),
         parameters.constrain(plan),

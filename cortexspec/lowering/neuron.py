@@ -9,6 +9,8 @@ from cortexspec.expressions.linear import ONE, NotLinear, solve
 from cortexspec.expressions.tree import Derivative, Expression, Reference
 from cortexspec.ir.module import Function, Value
 from cortexspec.ir.ops import write
+from cortexspec.ir.ops.constant import Const
+from cortexspec.ir.ops.random import Bernoulli
 from cortexspec.ir.types import RuleError, Type
 from cortexspec.lowering.connection import delivered, port
 from cortexspec.lowering.depends import reads_step
@@ -47,10 +49,29 @@ def update(plan: Plan, shown: bool) -> Function | None:
         for one in population.updates:
             with guarded():
                 operand = frame.translated(plan.model.variables[one.state], one.value)
-                outputs[one.state] = frame.spread(one.state, operand)
+                outputs[one.state] = _kept(frame, population, one.state, frame.spread(one.state, operand))
     if shown:
         outputs |= seen(frame)
     return frame.function("update", {**outputs, **frame.running})
+
+
+def _kept(frame: Frame, population: Population, state: str, new: Value) -> Value:
+    """A state that is no number stays none, so that a probability outside [0, 1] at any step is still seen after the last.
+
+    Only where the population draws by a probability that is not written: others cannot become a number again.
+    """
+    lines = frame.build.lines
+    sites = [
+        line.op.site for line in lines if isinstance(line.op, Bernoulli) and not _is_written(frame, line.operands[0])
+    ]
+    if not any(site.startswith(f"{population.path}.") for site in sites):
+        return new
+    old = frame.input(frame.declared.states[state].value)
+    return write.where(frame.build, write.eq(frame.build, old, old), new, old)
+
+
+def _is_written(frame: Frame, p: Value) -> bool:
+    return any(isinstance(line.op, Const) and p in line.results for line in frame.build.lines)
 
 
 def seen(frame: Frame) -> dict[str, Value]:

@@ -14,10 +14,11 @@ from cortexspec.lowering.frame import Frame, Here, Plan, Unwritten, guarded
 
 
 def start(plan: Plan) -> Function:
-    """Natural parameters and buffers, drawn where they are drawn. Input: `seed`."""
+    """Natural parameters and buffers, drawn where they are drawn. Inputs: `seed`, and the edges of drawn wiring."""
     frame = Frame(plan, "start")
     outputs: dict[str, Value] = {}
-    for path in (*plan.declared.params, *plan.declared.buffers):
+    drawn = [path for path, buffer in plan.declared.buffers.items() if buffer.source == "start"]
+    for path in (*plan.declared.params, *drawn):
         with guarded():
             wanted = plan.model.variables[path].type
             operand = frame.read(path)

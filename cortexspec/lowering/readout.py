@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from cortexspec.analysis.model import Model
 from cortexspec.contracts.operand import Operand
+from cortexspec.contracts.plugin import Keys
 from cortexspec.contracts.translate import Drawn, Scope, Window, translate
 from cortexspec.diagnostics import Diagnostic, Span
 from cortexspec.expressions import tree
@@ -305,6 +306,10 @@ class _Experiment(Scope):
 
     def draw(self, drawn: Drawn, build: Builder) -> Operand | None:
         self.report(Diagnostic("CS700", "a draw in a measure is not supported yet", drawn.span))
+        return None
+
+    def chance(self, span: Span | None) -> tuple[str, Keys] | None:
+        self.report(Diagnostic("CS700", "a draw in a measure is not supported yet", span))
         return None
 
     def window(self, axis: str, path: str) -> Window | None:

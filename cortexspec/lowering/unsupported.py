@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cortexspec import library
 from cortexspec.analysis.model import Model, Population, Projection
 from cortexspec.diagnostics import Diagnostic, Span
 from cortexspec.expressions.tree import Expression, Number
-from cortexspec.lowering.connection import is_dense, rule_of
+from cortexspec.lowering.edges import has_edges, rule_arguments, rule_name
 
 
 def unsupported(model: Model) -> Iterator[Diagnostic]:
@@ -19,7 +20,7 @@ def unsupported(model: Model) -> Iterator[Diagnostic]:
     for population in model.populations:
         yield from _in_population(population)
     for projection in model.projections:
-        yield from _in_projection(projection)
+        yield from _in_projection(model, projection)
 
 
 def _not_yet(what: str, span: Span | None) -> Diagnostic:
@@ -34,11 +35,16 @@ def _in_population(population: Population) -> Iterator[Diagnostic]:
             yield _not_yet("`every` is", update.every.span or update.span)
 
 
-def _in_projection(projection: Projection) -> Iterator[Diagnostic]:
-    if not is_dense(projection.rule):
-        name = rule_of(projection.rule)[0]
-        span = projection.rule.span if projection.rule is not None else None
-        yield _not_yet(f"the connection rule `{name}` is", span or projection.span)
+def _in_projection(model: Model, projection: Projection) -> Iterator[Diagnostic]:
+    name = rule_name(projection.rule)
+    span = (projection.rule.span if projection.rule is not None else None) or projection.span
+    if name not in library.connection_rules:
+        yield _not_yet(f"the connection rule `{name}` is", span)
+    elif has_edges(model, projection) and projection.around:
+        yield _not_yet("drawn wiring inside an array of parts is", span)
+    for option, argument in rule_arguments(projection.rule):
+        if option == "chance":
+            yield _not_yet("`chance` of a connection rule is", argument.span or span)
     if projection.delay is not None and not _is_zero(projection.delay):
         yield _not_yet("a delay is", projection.delay.span or projection.span)
     if projection.synapse is not None:

@@ -25,8 +25,9 @@ class Arrays:
 
 
 def bind_sizes(module: Module, sizes: Mapping[str, int], inputs: Mapping[str, Array] | None = None) -> dict[str, int]:
-    """Every symbol that a parameter, buffer or state needs. `inputs` [trial, own...] tell those that the data bring.
+    """Every symbol that a parameter, buffer or state needs, but for those that drawn wiring tells.
 
+    `inputs` [trial, own...] tell those that the data bring.
     Raises: SpecError CS507 for a size that nothing tells, naming the input that would.
     """
     bound = {**module.sizes, **sizes}
@@ -35,8 +36,9 @@ def bind_sizes(module: Module, sizes: Mapping[str, int], inputs: Mapping[str, Ar
         if array is not None:
             bound |= {k: v for k, v in _sizes_in(entry.value.type, np.shape(array)).items() if k not in bound}
     wanted = (value.type for value in _declared(module))
+    drawn = {symbol for b in module.buffers if b.source == "wiring" for symbol in _symbols(b.value.type)}
     for symbol in dict.fromkeys(symbol for type_ in wanted for symbol in _symbols(type_)):
-        if symbol not in bound and symbol not in ("trial", "time"):
+        if symbol not in bound and symbol not in ("trial", "time") and symbol not in drawn:
             raise SpecError([_unbound(module, symbol)])
     return bound
 
@@ -74,12 +76,13 @@ def _unbound(module: Module, symbol: str) -> Diagnostic:
     return Diagnostic("CS507", f"the size `{symbol}` is not known")
 
 
-def start_arrays(module: Module, sizes: Mapping[str, int], seed: int) -> Arrays:
-    """The start values of a circuit for one seed."""
+def start_arrays(
+    module: Module, sizes: Mapping[str, int], seed: int, edges: Mapping[str, Array] | None = None
+) -> Arrays:
+    """The start values of a circuit for one seed. `edges` are the index buffers of its drawn wiring."""
     layout = module.layout
-    function = module.function("start")
-    given = {"seed": np.array(seed)} if any(value.name == "seed" for value in function.inputs) else {}
-    started = run(function, given, sizes, layout)
+    given = {"seed": np.array(seed), **(edges or {})}
+    started = {**given, **run(module.function("start"), given, sizes, layout)}
     params = [param.value.name for param in module.params]
     natural = {name: started[name] for name in params}
     buffers = {buffer.value.name: started[buffer.value.name] for buffer in module.buffers}

@@ -10,6 +10,7 @@ import numpy as np
 from cortexspec.diagnostics import Diagnostic
 from cortexspec.interpreter import run
 from cortexspec.ir.op import Array
+from cortexspec.ir.ops.random import Bernoulli
 from cortexspec.lowering.declarations import TIME
 from cortexspec.runtime.compile import lowered, stepped, with_constants
 from cortexspec.runtime.given import Given
@@ -106,5 +107,15 @@ def _message(simulation: Simulation, state: str, trial: int, step: int) -> Diagn
                     f"`{state}` of the population `{population.path}` is no finite number after step {step} of trial {trial}",
                     update.span or population.span,
                     label="this update ran away",
+                    help=_help_of_update(simulation, population.path),
                 )
     return Diagnostic("CS915", f"`{state}` is no finite number after step {step} of trial {trial}")
+
+
+def _help_of_update(simulation: Simulation, population: str) -> str:
+    """A population that draws by a probability may have met one that is none."""
+    update = simulation.plain.functions.get("update")
+    sites = [line.op.site for line in update.body if isinstance(line.op, Bernoulli)] if update is not None else []
+    if any(site.startswith(f"{population}.") for site in sites):
+        return "a `bernoulli(p)` with p outside [0, 1], or p no number, draws no number: record p"
+    return ""

@@ -26,6 +26,7 @@ from cortexspec.runtime.given import Given, not_finite, read_inputs
 from cortexspec.runtime.program import Loaded, Settings, optimised, tells_trials, with_adjoints
 from cortexspec.runtime.quantities import Quantity, coherent, coherent_array, whole_steps
 from cortexspec.runtime.recordings import Recording, dataset, outputs_of
+from cortexspec.runtime.wiring import drawn_edges
 from cortexspec.units import DIMENSIONLESS
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ class Simulation:
         self._without_trials: set[str] = set()
         self._main: Loaded | None = None
         self.sizes = bind_sizes(self._plain, settings.sizes)
-        started = start_arrays(self._plain, self.sizes, settings.seed)
+        edges = drawn_edges(model, self._plain, self.sizes, settings.seed, self.sources)
+        self.sizes |= edges.sizes
+        started = start_arrays(self._plain, self.sizes, settings.seed, edges.arrays)
         self._raw = {name: self._written(name, array, self._plain) for name, array in started.raw.items()}
         self._buffers = {name: self._written(name, array, self._plain) for name, array in started.buffers.items()}
 
@@ -152,7 +155,10 @@ class Simulation:
     # Axis orders: the public one is the written one, a program has its layout's.
 
     def _axes(self, name: str) -> tuple[str, ...]:
-        variable = self.model.variables[name]
+        variable = self.model.variables.get(name)
+        if variable is None:  # the edges of drawn wiring
+            buffers = {buffer.value.name: buffer.value for buffer in self._plain.buffers}
+            return tuple(axis.name for axis in buffers[name].type.axes)
         return variable.axes_written or tuple(axis.name for axis in variable.type.axes)
 
     def _written(self, name: str, array: Array, module: Module) -> Array:

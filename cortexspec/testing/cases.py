@@ -112,7 +112,14 @@ NOISY = Case(
 OTHERS: tuple[Case, ...] = (
     Case("gru", "gallery/gru", "gru", arguments={"N": 6}, streams=("x",), solver="steps"),
     Case("elm", "elm", "network", arguments={"n_in": 4, "n_out": 3}, dt=1.0, solver="steps"),
-    Case("infoflux", "infoflux", "embedded_core", dt=1.0),
+    Case(
+        "infoflux",
+        "infoflux",
+        "embedded_core",
+        dt=1.0,
+        solver="steps",
+        note="binary states: one bit that differs anywhere misses the bound",
+    ),
     Case("microns_rnn", "microns_rnn", "rnn", dt=1.0, solver="steps"),
     Case("balanced", "balanced", "ring", dt=0.1),
     Case("jansen_rit", "gallery/jansen_rit", "brain", dt=0.1),

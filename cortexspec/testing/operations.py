@@ -264,6 +264,8 @@ def _reductions() -> list[Case]:
     for kind in (reduce.Any, reduce.All):
         cases.append(Case(kind(("b", "sample")), (truth,), (integers(truth, 2) > 0,), slope=False))
     cases.append(Case(reduce.CumulativeSum("b"), (x,), (floats(x),)))
+    cases.append(Case(reduce.ArgSort("b"), (x,), (ties,), slope=False))
+    cases.append(Case(reduce.ArgSort("a"), (whole,), (integers(whole, 3),), slope=False, note="int"))
     return cases
 
 

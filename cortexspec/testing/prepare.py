@@ -20,6 +20,7 @@ from cortexspec.ir.types import Type
 from cortexspec.passes.differentiate import differentiate
 from cortexspec.runtime.bind import bind_sizes, start_arrays
 from cortexspec.runtime.compile import Source, Wanted, elaborated, lowered, program_module
+from cortexspec.runtime.wiring import drawn_edges
 from cortexspec.testing.cases import Case
 from cortexspec.testing.randomness import with_draws_shown
 from cortexspec.testing.reference import parsed, reference_text
@@ -48,7 +49,9 @@ class Prepared:
         self.model: Model = model_of(case)
         plain = lowered(self.model, streams=case.streams, training=case.training)
         sizes = bind_sizes(plain, {**plain.sizes, **case.data_sizes})
-        started = start_arrays(plain, sizes, case.seed)
+        edges = drawn_edges(self.model, plain, sizes, case.seed)
+        sizes |= edges.sizes
+        started = start_arrays(plain, sizes, case.seed, edges.arrays)
         record = tuple(state.value.name for state in plain.states)
         wanted = Wanted(record=record, final=tuple(self.model.outputs), training=case.training)
         solver = "euler" if case.solver == "steps" else case.solver

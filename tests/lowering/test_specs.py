@@ -15,7 +15,17 @@ from cortexspec.schema.spec import Template
 
 SPECS = Path(__file__).parents[2] / "specs"
 FILES = sorted(SPECS.glob("*/*.cortex"))
-LOWERS = {"cmc", "cmc2014", "cmc_as_printed", "cmc_repaired", "cmc_public_code", "visual_hierarchy", "driven", "gru"}
+LOWERS = {
+    "cmc",
+    "cmc2014",
+    "cmc_as_printed",
+    "cmc_repaired",
+    "cmc_public_code",
+    "visual_hierarchy",
+    "driven",
+    "gru",
+    "embedded_core",
+}
 
 
 def test_there_are_nine() -> None:

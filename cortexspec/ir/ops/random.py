@@ -78,7 +78,12 @@ def unit_interval(words: Words, dtype: np.dtype[np.floating]) -> Array:
 
 
 def below(words: Words, p: Array) -> Array:
-    """Whether the 64-bit number of the words is below p * 2^64. Every step is exact, in single precision too."""
+    """Whether the 64-bit number n = w0*2^32 + w1 is below the threshold T = floor(p * 2^64).
+
+    T = t0*2^32 + t1 with t0 = floor(p * 2^32) and t1 = floor((p * 2^32 - t0) * 2^32). Scaling by a power of two, the whole part and
+    the rest after it are exact in double and in single precision, so T is the integer of this p, whoever computes it, and n < T
+    compares integers. p <= 0 gives T = 0 (never), p >= 1 always, p that is no number never.
+    """
     scaled = p * p.dtype.type(2**32)
     first = np.floor(scaled)
     second = np.floor((scaled - first) * p.dtype.type(2**32))
@@ -204,7 +209,13 @@ class Normal(Draw):
 @op
 @dataclass(frozen=True, slots=True)
 class Bernoulli(Draw):
-    """True with probability p, decided by an exact comparison of 64 bits. Operands: p, then the keys. No gradient."""
+    """True with probability p: the 64-bit number w0*2^32 + w1 of an element is below the integer floor(p * 2^64).
+
+    t0 = floor(p * 2^32) and t1 = floor((p * 2^32 - t0) * 2^32) are its words. Both are exact, since scaling by 2^32, the whole part
+    and the rest lose no bit of p (a double with 53 bits, a single with 24), so engines that agree on p agree on the draw. p <= 0
+    is never true, p >= 1 always, p that is no number never; the distribution `bernoulli` of the language refuses what lies outside
+    [0, 1]. Operands: p, then the keys. No gradient.
+    """
 
     name: ClassVar[str] = "random.bernoulli"
     arguments: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""Operations that take axes away by combining the elements along them, and the running sum."""
+"""Operations that take axes away by combining the elements along them, the running sum, and the order of elements."""
 
 from __future__ import annotations
 
@@ -212,3 +212,30 @@ class CumulativeSum(Op):
             return (None,)
         backwards = write.flip(build, cotangent, self.axis)
         return (write.flip(build, write.cumulative_sum(build, backwards, self.axis), self.axis),)
+
+
+@op
+@dataclass(frozen=True, slots=True)
+class ArgSort(Op):
+    """The places that put the elements along `axis` into rising order; equal ones keep theirs. No gradient: `gather` has it.
+
+    Shapes: x [axis, A]; gives integers [axis, A] with x[z[i, a], a] rising in i.
+    """
+
+    name: ClassVar[str] = "reduce.argsort"
+    axis: str
+
+    def rule(self, x: Type) -> tuple[Type, ...]:
+        require_dtype(x, self.name, "float", "int")
+        require_axis(x, self.axis, "sorting")
+        return (Type(x.axes, "int"),)
+
+    def evaluate(self, operands: Sequence[Tensor], results: Sequence[Type], context: Context) -> tuple[Tensor, ...]:
+        (x,) = operands
+        places = np.argsort(x.array, axis=x.axes.index(self.axis), kind="stable")
+        return (Tensor(places.astype(np.int64), x.axes),)
+
+    def pullback(
+        self, build: Builder, cotangents: Sequence[Value | None], operands: Sequence[Value], results: Sequence[Value]
+    ) -> Sequence[Value | None]:
+        return (None,)

@@ -355,6 +355,11 @@ def cumulative_sum(build: Builder, x: Value, axis: str) -> Value:
     return build.one(reduce.CumulativeSum(axis), x)
 
 
+def argsort(build: Builder, x: Value, axis: str) -> Value:
+    """The places that put x into rising order along the axis."""
+    return build.one(reduce.ArgSort(axis), x)
+
+
 def sum_to(build: Builder, x: Value, axes: Axes) -> Value:
     """x summed over every axis that is not among `axes`."""
     kept = set(_names(axes))

@@ -1,4 +1,4 @@
-"""Taking axes away in JAX."""
+"""Taking axes away, running sums and the order of elements in JAX."""
 
 from __future__ import annotations
 
@@ -38,3 +38,8 @@ def reduction(op: reduce.Reduction, write: Writer, x: Term) -> str | Term:
 @emit.register
 def cumulative_sum(op: reduce.CumulativeSum, write: Writer, x: Term) -> str:
     return f"jnp.cumsum({x}, axis={x.axes.index(op.axis)})"
+
+
+@emit.register
+def argsort(op: reduce.ArgSort, write: Writer, x: Term) -> str:
+    return f"jnp.argsort({x}, axis={x.axes.index(op.axis)}, stable=True)"

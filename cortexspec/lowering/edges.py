@@ -1,0 +1,57 @@
+"""Which projections have edges: those whose connections a rule draws, or whose weight has one value for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cortexspec import library
+from cortexspec.analysis.model import Model, Projection
+from cortexspec.expressions.tree import Argument, Call, Expression, Name, Reference
+from cortexspec.ir.module import Buffer, Value
+from cortexspec.ir.size import Size
+from cortexspec.ir.types import Axis, Type
+
+
+def rule_name(rule: Expression | None) -> str:
+    match rule:
+        case Call(function=Name(name)) | Name(name):
+            return name
+        case _:
+            return "all_to_all"
+
+
+def rule_arguments(rule: Expression | None) -> Iterator[tuple[str, Argument]]:
+    """Each argument of a rule under its name."""
+    entry = library.connection_rules.get(rule_name(rule))
+    names = entry.arguments if entry is not None else ()
+    for place, argument in enumerate(rule.arguments if isinstance(rule, Call) else ()):
+        yield argument.name or (names[place] if place < len(names) else ""), argument
+
+
+def is_dense(rule: Expression | None) -> bool:
+    entry = library.connection_rules.get(rule_name(rule))
+    return entry is not None and entry.dense
+
+
+def has_edges(model: Model, projection: Projection) -> bool:
+    """Whether its connections are listed: the rule draws them, or the weight has one value for each."""
+    if not is_dense(projection.rule):
+        return True
+    weight = model.variables.get(projection.weight) if projection.weight is not None else None
+    return weight is not None and any(axis.role == "edge" for axis in weight.type.axes)
+
+
+def edge_axis(projection: Projection) -> Axis:
+    return Axis(f"{projection.path}.edge", Size.symbol(f"{projection.path}.edges"), "edge")
+
+
+def index_buffers(model: Model) -> Iterator[Buffer]:
+    for projection in model.projections:
+        if has_edges(model, projection):
+            for side in ("pre", "post"):
+                value = Value(f"{projection.path}.{side}", Type((edge_axis(projection),), "int"))
+                yield Buffer(value, "index", source="wiring")
+
+
+def source_path(projection: Projection) -> str:
+    return projection.source.path if isinstance(projection.source, Reference) else ""

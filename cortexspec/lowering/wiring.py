@@ -1,0 +1,146 @@
+"""Projections whose connections are drawn or listed: edges from source to target, held as index buffers.
+
+A module declares for each the buffers `NAME.pre` and `NAME.post` [edge], places in the flattened lists of sources and targets,
+and has a function `wiring` that gives what the rule's arguments are worth; `runtime.wiring` draws the edges from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from cortexspec.analysis.model import Projection
+from cortexspec.contracts.operand import Operand
+from cortexspec.contracts.translate import translate
+from cortexspec.ir.module import Function, Value
+from cortexspec.ir.ops import write
+from cortexspec.ir.size import Size
+from cortexspec.ir.types import Axis
+from cortexspec.lowering.edges import edge_axis, has_edges, rule_arguments, source_path
+from cortexspec.lowering.frame import Frame, Here, Plan, Unwritten, guarded
+
+# A matrix [target, source] of more elements than this is not held: what arrives is then summed edge by edge.
+DENSE_LIMIT = 2**24
+
+
+def wiring(plan: Plan) -> Function | None:
+    """The arguments of each rule that draws, as `NAME.p`, `NAME.n`, `NAME.where`, ..., and as `NAME.listed` the length of a list
+    of weights; None where there is none of them. Input: `seed`."""
+    frame = Frame(plan, "start")
+    outputs: dict[str, Value] = {}
+    for projection in plan.model.projections:
+        if not has_edges(plan.model, projection):
+            continue
+        for name, argument in rule_arguments(projection.rule):
+            with guarded():
+                if argument.value is None:
+                    continue
+                operand = translate(argument.value, Here(frame, projection.around), frame.build)
+                if operand is None:
+                    raise Unwritten
+                outputs[f"{projection.path}.{name}"] = operand.value
+        with guarded():
+            listed = _list_of(frame, projection)
+            if listed is not None:
+                outputs[f"{projection.path}.listed"] = write.size_of(frame.build, listed)
+    return frame.function("wiring", outputs) if outputs else None
+
+
+def _list_of(frame: Frame, projection: Projection) -> Axis | None:
+    """The axis of a list that gives each connection its weight; None where the weight is no list. Raises: Unwritten."""
+    weight = frame.model.variables[projection.weight] if projection.weight is not None else None
+    if weight is None or weight.value is None or not any(axis.role == "edge" for axis in weight.type.axes):
+        return None
+    operand = translate(weight.value, Here(frame, weight.around, weight), frame.build)
+    if operand is None:
+        raise Unwritten
+    return operand.written[0] if len(operand.axes) == 1 else None
+
+
+# Sides
+
+
+def side_axes(frame: Frame, path: str, names: Sequence[str]) -> tuple[Axis, ...]:
+    """The axes by these names of what a projection reads or ends at: those of a variable, or of a group."""
+    if path in frame.model.variables:
+        type_ = frame.model.variables[path].type
+        return tuple(type_.axis(name) for name in names)
+    group, rest = frame.group_of(path)
+    first = frame.variable_of(group.members[0], rest).type
+    total = Size.of(0)
+    for member in group.members:
+        total = total + frame.member_axis(group, member, rest).size
+    joined = Axis(group.axis, total)
+    return tuple(joined if name == group.axis else first.axis(name) for name in names)
+
+
+def count_of(axes: Iterable[Axis]) -> Size:
+    total = Size.of(1)
+    for axis in axes:
+        total = total * axis.size
+    return total
+
+
+def matrix_axes(frame: Frame, projection: Projection) -> tuple[tuple[Axis, ...], tuple[Axis, ...]]:
+    """The axes of a weight, target's and source's: one that both sides have is called `_target` and `_source`."""
+    targets = side_axes(frame, projection.target, projection.target_axes)
+    sources = side_axes(frame, source_path(projection), projection.source_axes)
+    shared = {axis.name for axis in targets} & {axis.name for axis in sources}
+    rows = tuple(replace(a, name=f"{a.name}_target") if a.name in shared else a for a in targets)
+    columns = tuple(replace(a, name=f"{a.name}_source") if a.name in shared else a for a in sources)
+    return rows, columns
+
+
+def fits_in_memory(frame: Frame, projection: Projection) -> bool:
+    """Whether the matrix [target, source] may be held."""
+    rows, columns = matrix_axes(frame, projection)
+    size = count_of((*rows, *columns))
+    return not size.symbols <= frame.model.sizes.keys() or size.evaluate(frame.model.sizes) <= DENSE_LIMIT
+
+
+# What arrives
+
+
+def ends(frame: Frame, projection: Projection) -> tuple[Value, Value]:
+    """`NAME.pre` and `NAME.post` [edge]."""
+    pre, post = (frame.declared.buffers[f"{projection.path}.{side}"].value for side in ("pre", "post"))
+    return frame.input(pre), frame.input(post)
+
+
+def weight_matrix(frame: Frame, projection: Projection, weight: Operand | None) -> Operand:
+    """[target, source]: the weights of the edges between two neurons, added up; 0 where there is none."""
+    build, edge = frame.build, edge_axis(projection)
+    rows, columns = matrix_axes(frame, projection)
+    each = weight is not None and weight.type.has(edge.name)
+    if weight is not None and each:
+        values = weight.value
+    else:
+        values = write.expand(build, write.const(build, 1.0), [edge])
+    pre, post = ends(frame, projection)
+    width = write.size_of(build, Axis("sources", count_of(columns)))
+    place = write.add(build, write.mul(build, post, write.cast(build, width, "int")), pre)
+    flat = build.axis(f"{projection.path}.pairs", count_of((*rows, *columns)))
+    matrix = write.scatter_add(build, values, place, flat, [edge.name])
+    matrix = write.split(build, matrix, flat.name, [*rows, *columns])
+    if weight is not None and not each:
+        matrix = write.mul(build, matrix, weight.value)
+    return Operand(matrix, tuple(axis.name for axis in (*rows, *columns)))
+
+
+def sum_over_edges(frame: Frame, projection: Projection, source: Value, weight: Operand | None) -> Value:
+    """What arrives without a matrix: each edge reads its source, and adds to its target."""
+    build, edge = frame.build, edge_axis(projection)
+    targets = side_axes(frame, projection.target, projection.target_axes)
+    sources = side_axes(frame, source_path(projection), projection.source_axes)
+    pre, post = ends(frame, projection)
+    row, column = build.axis("targets", count_of(targets)), build.axis("sources", count_of(sources))
+    value = write.expand(build, source, [axis for axis in sources if not source.type.has(axis.name)])
+    value = write.gather(build, write.merge(build, value, [a.name for a in sources], column), pre, column.name)
+    if weight is not None:
+        others = [axis.name for axis in weight.type.axes if axis.name not in (edge.name, *projection.around)]
+        if others:
+            message = f"a weight along `{others[0]}` of so many pairs is not supported yet"
+            raise frame.stop("CS700", message, projection.span)
+        value = write.mul(build, value, weight.value)
+    total = write.scatter_add(build, value, post, row, [edge.name])
+    return write.split(build, total, row.name, list(targets))

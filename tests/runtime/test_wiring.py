@@ -1,0 +1,169 @@
+"""Drawn wiring: what each rule promises, and that a draw depends on nothing but its own site."""
+
+import numpy as np
+import pytest
+
+import cortexspec as cs
+
+TEXT = """
+neuron unit {{
+  input u = 0
+  state x ~ normal(0, 1)
+  x <- 0.5*u
+  output x
+}}
+
+circuit net {{
+  population a[6], b[9] : unit
+  group both = [a, b]
+  attribute a.place = index
+  attribute b.place = 10 + index
+  let list[{count}] ~ uniform(1, 2)
+  connect wires: {source} -> {target} {{ rule = {rule}; {weight} }}
+}}
+"""
+
+
+def compiled(rule, source="a", target="b", weight="", count=1, **options):
+    text = TEXT.format(rule=rule, source=source, target=target, weight=weight, count=count)
+    return cs.compile(cs.parse(text), "net", dt=1, dtype="float64", **{"seed": 3, **options})
+
+
+def edges(*arguments, **options):
+    """(pre, post) of each edge."""
+    buffers = compiled(*arguments, **options).buffers()
+    return buffers["wires.pre"], buffers["wires.post"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "bernoulli(0.5)",
+        "fixed_total(30)",
+        "fixed_indegree(3)",
+        "fixed_outdegree(4)",
+        "fixed_total(80, multapses = true)",
+        "fixed_indegree(20, multapses = true)",
+    ],
+)
+def test_the_order_of_edges_is_source_then_target(rule):
+    pre, post = edges(rule)
+    assert np.all(np.diff(pre * 9 + post) >= (0 if "multapses" in rule else 1))
+    assert pre.min() >= 0 and pre.max() < 6 and post.max() < 9
+
+
+def test_degrees():
+    pre, post = edges("fixed_indegree(3)")
+    assert np.array_equal(np.bincount(post, minlength=9), np.full(9, 3))
+    pre, post = edges("fixed_outdegree(4)")
+    assert np.array_equal(np.bincount(pre, minlength=6), np.full(6, 4))
+    pre, post = edges("fixed_indegree(20, multapses = true)")
+    assert np.array_equal(np.bincount(post, minlength=9), np.full(9, 20))
+    assert len(edges("fixed_total(31)")[0]) == 31
+    assert len(edges("fixed_total(54)")[0]) == 54, "every pair"
+    assert len(edges("fixed_total(200, multapses = true)")[0]) == 200
+
+
+def test_a_probability_may_depend_on_both_sides():
+    pre, post = edges("bernoulli(where(post.place < 14, 1, where(pre.place > 2, 0.5, 0)))")
+    assert np.array_equal(np.unique(post[pre <= 2]), np.arange(4))
+    assert np.array_equal(np.bincount(post, minlength=9)[:4], np.full(4, 6))
+    assert 0 < np.count_nonzero(post >= 4) < 15
+
+
+def test_bernoulli_is_a_share_of_the_pairs():
+    found = [len(edges("bernoulli(0.25)", source="both", target="both", seed=seed)[0]) for seed in range(40)]
+    assert abs(np.mean(found) - 225 / 4) < 3 * np.sqrt(225 * 3 / 16 / 40)
+
+
+@pytest.mark.parametrize("rule", ["all_to_all", "bernoulli(1)", "fixed_total(15*14)", "fixed_indegree(14)"])
+def test_no_autapses_in_a_group(rule):
+    option = "autapses = false"
+    rule = f"{rule[:-1]}, {option})" if "(" in rule else f"{rule}({option})"
+    sim = compiled(rule, source="both", target="both", weight="weight = shuffled(list)", count=210)
+    pre, post = (sim.buffers()[f"wires.{side}"] for side in ("pre", "post"))
+    assert len(pre) == 210 and not np.any(pre == post)
+
+
+def test_a_member_and_its_group_share_neurons():
+    pre, post = edges("fixed_total(6*14, autapses = false)", source="both", target="a")
+    assert len(pre) == 84 and not np.any(pre == post)
+
+
+def test_where_and_from_matrix():
+    pre, post = edges("fixed_total(10, where = pre.place + post.place == 16)", source="both", target="both")
+    places = np.concatenate([np.arange(6), 10 + np.arange(9)])
+    assert np.all(places[pre] + places[post] == 16)
+    pre, post = edges("from_matrix(where(post.place > pre.place, 1, 0))", source="a", target="a")
+    assert np.all(post > pre) and len(pre) == 15
+
+
+def test_a_draw_depends_on_its_site_and_the_seed_alone():
+    rule, weight = "bernoulli(0.4)", "weight ~ normal(0, 1)"
+    text = TEXT.format(rule=rule, source="a", target="b", weight=weight, count=3)
+    more = text.replace("connect wires", "connect first: b -> a { rule = fixed_total(7) }\n  connect wires")
+    one, other = (cs.compile(cs.parse(each), "net", dt=1, seed=3) for each in (text, more))
+    for name in ("wires.pre", "wires.post"):
+        np.testing.assert_array_equal(one.buffers()[name], other.buffers()[name])
+    np.testing.assert_array_equal(one.parameters()["wires.weight"], other.parameters()["wires.weight"])
+    assert not np.array_equal(edges(rule, seed=4)[0], edges(rule, seed=3)[0])
+
+
+@pytest.mark.parametrize(
+    ("rule", "weight", "count"),
+    [
+        ("bernoulli(0.4)", "", 1),
+        ("bernoulli(0.4)", "weight = -2", 1),
+        ("bernoulli(0.4)", "weight ~ lognormal(0, 1)", 1),
+        ("bernoulli(0.4)", "weight = pre.place - 0.1*post.place", 1),
+        ("fixed_total(100, multapses = true)", "weight = shuffled(sort(list, descending = true))", 100),
+        ("all_to_all(autapses = false)", "weight = list", 72),
+    ],
+)
+def test_what_arrives_is_the_sum_over_edges(rule, weight, count):
+    source, target = ("both", "a") if rule.startswith("all") else ("both", "both")
+    count = 84 if rule.startswith("all") else count
+    sim = compiled(rule, source=source, target=target, weight=weight, count=count)
+    run = sim.simulate(duration=1, trials=2, record=["wires.arriving"])
+    states = compiled(rule, source=source, target=target, weight=weight, count=count).simulate(
+        duration=0, trials=2, record=["a.x[time = end]", "b.x[time = end]"]
+    )
+    x = np.concatenate([states[name].values for name in states.data_vars], axis=-1)
+    pre, post = (sim.buffers()[f"wires.{side}"] for side in ("pre", "post"))
+    places = np.concatenate([np.arange(6), 10 + np.arange(9)])
+    values = sim.parameters().get("wires.weight")
+    if values is None:
+        values = {"": 1.0, "weight = -2": -2.0}.get(weight, sim.buffers()["list"])
+        values = places[pre] - 0.1 * places[post] if "place" in weight else values
+    wanted = np.zeros((2, 6 if target == "a" else 15))
+    for trial in range(2):
+        np.add.at(wanted[trial], post, values * x[trial, pre])
+    np.testing.assert_allclose(run["wires.arriving"].values[:, 0], wanted, rtol=0, atol=1e-12)
+
+
+def test_a_sorted_list_shuffled_has_its_elements():
+    sim = compiled("fixed_total(40)", weight="weight = 2*shuffled(sort(list)[10..49])", count=60)
+    found, numbers = sim.parameters()["wires.weight"], np.sort(sim.buffers()["list"])
+    assert not np.array_equal(found, np.sort(found))
+    np.testing.assert_allclose(np.sort(found), 2 * numbers[10:50])
+
+
+@pytest.mark.parametrize(
+    ("rule", "weight", "code"),
+    [
+        ("fixed_total(55)", "", "CS511"),
+        ("fixed_indegree(7)", "", "CS511"),
+        ("fixed_outdegree(5, where = post.place > 14)", "", "CS511"),
+        ("fixed_total(7/2)", "", "CS505"),
+        ("fixed_total(-1)", "", "CS505"),
+        ("bernoulli(1.5)", "", "CS512"),
+        ("bernoulli(pre.place)", "", "CS512"),
+        ("bernoulli(0.3, chance = 0.5)", "", "CS700"),
+        ("fixed_total(5)", "weight = list", "CS501"),
+    ],
+)
+def test_what_cannot_be_wired(rule, weight, code):
+    with pytest.raises(cs.SpecError) as caught:
+        compiled(rule, weight=weight, count=6)
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == code and diagnostic.span is not None
