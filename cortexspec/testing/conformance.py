@@ -14,6 +14,8 @@ from cortexspec.testing.cases import CMC, NETWORKS, READINGS, Case, cases, fast_
 from cortexspec.testing.lowerings import loop_rows, operation_rows
 from cortexspec.testing.parity import Row, check, judged, reason
 from cortexspec.testing.settings import DEFAULTS, GRADIENTS, SINGLE, Setting, matrix, pipelines
+from cortexspec.testing.states import LONG, states_rows
+from cortexspec.testing.states import SHORT as SHORT_STATES
 
 SHORT = (23, 23)  # steps of values and gradients in the full matrix: segments of 5, and of 8 cut into 3, leave a rest
 
@@ -48,6 +50,7 @@ def tasks(
         Task("operations", "each kind", lambda: operation_rows(backend, layouts=2 if everything else 1)),
         Task("loops", "each kind", lambda: loop_rows(backend, everything)),
         Task("random draws", "bit by bit", lambda: bits_rows(backend)),
+        Task("binary states", "step by step", lambda: states_rows(backend, LONG if everything else SHORT_STATES)),
     ]
     for case in fast_cases() if fast else cases(everything):
         found += [_task(backend, case, setting) for setting in DEFAULTS]

@@ -11,6 +11,7 @@ from cortexspec.testing.adaptive import BOUND, adaptive_row
 from cortexspec.testing.cases import CMC
 from cortexspec.testing.parity import single_bounds
 from cortexspec.testing.settings import DEFAULTS
+from cortexspec.testing.states import states_rows
 
 
 class Off:
@@ -64,3 +65,13 @@ def test_bounds_of_single_precision_follow_what_rounding_does_to_a_circuit():
 def test_an_adaptive_solver_keeps_its_tolerance(solver):
     row = adaptive_row(load_backend("interpreter"), replace(CMC[0], solver=solver), DEFAULTS[0])
     assert 1e-12 < row.error < BOUND
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
+def test_binary_states_are_the_same_step_by_step_in_any_batch(backend):
+    """The full network of specs/infoflux; `conformance --all` runs 10,000 steps."""
+    if backend != "interpreter":
+        pytest.importorskip({"torch": "torch.nn", "jax": "jax"}[backend])
+    rows = list(states_rows(load_backend(backend), 60, settings=DEFAULTS[:1]))
+    assert [row.verdict for row in rows] == ["holds"] * 2, rows
+    assert {row.error for row in rows} == {0.0}

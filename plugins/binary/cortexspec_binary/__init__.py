@@ -1,5 +1,7 @@
 """Binary stochastic networks: what `use binary` brings to a spec."""
 
+from pathlib import Path
+
 from cortexspec.contracts.plugin import Plugin
 
-plugin = Plugin("binary")
+plugin = Plugin("binary", texts=(Path(__file__).with_name("neurons.cortex"),))
