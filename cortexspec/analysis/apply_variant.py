@@ -41,7 +41,10 @@ Statements = tuple[written.Statement, ...]
 
 @dataclass(frozen=True)
 class Cell:
-    """An experiment's circuit after its edits, and what the experiment says about it. `span` is the experiment's."""
+    """An experiment's circuit after its edits, and what the experiment says about it. `span` is the experiment's.
+
+    `whole` is the same cell with the populations that its edits remove: wiring is drawn there. None where none is removed.
+    """
 
     experiment: str
     variant: str
@@ -52,6 +55,7 @@ class Cell:
     removed: Mapping[str, Span | None] = field(default_factory=dict[str, "Span | None"])
     cuts: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict[str, tuple[tuple[str, str], ...]])
     span: Span | None = None
+    whole: Cell | None = None
 
     def spec(self, original: Spec) -> Spec:
         """The edited text as a Spec."""
@@ -181,12 +185,19 @@ def cell_of(
     statements = variant_chain(merged, variant, report)
     if statements is None:
         return None
-    editor = Editor(library, merged, report)
-    editor.edit([one for one in merged.body if one.kind not in ("vary", "variant", "claim")])
-    for body in statements:
-        editor.edit(_single(body), variant=True)
-    editor.edit(point)
-    return editor.cell(variant)
+
+    def edited(editor: Editor) -> Editor:
+        editor.edit([one for one in merged.body if one.kind not in ("vary", "variant", "claim")])
+        for body in statements:
+            editor.edit(_single(body), variant=True)
+        editor.edit(point)
+        return editor
+
+    editor = edited(Editor(library, merged, report))
+    if not editor.removes_populations or report.failed:
+        return editor.cell(variant)
+    whole = edited(Editor(library, merged, Report(), keep_populations=True))
+    return replace(editor.cell(variant), whole=None if whole.report.failed else whole.cell(variant))
 
 
 def variant_chain(merged: Merged, name: str, report: Report) -> list[Statements] | None:
@@ -225,10 +236,11 @@ def fold_own_edits(template: Template, library: Library, report: Report) -> Temp
 
 
 class Editor:
-    """Edits templates and one experiment's body."""
+    """Edits templates and one experiment's body. With `keep_populations` a population that is to be removed stays."""
 
-    def __init__(self, library: Library, merged: Merged, report: Report):
+    def __init__(self, library: Library, merged: Merged, report: Report, keep_populations: bool = False):
         self.library, self.merged, self.report = library, merged, report
+        self.keep_populations, self.removes_populations = keep_populations, False
         self.templates = dict(library.templates)
         self.arguments = list(merged.arguments)
         self.body: list[written.Statement] = []
@@ -690,7 +702,9 @@ class Editor:
             case None:
                 self.missing(path, max(1, len(path) - 1), target.span)
             case PopulationHere():
-                self.remove_population(found, path, target.span)
+                self.removes_populations = True
+                if not self.keep_populations:
+                    self.remove_population(found, path, target.span)
             case ProjectionHere():
                 self.change_connection(found, lambda connect: ())
                 self.removed[found.path] = target.span

@@ -365,6 +365,9 @@ def model_of_cell(cell: Cell, library: Library, time_unit: Unit | None) -> Resul
         typing = typed_cell(cell, library, unit, report)
         model = build(typing, cell) if typing is not None else None
         found = (None if report.failed else model), report.diagnostics
+        if not report.failed and model is not None and cell.whole is not None:
+            whole, mistakes = model_of_cell(cell.whole, library, unit)
+            return replace(model, whole=None if mistakes and whole is None else whole), report.diagnostics
         if not report.failed:
             return found
         if best is None or len(found[1]) < len(best[1]):

@@ -205,7 +205,8 @@ class Model:
 
     `opaque` are variables, and names in expressions, that only a plugin which is not installed, or another experiment, could
     tell, each with its place; what reads them is not in the model, so nothing with them can be lowered.
-    `removed` are the paths that a variant took away: wiring is drawn as in the same cell without the removal, then cut.
+    `removed` are the paths that a variant took away: wiring is drawn as in the same cell without the removal, then cut. `whole` is
+    the model of that cell where a population is among them; None also where that cell by itself would be wrong.
     """
 
     circuit: str
@@ -225,6 +226,7 @@ class Model:
     removed: tuple[str, ...] = ()
     opaque: Mapping[str, Span | None] = field(default_factory=lambda: MappingProxyType({}), compare=False)
     entries: tuple[Any, ...] = field(default=(), compare=False)  # what plugins bring besides the built-in entries
+    whole: Model | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,10 +45,19 @@ def edge_axis(projection: Projection) -> Axis:
     return Axis(f"{projection.path}.edge", Size.symbol(f"{projection.path}.edges"), "edge")
 
 
+def is_listed(model: Model, projection: Projection) -> bool:
+    """Whether the weight is a list with one value for each connection."""
+    weight = model.variables.get(projection.weight) if projection.weight is not None else None
+    if weight is None or weight.value is None or weight.draw is not None:
+        return False
+    return any(axis.role == "edge" for axis in weight.type.axes)
+
+
 def index_buffers(model: Model) -> Iterator[Buffer]:
+    """`NAME.pre`, `NAME.post`, and where a list is read `NAME.place`: which of all drawn connections each is."""
     for projection in model.projections:
         if has_edges(model, projection):
-            for side in ("pre", "post"):
+            for side in ("pre", "post", "place")[: 3 if is_listed(model, projection) else 2]:
                 value = Value(f"{projection.path}.{side}", Type((edge_axis(projection),), "int"))
                 yield Buffer(value, "index", source="wiring")
 

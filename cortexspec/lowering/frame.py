@@ -23,6 +23,7 @@ from cortexspec.ir.types import Axis, RuleError, Type
 from cortexspec.library.distributions import draw
 from cortexspec.lowering import entries
 from cortexspec.lowering.declarations import SEED, STEP_NUMBER, TRIAL, TRIAL_NUMBER, Declarations
+from cortexspec.lowering.whole import shrinks
 
 Phase = Literal["start", "init", "step", "output", "penalty"]
 Report = Callable[[Diagnostic], None]
@@ -204,12 +205,18 @@ class Frame:
         value = write.expand(self.build, operand.value, missing)
         for axis in variable.type.axes:  # a list has as many values as edges were drawn, which `runtime.wiring` checks
             if axis.role == "edge" and value.type.axis(axis.name) != axis:
-                value = write.slice_(self.build, value, axis.name, 0, axis.size, axis)
+                places = self.declared.buffers[f"{axis.name.removesuffix('.edge')}.place"].value
+                value = write.gather(self.build, value, self.input(places), axis.name)
         whole = self.whole(variable, value)
         return replace(whole, literal=operand.literal if whole.axes == operand.axes else None)
 
     def drawn(self, variable: Variable) -> Operand:
-        """`~ D`: one draw an element, along the declared axes in their written order."""
+        """`~ D`: one draw an element, along the declared axes in their written order.
+
+        Where populations were removed, the draws of the whole circuit stand in, cut to what is left (`runtime.start`).
+        """
+        if shrinks(self.model, variable.path):
+            return self.whole(variable, self.input(Value(variable.path, variable.type)))
         scope = Here(self, variable.around, variable)
         assert variable.draw is not None
         drawn = translate_draw(variable.draw, scope, self.build)
@@ -415,6 +422,10 @@ class Here(Scope):
         variable = self.variable
         if variable is None:
             self.report(Diagnostic("CS700", "a draw at this place is not supported yet", drawn.span))
+            return None
+        if shrinks(self.frame.model, variable.path):
+            message = "a draw inside an expression along a group that lost members is not supported yet"
+            self.report(Diagnostic("CS700", message, drawn.span, help="draw it by itself: `let NAME[...] ~ D`"))
             return None
         axes = [variable.type.axis(name) for name in written_axes(variable)]
         value = draw(build, drawn, f"{variable.path}#{next(self.draws)}", axes, self.frame.keys(variable))

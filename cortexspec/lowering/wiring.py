@@ -16,7 +16,7 @@ from cortexspec.ir.module import Function, Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis
-from cortexspec.lowering.edges import edge_axis, has_edges, rule_arguments, source_path
+from cortexspec.lowering.edges import edge_axis, has_edges, is_listed, rule_arguments, source_path
 from cortexspec.lowering.frame import Frame, Here, Plan, Unwritten, guarded
 
 # A matrix [target, source] of more elements than this is not held: what arrives is then summed edge by edge.
@@ -48,9 +48,10 @@ def wiring(plan: Plan) -> Function | None:
 
 def _list_of(frame: Frame, projection: Projection) -> Axis | None:
     """The axis of a list that gives each connection its weight; None where the weight is no list. Raises: Unwritten."""
-    weight = frame.model.variables[projection.weight] if projection.weight is not None else None
-    if weight is None or weight.value is None or not any(axis.role == "edge" for axis in weight.type.axes):
+    if projection.weight is None or not is_listed(frame.model, projection):
         return None
+    weight = frame.model.variables[projection.weight]
+    assert weight.value is not None
     operand = translate(weight.value, Here(frame, weight.around, weight), frame.build)
     if operand is None:
         raise Unwritten

@@ -19,14 +19,14 @@ from cortexspec.ir.op import Array
 from cortexspec.ir.types import Type
 from cortexspec.lowering.declarations import TRIAL
 from cortexspec.lowering.readout import Readout
-from cortexspec.runtime.bind import bind_sizes, constrained, start_arrays, unconstrained
+from cortexspec.runtime.bind import constrained, unconstrained
 from cortexspec.runtime.compile import FIXED_STEP, Wanted, lowered, program_module, recordable, unknown_recording
 from cortexspec.runtime.dynamics import Equilibrium, Flow, fixed_points, spectrum
 from cortexspec.runtime.given import Given, not_finite, read_inputs
 from cortexspec.runtime.program import Loaded, Settings, optimised, tells_trials, with_adjoints
 from cortexspec.runtime.quantities import Quantity, coherent, coherent_array, whole_steps
 from cortexspec.runtime.recordings import Recording, dataset, outputs_of
-from cortexspec.runtime.wiring import drawn_edges
+from cortexspec.runtime.start import started
 from cortexspec.units import DIMENSIONLESS
 
 if TYPE_CHECKING:
@@ -58,12 +58,10 @@ class Simulation:
         self._loaded: dict[tuple[str, int | None], Loaded] = {}
         self._without_trials: set[str] = set()
         self._main: Loaded | None = None
-        self.sizes = bind_sizes(self._plain, settings.sizes)
-        edges = drawn_edges(model, self._plain, self.sizes, settings.seed, self.sources)
-        self.sizes |= edges.sizes
-        started = start_arrays(self._plain, self.sizes, settings.seed, edges.arrays)
-        self._raw = {name: self._written(name, array, self._plain) for name, array in started.raw.items()}
-        self._buffers = {name: self._written(name, array, self._plain) for name, array in started.buffers.items()}
+        start = started(model, self._plain, settings.sizes, settings.seed, self.sources)
+        self.sizes = start.sizes
+        self._raw = {name: self._written(name, array, self._plain) for name, array in start.arrays.raw.items()}
+        self._buffers = {name: self._written(name, array, self._plain) for name, array in start.arrays.buffers.items()}
 
     def __repr__(self) -> str:
         count = sum(array.size for name, array in self._raw.items() if self._params[name].trainable)

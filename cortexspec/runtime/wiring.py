@@ -17,14 +17,14 @@ from cortexspec.interpreter import run
 from cortexspec.ir.module import Module
 from cortexspec.ir.op import Array
 from cortexspec.ir.ops.random import below, draw_words, unit_interval
-from cortexspec.lowering.edges import has_edges, rule_arguments, rule_name, source_path
+from cortexspec.lowering.edges import has_edges, is_listed, rule_arguments, rule_name, source_path
 
 MOST_PAIRS = 2**26  # a draw looks at every pair
 
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """`arrays` have `NAME.pre` and `NAME.post` [edge] for each projection that is drawn, `sizes` its `NAME.edges`."""
+    """`arrays` have `NAME.pre`, `NAME.post` and `NAME.place` [edge] for each projection that is drawn, `sizes` its `NAME.edges`."""
 
     sizes: dict[str, int] = field(default_factory=dict[str, int])
     arrays: dict[str, Array] = field(default_factory=dict[str, Array])
@@ -85,7 +85,7 @@ def drawn_edges(
     for projection in model.projections:
         if not has_edges(model, projection):
             continue
-        target, source = _neurons(model, projection.target, sizes), _neurons(model, source_path(projection), sizes)
+        target, source = neurons_of(model, projection.target, sizes), neurons_of(model, source_path(projection), sizes)
         rule = _rule(projection, target, source, values, seed, sources or {})
         post, pre = _RULES[rule.name](rule)
         _check_list(rule, values, len(pre))
@@ -93,6 +93,8 @@ def drawn_edges(
         found.arrays[f"{projection.path}.pre"] = pre[order].astype(np.int64)
         found.arrays[f"{projection.path}.post"] = post[order].astype(np.int64)
         found.sizes[f"{projection.path}.edges"] = len(pre)
+        if is_listed(model, projection):
+            found.arrays[f"{projection.path}.place"] = np.arange(len(pre))
     return found
 
 
@@ -115,7 +117,7 @@ def _rule_values(module: Module, sizes: Mapping[str, int], seed: int) -> dict[st
     return {name: (array, module.layout.sort(types[name].type.names)) for name, array in arrays.items()}
 
 
-def _neurons(model: Model, path: str, sizes: Mapping[str, int]) -> list[tuple[str, int]]:
+def neurons_of(model: Model, path: str, sizes: Mapping[str, int]) -> list[tuple[str, int]]:
     """Whose values stand in the list under a path, end to end: the owner of each stretch and its length."""
     if path in model.variables:
         type_, owner = model.variables[path].type, path
@@ -129,7 +131,7 @@ def _neurons(model: Model, path: str, sizes: Mapping[str, int]) -> list[tuple[st
         rest = path.removeprefix(f"{group.path}.") if path != group.path else ""
         if path == group.path or path.startswith(f"{group.path}."):
             members = [f"{member}.{rest}" if rest else member for member in group.members]
-            return [entry for member in members for entry in _neurons(model, member, sizes)]
+            return [entry for member in members for entry in neurons_of(model, member, sizes)]
     raise KeyError(path)
 
 

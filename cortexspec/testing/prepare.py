@@ -18,9 +18,8 @@ from cortexspec.ir.op import Array
 from cortexspec.ir.ops import write
 from cortexspec.ir.types import Type
 from cortexspec.passes.differentiate import differentiate
-from cortexspec.runtime.bind import bind_sizes, start_arrays
 from cortexspec.runtime.compile import Source, Wanted, elaborated, lowered, program_module
-from cortexspec.runtime.wiring import drawn_edges
+from cortexspec.runtime.start import started
 from cortexspec.testing.cases import Case
 from cortexspec.testing.randomness import with_draws_shown
 from cortexspec.testing.reference import parsed, reference_text
@@ -48,10 +47,8 @@ class Prepared:
         self.case = case
         self.model: Model = model_of(case)
         plain = lowered(self.model, streams=case.streams, training=case.training)
-        sizes = bind_sizes(plain, {**plain.sizes, **case.data_sizes})
-        edges = drawn_edges(self.model, plain, sizes, case.seed)
-        sizes |= edges.sizes
-        started = start_arrays(plain, sizes, case.seed, edges.arrays)
+        start = started(self.model, plain, {**plain.sizes, **case.data_sizes}, case.seed)
+        sizes, arrays = start.sizes, start.arrays
         record = tuple(state.value.name for state in plain.states)
         wanted = Wanted(record=record, final=tuple(self.model.outputs), training=case.training)
         solver = "euler" if case.solver == "steps" else case.solver
@@ -62,8 +59,8 @@ class Prepared:
         trials = case.trial_numbers or tuple(range(2, case.trials + 2))
         self.sizes: Mapping[str, int] = {**sizes, "trial": len(trials), "time": case.steps}
         self.given: Arrays = {
-            **started.raw,
-            **started.buffers,
+            **arrays.raw,
+            **arrays.buffers,
             **self._inputs(rollout),
             "seed": np.array(case.seed),
             "trial": np.array(trials),

@@ -167,3 +167,78 @@ def test_what_cannot_be_wired(rule, weight, code):
         compiled(rule, weight=weight, count=6)
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.code == code and diagnostic.span is not None
+
+
+REMOVED = """
+neuron unit {
+  input u = 0
+  state x ~ normal(0, 1)
+  x <- 0.5*u
+  output x
+}
+
+circuit net {
+  population a[4], b[7], c[3] : unit
+  group both = [a, b]
+  let list[40] ~ uniform(1, 2)
+  connect within: both -> both { rule = fixed_total(40, autapses = false); weight = shuffled(list) }
+  connect up: both -> c { weight ~ normal(0, 1) }
+  connect down: c -> both { rule = bernoulli(0.5); weight ~ normal(0, 1) }
+  connect alone: a -> a { rule = all_to_all(autapses = false); weight = 0.1 }
+}
+
+experiment run of net {
+  simulate { duration = 6; dt = 1 }
+  variant no_a { remove a }
+  variant no_b { remove b }
+  variant no_c { remove c }
+  variant cut { remove within[b, a], up[c, a] }
+}
+"""
+NEURONS = {"a": range(4), "b": range(4, 11), "c": range(11, 14)}
+
+
+def of_variant(variant, backend="interpreter"):
+    spec = cs.parse(REMOVED)
+    return cs.compile(spec, experiment="run", variant=variant, dtype="float64", seed=2, backend=backend)
+
+
+def whole_matrix(sim, members):
+    """[target, source] over all 14 neurons, from what a simulation holds."""
+    parameters, buffers = sim.parameters(), sim.buffers()
+    both = np.array([i for name in "ab" if name in members for i in NEURONS[name]], int)
+    last = np.array([*NEURONS["c"]])
+    matrix = np.zeros((14, 14))
+    for name, rows, columns in (("within", both, both), ("down", both, last)):
+        if f"{name}.pre" in buffers:
+            at = (rows[buffers[f"{name}.post"]], columns[buffers[f"{name}.pre"]])
+            np.add.at(matrix, at, parameters[f"{name}.weight"])
+    if "up.weight" in parameters:
+        matrix[np.ix_(last, both)] += parameters["up.weight"]
+    return matrix
+
+
+@pytest.mark.parametrize("gone", ["a", "b", "c"])
+def test_removing_a_population_leaves_the_same_network_of_the_others(gone):
+    base, left = whole_matrix(of_variant("base"), "abc"), "abc".replace(gone, "")
+    kept = [i for name in left for i in NEURONS[name]]
+    wanted = np.zeros((14, 14))
+    wanted[np.ix_(kept, kept)] = base[np.ix_(kept, kept)]
+    assert np.count_nonzero(wanted) and np.count_nonzero(wanted) < np.count_nonzero(base)
+    np.testing.assert_array_equal(whole_matrix(of_variant(f"no_{gone}"), left), wanted)
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
+def test_a_block_that_is_cut_delivers_nothing(backend):
+    if backend != "interpreter":
+        pytest.importorskip({"torch": "torch.nn", "jax": "jax"}[backend])
+    sim = of_variant("cut", backend)
+    run = sim.simulate(trials=2, record=["both.x", "c.x", "within.arriving", "up.arriving", "down.arriving"])
+    matrix = whole_matrix(of_variant("base"), "abc")
+    matrix[np.ix_(NEURONS["b"], NEURONS["a"])] = 0
+    matrix[np.ix_(NEURONS["c"], NEURONS["a"])] = 0
+    x = np.concatenate([run["both.x"].values, run["c.x"].values], axis=-1)[:, :-1]
+    found = run["within.arriving"].values + run["down.arriving"].values
+    wanted = x @ matrix.T
+    np.testing.assert_allclose(found[:, 1:], wanted[..., :11], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(run["up.arriving"].values[:, 1:], wanted[..., 11:], rtol=0, atol=1e-12)
