@@ -9,6 +9,7 @@ from typing import Any
 
 from cortexspec import library
 from cortexspec.contracts.dataset import DatasetEntry
+from cortexspec.contracts.measure import MeasureEntry
 from cortexspec.contracts.plugin import (
     ConstraintEntry,
     DistributionEntry,
@@ -60,6 +61,7 @@ _PLACES: Mapping[type, str] = MappingProxyType(
         ConstraintEntry: "constraints",
         ConnectionRule: "rules",
         DatasetEntry: "datasets",
+        MeasureEntry: "measures",
     }
 )
 ENTRY_KINDS = tuple(_PLACES)
@@ -78,6 +80,7 @@ class Library:
     missing_plugins: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     datasets: Mapping[str, DatasetEntry] = field(default_factory=_none)
+    measures: Mapping[str, MeasureEntry] = field(default_factory=_none)  # their signatures are among the functions
     entries: tuple[Any, ...] = ()  # those of plugins, which are among the others too
 
     def with_entries(self, entries: Sequence[Any]) -> Library:
@@ -86,6 +89,8 @@ class Library:
         for entry in entries:
             place = _PLACES[type(entry)]
             found.setdefault(place, dict(getattr(self, place)))[entry.name] = entry
+            if isinstance(entry, MeasureEntry):
+                found.setdefault("functions", dict(self.functions))[entry.name] = entry.signature()
         return replace(self, **found, entries=(*self.entries, *entries))
 
     def with_templates(self, templates: Mapping[str, Template]) -> Library:

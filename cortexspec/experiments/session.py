@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from cortexspec.analysis.model import ClaimModel
 from cortexspec.analysis.report import Report
 from cortexspec.contracts.backend import Options, Recipe, Trainer
 from cortexspec.contracts.dataset import Dataset, DatasetEntry, Places
+from cortexspec.contracts.measure import MeasureEntry
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.experiments.cells import Result, address
 from cortexspec.experiments.claim import BASE, CellKey, Grid, number_of
@@ -25,6 +26,7 @@ from cortexspec.experiments.settings import claims_of, grid_of, plan_of, section
 from cortexspec.experiments.train import Plan, train
 from cortexspec.experiments.train import Report as TrainReport
 from cortexspec.expressions import tree
+from cortexspec.expressions.linear import children
 from cortexspec.expressions.print import print_expression
 from cortexspec.ir.op import Array
 from cortexspec.language.print_spec import print_spec
@@ -117,6 +119,9 @@ class Session:
         backend = load_backend(choice.backend)
         self.simulation = Simulation(model, backend, settings, sources=source.sources, stimuli=stimuli)
         self.measures = {one.name: one.value for one in cell.body if isinstance(one, written.Measure)}
+        self.trials_of_run = int(number_of(simulate["trials"])) if "trials" in simulate else 1
+        self.warm_up = number_of(simulate["warm_up"]) if "warm_up" in simulate else 0.0
+        self._check_gathered(source)
         self._loaded: Loaded | None = None
         self._evaluated: Loaded | None = None
 
@@ -172,6 +177,24 @@ class Session:
 
     # Results.
 
+    def _check_gathered(self, source: Source) -> None:
+        """Raises: SpecError CS700 where a measure along a run is asked for on a data set."""
+        if self.data.dataset is not None and self._gathered:
+            message = f"`{self._gathered[0]}` is gathered along a run, which is not supported with a data set yet"
+            raise SpecError([Diagnostic("CS700", message)], dict(source.sources))
+
+    @property
+    def _gathered(self) -> list[str]:
+        """The measures of plugins that are called here."""
+        lets, known = _lets(self.body), self.simulation.model.entries
+        names = {entry.name for entry in known if isinstance(entry, MeasureEntry)}
+        return [name for value in (*self.measures.values(), *lets.values()) for name in _called(value) if name in names]
+
+    @property
+    def _along_a_run(self) -> bool:
+        """Whether measures are those of one long run, several trials of it, after a warm-up."""
+        return self.data.dataset is None and bool(self._gathered or self.trials_of_run > 1 or self.warm_up)
+
     def train(self, folder: Path | None = None, report: TrainReport | None = None) -> list[dict[str, float]]:
         """Trains as the section says; afterwards `simulation` has the trained parameters. Raises: SpecError CS915."""
         if self.plan is None:
@@ -220,7 +243,7 @@ class Session:
                 total = tuple(names) if penalties else ()
                 readouts.append(Readout("loss", outputs, total=total, lets=lets, fields=fields))
             lowered = {name: value for name, value in self.measures.items() if not _is_analysis(value)}
-            if lowered:
+            if lowered and not self._along_a_run:
                 readouts.append(Readout("measures", lowered, lets=lets, fields=fields))
             wanted = Wanted(readouts=tuple(readouts), trained=("loss",), rollout=False)
             wrt = {"loss": self.simulation.trainable} if readouts and readouts[0].function == "loss" else {}
@@ -259,6 +282,11 @@ class Session:
 
     def _read_measures(self) -> dict[str, Any]:
         """Every lowered measure on the held-out split; a mean over trials is taken over chunks of them."""
+        if self._along_a_run:
+            lowered = {name: value for name, value in self.measures.items() if not _is_analysis(value)}
+            return dict(
+                self.simulation.measure(lowered, warm_up=self.warm_up, trials=self.trials_of_run, lets=_lets(self.body))
+            )
         if "measures" not in self.loaded.module.functions:
             return {}
         if self.data.dataset is None:
@@ -299,6 +327,14 @@ class Session:
 def _is_analysis(value: tree.Expression) -> bool:
     """`eigenvalues(jacobian())`: a property of the equations, found without a run."""
     return print_expression(value) == "eigenvalues(jacobian())"
+
+
+def _called(node: tree.Expression) -> Iterator[str]:
+    """The names of the functions that an expression calls."""
+    if isinstance(node, tree.Call) and isinstance(node.function, tree.Name):
+        yield node.function.name
+    for child in children(node):
+        yield from _called(child)
 
 
 def _is_mean(value: tree.Expression) -> bool:

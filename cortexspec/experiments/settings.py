@@ -37,18 +37,19 @@ def grid_of(name: str, body: tuple[written.Statement, ...]) -> Grid:
     """The grid that `vary` spans: `seed` apart from the other axes; without one, seed 0."""
     axes: list[GridAxis] = []
     seeds: tuple[int, ...] = (0,)
+    drawn = has_section(body, "train")
     for left, right in _vary(body):
         if isinstance(left, tree.ListOf):
             names = tuple(print_expression(item) for item in left.items)
             rows = tuple(tuple(_value(each) for each in _items(row)) for row in _items(right))
             axes.append(GridAxis(names, rows))
         elif print_expression(left) == "seed":
-            seeds = tuple(int(_value(each)) for each in _items(right))
+            seeds, drawn = tuple(int(_value(each)) for each in _items(right)), True
         else:
             axes.append(GridAxis((print_expression(left),), tuple((_value(each),) for each in _items(right))))
     variants = tuple(one.name for one in body if isinstance(one, written.Variant))
     measures = tuple(one.name for one in body if isinstance(one, written.Measure))
-    return Grid(name, tuple(axes), seeds, variants, measures, seeded=has_section(body, "train"))
+    return Grid(name, tuple(axes), seeds, variants, measures, seeded=drawn)
 
 
 def _vary(body: Statements) -> Iterable[tuple[tree.Expression, tree.Expression]]:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from cortexspec import library
 from cortexspec.analysis.model import Model
+from cortexspec.contracts.measure import MeasureEntry
 from cortexspec.contracts.plugin import ConstraintEntry, DistributionEntry, FunctionEntry, PartEntry
 from cortexspec.library import ConnectionRule
 
@@ -14,7 +15,14 @@ Entry = TypeVar("Entry", FunctionEntry, DistributionEntry, PartEntry, Constraint
 
 
 def functions(model: Model) -> Mapping[str, FunctionEntry]:
-    return _with_brought(library.functions, model, FunctionEntry)
+    return {
+        **_with_brought(library.functions, model, FunctionEntry),
+        **{name: entry.refusal() for name, entry in measures(model).items()},
+    }
+
+
+def measures(model: Model) -> Mapping[str, MeasureEntry]:
+    return {entry.name: entry for entry in model.entries if isinstance(entry, MeasureEntry)}
 
 
 def distributions(model: Model) -> Mapping[str, DistributionEntry]:

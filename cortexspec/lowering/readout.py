@@ -86,7 +86,7 @@ def simplified(expression: tree.Expression, model: Model, module: Module) -> tre
             return resolved(expression, model)
         case _:
             pass
-    return _rebuilt(expression, lambda child: simplified(child, model, module))
+    return rebuilt(expression, lambda child: simplified(child, model, module))
 
 
 def resolved(expression: tree.Expression, model: Model) -> tree.Expression:
@@ -94,7 +94,7 @@ def resolved(expression: tree.Expression, model: Model) -> tree.Expression:
     if isinstance(expression, tree.Name | tree.Member | tree.Derivative):
         path = _dotted(expression)
         return tree.Reference(path, span=expression.span) if path and _known(path, model) else expression
-    return _rebuilt(expression, lambda child: resolved(child, model))
+    return rebuilt(expression, lambda child: resolved(child, model))
 
 
 def _dotted(node: tree.Expression) -> str:
@@ -137,7 +137,7 @@ def _count(module: Module, model: Model, prefix: str) -> int:
     return total
 
 
-def _rebuilt(node: tree.Expression, change: Callable[[tree.Expression], tree.Expression]) -> tree.Expression:
+def rebuilt(node: tree.Expression, change: Callable[[tree.Expression], tree.Expression]) -> tree.Expression:
     """The node with its children changed; the name of a called function and the names of axes stay."""
 
     def arguments(given: Sequence[tree.Argument]) -> tuple[tree.Argument, ...]:
@@ -187,6 +187,10 @@ class _Needs:
                         (self.final if at_end else self.recorded)[one] = None
             case tree.Index() if any(_is_end(argument) for argument in node.arguments):
                 self.collect(node.operand, lets, at_end=True)
+            case tree.Call(arguments=arguments):  # a function may have the name of a let
+                for argument in arguments:
+                    if argument.value is not None:
+                        self.collect(argument.value, lets, at_end)
             case _:
                 for child in children(node):
                     self.collect(child, lets, at_end)

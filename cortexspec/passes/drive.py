@@ -12,31 +12,43 @@ from cortexspec.ir.ops.constant import Const
 from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.ops.shape import Index
 from cortexspec.ir.size import Size
-from cortexspec.ir.types import Axis
+from cortexspec.ir.types import Axis, Type
 
 TIME = Axis("time", Size.symbol("time"), "time")
+STEP_NUMBER = Value("n", Type((), "int"))
 
 
-def drive(module: Module, record: Sequence[str] = (), final: Sequence[str] = (), name: str = "rollout") -> Module:
+def drive(
+    module: Module,
+    record: Sequence[str] = (),
+    final: Sequence[str] = (),
+    name: str = "rollout",
+    *,
+    resumed: bool = False,
+) -> Module:
     """Adds the function `name`: from the initial state over `time` steps.
 
     `record`: states after each step, outputs of them, and the step's own lets; given as `NAME` with the axis time.
     `final`: states and outputs after the last step (the initial ones where time has no step), given as `NAME[time = end]`.
     Running buffers that `init`, `step` or `output` renew are given under their own names, renewed once a run: those of a
     step by its first one, since what stands in the equations and is normalised does not change with the state.
+    `resumed`: the run goes on from states that are given as inputs under their names, after `n` steps.
     Raises: KeyError for a name that no function gives.
     """
     functions = module.functions
     init, step, output = functions["init"], functions["step"], functions.get("output")
     states = {state.value.name: state.value for state in module.states}
-    inputs = _outer_inputs(module, [function for function in (init, step, output) if function is not None], states)
+    functions_read = [function for function in (init, step, output) if function is not None]
+    inputs = _outer_inputs(module, functions_read[1:] if resumed else functions_read, states)
+    if resumed:
+        inputs = (*inputs, *states.values(), STEP_NUMBER)
     build = Builder(Names(value.name for value in inputs))
     outer = {value.name: value for value in inputs}
-    started = inline(build, init, outer)
+    started = outer if resumed else inline(build, init, outer)
     begin = {name: started[name] for name in states}
     renewed = {buffer.value.name: None for buffer in module.buffers if buffer.role == "running"}
-    running = {name: value for name, value in started.items() if name in renewed}
-    in_step = [name for name in step.output_names if name in renewed]
+    running = {name: value for name, value in started.items() if name in renewed and not resumed}
+    in_step = [name for name in step.output_names if name in renewed and not resumed]
     if in_step:
         first = inline(
             build,
@@ -55,7 +67,7 @@ def drive(module: Module, record: Sequence[str] = (), final: Sequence[str] = (),
         if after is None:
             after = inline(build, _required(output, name_), {**outer, **ends})
         results[f"{name_}[time = end]"] = after[name_]
-    if after is not None:
+    if after is not None and not resumed:
         running |= {name: value for name, value in after.items() if name in renewed}
     results |= running
     function = build.function(name, inputs, results.values(), results.keys())
@@ -107,9 +119,9 @@ def _loop(
         (*(f"carry:{name}" for name in begin), "carry:n", *(f"stack:{name}" for name in record)),
     )
     scan = Scan(body, len(constant), len(begin) + 1, len(streamed), len(record), 0, TIME)
-    zero = build.one(Const(0, "int"), hint="n")
+    first = outer[STEP_NUMBER.name] if STEP_NUMBER.name in outer else build.one(Const(0, "int"), hint="n")
     results = build.emit(
-        scan, *(outer[n] for n in constant), *begin.values(), zero, *(outer[n] for n in streamed), hint="end"
+        scan, *(outer[n] for n in constant), *begin.values(), first, *(outer[n] for n in streamed), hint="end"
     )
     ends = dict(zip(begin, results, strict=False))
     return dict(zip(record, results[len(begin) + 1 :], strict=True)), ends

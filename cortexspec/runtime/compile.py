@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -130,6 +131,7 @@ class Wanted:
     training: bool = False
     rollout: bool = True
     pieces: tuple[str, ...] = ()  # functions of the module that are kept: `init`, `derivative`, `output`, ...
+    resumed: tuple[str, ...] = ()  # readouts that go on from states that they are given
 
 
 def program_module(
@@ -164,7 +166,9 @@ def program_module(
             functions["rollout_training"] = _driven(trained, wanted, "rollout_training")
     for readout in wanted.readouts:
         training = readout.function in wanted.trained
-        functions[readout.function] = _read_out(model, trained if training else plain, readout, training, sources)
+        resumed = readout.function in wanted.resumed
+        module = trained if training else plain
+        functions[readout.function] = _read_out(model, module, readout, training, sources, resumed)
     for name in ("project", *wanted.pieces):
         if name in plain.functions:
             functions[name] = plain.functions[name]
@@ -198,10 +202,13 @@ def unknown_recording(module: Module, name: str) -> Diagnostic:
     return Diagnostic("CS301", f"there is nothing to record under the name `{name}`", help=help)
 
 
-def _read_out(model: Model, module: Module, readout: Readout, training: bool, sources: dict[str, str]) -> Function:
+def _read_out(
+    model: Model, module: Module, readout: Readout, training: bool, sources: dict[str, str], resumed: bool
+) -> Function:
+    driving = partial(drive, resumed=resumed)
     found: list[Diagnostic] = []
     try:
-        made = lower_readout(model, module, readout, found.append, drive, training=training)
+        made = lower_readout(model, module, readout, found.append, driving, training=training)
     except KeyError as error:
         raise SpecError([unknown_recording(module, str(error.args[0]))], sources) from None
     if made is None:

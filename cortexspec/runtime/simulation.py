@@ -420,6 +420,38 @@ class Simulation:
 
         return run_adaptive(self, given, self._duration(duration), members, parameters, seed, first_trial)
 
+    def measure(
+        self,
+        measures: Mapping[str, str | Expression],
+        inputs: Mapping[str, Any] | None = None,
+        duration: Quantity | None = None,
+        *,
+        warm_up: Quantity | None = None,
+        trials: int | None = None,
+        seed: int | None = None,
+        first_trial: int = 0,
+        lets: Mapping[str, str | Expression] | None = None,
+    ) -> dict[str, Array]:
+        """Measures of a run that is gone through piece by piece, so that its length costs no memory: `{"f": "flux(a.x, b.x)"}`.
+
+        Calls of measures that plugins bring, and means over everything, are gathered along the run after `warm_up`; another
+        expression over time needs its recordings whole. Expressions are those of an experiment; `lets` are names for them.
+        Raises: SpecError where an expression does not check or a measure refuses, before anything runs; CS915.
+        """
+        from cortexspec.runtime.measure import known_measures, measured, plan_of
+
+        written, named = (
+            {name: parse_expression(one) if isinstance(one, str) else one for name, one in each.items()}
+            for each in (measures, lets or {})
+        )
+        plan = plan_of(written, named, known_measures(self))
+        given = self._given(inputs, trials)
+        steps = self._frames(given, duration)
+        before = 0
+        if warm_up is not None:
+            before = whole_steps(coherent(warm_up, self.model.time_unit, "the warm-up"), self.settings.dt or 1.0)
+        return measured(self, plan, given, steps=steps, warm_up=before, seed=seed, first_trial=first_trial)
+
     # Gradients.
 
     def value_and_grad(

@@ -3,5 +3,6 @@
 from pathlib import Path
 
 from cortexspec.contracts.plugin import Plugin
+from cortexspec_binary.measures.entries import MEASURES
 
-plugin = Plugin("binary", texts=(Path(__file__).with_name("neurons.cortex"),))
+plugin = Plugin("binary", texts=(Path(__file__).with_name("neurons.cortex"),), entries=MEASURES)

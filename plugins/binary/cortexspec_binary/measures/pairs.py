@@ -155,8 +155,20 @@ def flux_of_correlation(correlation: Array) -> Array:
 
 def root_mean_square(matrix: Array, autapses: bool = False) -> Array:
     """The root mean square over pairs [..., target, source]; those of a neuron with itself only where asked for."""
+    return reduced(matrix, "rms", autapses)
+
+
+def reduced(matrix: Array, how: str, autapses: bool = False) -> Array:
+    """The `mean`, `rms` or `sum` over pairs [..., target, source]; those of a neuron with itself only where asked for."""
     kept = np.ones(matrix.shape[-2:], bool) if autapses else ~np.eye(*matrix.shape[-2:], dtype=bool)
-    return np.sqrt((matrix[..., kept] ** 2).mean(axis=-1))
+    values = matrix[..., kept]
+    match how:
+        case "rms":
+            return np.sqrt((values**2).mean(axis=-1))
+        case "sum":
+            return values.sum(axis=-1)
+        case _:
+            return values.mean(axis=-1)
 
 
 def activity_entropy(tables: Array, correction: Correction = "none") -> Array:

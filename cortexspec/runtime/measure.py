@@ -1,0 +1,333 @@
+"""Measures of a run of any length: it goes on piece by piece, each piece is taken in and forgotten.
+
+A measure is split in two. Calls of a MeasureEntry, and means over everything, are gathered along the run; what is left is
+an expression of their results, and is computed by a readout like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cortexspec.contracts.measure import Gathering, MeasureEntry
+from cortexspec.diagnostics import Diagnostic, SpecError
+from cortexspec.expressions import tree
+from cortexspec.expressions.linear import children
+from cortexspec.expressions.print import print_expression
+from cortexspec.ir.module import Module, Value
+from cortexspec.ir.op import Array
+from cortexspec.ir.types import RuleError, Type
+from cortexspec.lowering import entries
+from cortexspec.lowering.declarations import TIME, TRIAL
+from cortexspec.lowering.readout import Readout, rebuilt
+from cortexspec.runtime.compile import Wanted
+from cortexspec.runtime.given import Given
+from cortexspec.runtime.program import Loaded
+
+if TYPE_CHECKING:
+    from cortexspec.runtime.simulation import Simulation
+
+_AT_ONCE = 1 << 22  # recorded numbers in a piece
+_LONGEST = 4096  # steps in a piece
+_FRONT = (TRIAL.name, TIME.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A call of a measure along the run: the entry, what it reads, and its settings."""
+
+    name: str  # what stands for the call in the expression that is left
+    entry: MeasureEntry
+    arguments: tuple[tree.Expression, ...]
+    settings: Mapping[str, Any]
+    call: tree.Call
+
+    def outputs(self) -> dict[str, tree.Expression]:
+        return {f"{self.name}.{place}": argument for place, argument in enumerate(self.arguments)}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Measures as they are computed: `gathered` and `means` piece by piece, `rest` from what they give.
+
+    `lets` are those of the rest; those that the pieces read are as they were written.
+    """
+
+    gathered: tuple[Gathered, ...]
+    means: Mapping[str, tree.Expression]
+    rest: Mapping[str, tree.Expression]
+    lets: Mapping[str, tree.Expression]
+    written: Mapping[str, tree.Expression] = field(default_factory=dict[str, tree.Expression])
+
+    def pieces(self) -> dict[str, tree.Expression]:
+        found = {name: value for one in self.gathered for name, value in one.outputs().items()}
+        return {**found, **self.means}
+
+
+def plan_of(
+    measures: Mapping[str, tree.Expression],
+    lets: Mapping[str, tree.Expression],
+    known: Mapping[str, MeasureEntry],
+) -> Plan:
+    """Raises: SpecError CS303 for a setting that is no number, text or truth value, CS301 for an unknown one."""
+    splitter = _Splitter(known)
+    means = {name: value for name, value in measures.items() if _is_mean(value, lets)}
+    rest = {name: splitter.split(value) for name, value in measures.items() if name not in means}
+    kept = {name: splitter.split(value) for name, value in lets.items()}
+    # A measure may read other measures: a mean that was gathered is a field like the result of a call.
+    others = {name: value for name, value in rest.items() if any(name in _names(one) for one in rest.values())}
+    return Plan(tuple(splitter.found.values()), means, rest, {**kept, **others}, lets)
+
+
+class _Splitter:
+    """Replaces calls of measures by names, equal calls by one."""
+
+    def __init__(self, known: Mapping[str, MeasureEntry]):
+        self.known = known
+        self.found: dict[str, Gathered] = {}
+
+    def split(self, node: tree.Expression) -> tree.Expression:
+        match node:
+            case tree.Call(function=tree.Name(name)) if name in self.known:
+                text = print_expression(node)
+                if text not in self.found:
+                    self.found[text] = self.gathered(f"{name}.{len(self.found)}", self.known[name], node)
+                return tree.Name(self.found[text].name, span=node.span)
+            case _:
+                return rebuilt(node, self.split)
+
+    def gathered(self, name: str, entry: MeasureEntry, call: tree.Call) -> Gathered:
+        positional = tuple(one.value for one in call.arguments if not one.name and one.value is not None)
+        least, most = entry.arity
+        if len(positional) < least or (most is not None and len(positional) > most):
+            wanted = f"{least}" if least == most else f"{least} to {most}" if most is not None else f"at least {least}"
+            message = f"`{entry.name}` takes {wanted} arguments, not {len(positional)}"
+            raise SpecError([Diagnostic("CS301", message, call.span)])
+        settings = dict(entry.settings)
+        for argument in call.arguments:
+            if argument.name and argument.value is not None:
+                if argument.name not in settings:
+                    help = f"it takes {', '.join(f'`{one}`' for one in settings)}" if settings else ""
+                    message = f"`{entry.name}` has no argument `{argument.name}`"
+                    raise SpecError([Diagnostic("CS301", message, argument.span, help=help)])
+                settings[argument.name] = _setting(argument.value)
+        return Gathered(name, entry, positional, settings, call)
+
+
+def _setting(node: tree.Expression) -> Any:
+    match node:
+        case tree.Number(unit=""):
+            return int(node.value) if float(node.value).is_integer() else node.value
+        case tree.Text(value=text):
+            return text
+        case tree.Name(name="true" | "false" as word):
+            return word == "true"
+        case tree.Unary(operator="-", operand=inner):
+            return -_setting(inner)
+        case _:
+            label = "a number, a text or a truth value is wanted here"
+            raise SpecError([Diagnostic("CS303", "this must be known before anything runs", node.span, label=label)])
+
+
+def _is_mean(value: tree.Expression, lets: Mapping[str, tree.Expression]) -> bool:
+    """Whether pieces of the run may be averaged: a mean over everything of what each step has by itself."""
+    match value:
+        case tree.Call(function=tree.Name(name="mean"), arguments=(tree.Argument(name="", value=inner),)):
+            return inner is not None and _step_by_step(inner, lets)
+        case _:
+            return False
+
+
+def _step_by_step(node: tree.Expression, lets: Mapping[str, tree.Expression]) -> bool:
+    match node:
+        case tree.Call() | tree.Comprehension():
+            return False
+        case tree.Index(operand=operand, arguments=arguments):
+            return all(one.name not in ("", "time") for one in arguments) and _step_by_step(operand, lets)
+        case tree.Name(name) if name in lets:
+            return _step_by_step(lets[name], {key: value for key, value in lets.items() if key != name})
+        case _:
+            return all(_step_by_step(child, lets) for child in children(node))
+
+
+def _names(node: tree.Expression) -> set[str]:
+    """The names that an expression reads; that of a function is none of them."""
+    match node:
+        case tree.Name(name):
+            return {name}
+        case tree.Call(arguments=arguments):
+            inside = [one.value for one in arguments if one.value is not None]
+        case _:
+            inside = list(children(node))
+    return set[str]().union(*(_names(one) for one in inside))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What all pieces of one run share."""
+
+    simulation: Simulation
+    given: Given
+    seed: int | None
+    first_trial: int
+
+    def arguments(self, loaded: Loaded, function: str, state: Mapping[str, Array], done: int) -> dict[str, Array]:
+        own = self.simulation.arguments(loaded, function, self.given, self.seed, self.first_trial)
+        return {**own, **state, "n": np.array(done)}
+
+    def load(self, readout: Readout, steps: int) -> Loaded:
+        wanted = Wanted(readouts=(readout,), rollout=False, resumed=(readout.function,))
+        return self.simulation.load(wanted, steps, streams=(), fields=readout.fields, trials=self.given.trials)
+
+    def start(self) -> dict[str, Array]:
+        loaded = self.simulation.load(Wanted(rollout=False, pieces=("init",)), None, trials=self.given.trials)
+        found = loaded.simulator.call(
+            "init", self.simulation.arguments(loaded, "init", self.given, self.seed, self.first_trial)
+        )
+        return {name: found[name] for name in self.simulation.states}
+
+
+def measured(
+    simulation: Simulation,
+    plan: Plan,
+    given: Given,
+    *,
+    steps: int,
+    warm_up: int = 0,
+    seed: int | None = None,
+    first_trial: int = 0,
+) -> dict[str, Array]:
+    """The measures of a run of `steps` steps after `warm_up` ones, by name; numbers are means over trials.
+
+    Raises: SpecError with what a measure refuses, before anything runs; CS700 for inputs with one frame a step.
+    """
+    if given.streams:
+        message = f"measures of a run that is driven step by step are not supported yet (`{given.streams[0]}`)"
+        raise SpecError([Diagnostic("CS700", message)])
+    run = _Run(simulation, given, seed, first_trial)
+    ends = {f"{name}[time = end]": _end(name) for name in simulation.states}
+    ahead = Readout("ahead", ends, scalars=False)
+    piece = Readout("piece", {**plan.pieces(), **ends}, scalars=False, lets=plan.written)
+    length = _length_of_piece(simulation, plan, piece, given.trials, steps) if plan.pieces() else steps
+    gatherings = _begin(simulation, plan, run.load(piece, length).module, given.trials) if plan.gathered else {}
+    state, done = run.start(), 0
+    if warm_up:
+        state, done = _only_state(_call(run, run.load(ahead, warm_up), "ahead", state, 0), simulation), warm_up
+    warm = state
+    sums: dict[str, float] = dict.fromkeys(plan.means, 0.0)
+    for count in _counts(steps, length) if plan.pieces() else ():
+        loaded = run.load(piece, count)
+        found = _call(run, loaded, "piece", state, done)
+        for one in plan.gathered:
+            gatherings[one.name].update([_arranged(loaded, name, found[name], given.trials) for name in one.outputs()])
+        for name in plan.means:
+            sums[name] += float(np.mean(found[name])) * count / steps
+        state, done = _only_state(found, simulation), done + count
+    results = {name: np.asarray(gathering.result(), float) for name, gathering in gatherings.items()}
+    numbers: dict[str, Array] = {name: np.asarray(value) for name, value in sums.items()}
+    return numbers | _rest(run, plan, {**results, **numbers}, warm, steps, warm_up)
+
+
+def _rest(
+    run: _Run, plan: Plan, results: Mapping[str, Array], warm: Mapping[str, Array], steps: int, warm_up: int
+) -> dict[str, Array]:
+    """What is left of the measures, with the results of what was gathered as fields."""
+    if not plan.rest:
+        return {}
+    fields = {name: Type((TRIAL,) if array.ndim else ()) for name, array in results.items()}
+    readout = Readout("measures", plan.rest, lets=plan.lets, fields=fields)
+    loaded = run.load(readout, steps)
+    arguments = {**run.arguments(loaded, "measures", warm, warm_up), **results}
+    read = {value.name for value in loaded.module.function("measures").inputs}
+    given = {name: array for name, array in arguments.items() if name in read}
+    found = loaded.simulator.call("measures", given)
+    return {name: np.asarray(found[name]) for name in plan.rest}
+
+
+def _call(run: _Run, loaded: Loaded, function: str, state: Mapping[str, Array], done: int) -> dict[str, Array]:
+    read = {value.name for value in loaded.module.function(function).inputs}
+    arguments = run.arguments(loaded, function, state, done)
+    found = loaded.simulator.call(function, {name: array for name, array in arguments.items() if name in read})
+    for name, array in found.items():
+        if np.asarray(array).dtype.kind == "f" and not np.isfinite(array).all():
+            what = name.removesuffix("[time = end]")
+            message = f"`{what}` is no finite number within the steps {done} to {done + (loaded.bound.sizes['time'])}"
+            raise SpecError([Diagnostic("CS915", message)], run.simulation.sources)
+    return found
+
+
+def _only_state(found: Mapping[str, Array], simulation: Simulation) -> dict[str, Array]:
+    return {name: np.asarray(found[f"{name}[time = end]"]) for name in simulation.states}
+
+
+def _end(name: str) -> tree.Expression:
+    return tree.Index(tree.Reference(name), (tree.Argument(tree.Name("end"), "time"),))
+
+
+def _begin(simulation: Simulation, plan: Plan, module: Module, trials: int) -> dict[str, Gathering]:
+    """The measures before their first step. Raises: SpecError where one refuses, at the place of its call."""
+    values = _outputs(module, "piece")
+    begun: dict[str, Gathering] = {}
+    for one in plan.gathered:
+        read = [values[name] for name in one.outputs()]
+        try:
+            for place, value in enumerate(read):
+                one.entry.check(place, value.type)
+            elements = [_elements(value, simulation.sizes) for value in read]
+            begun[one.name] = one.entry.start(trials, elements, one.settings)
+        except RuleError as error:
+            span = one.arguments[error.operand or 0].span or one.call.span
+            found = Diagnostic(error.code, error.message, span, error.label, error.help)
+            raise SpecError([found], simulation.sources) from None
+        except SpecError as error:
+            diagnostics = [replace(each, span=each.span or one.call.span) for each in error.diagnostics]
+            raise SpecError(diagnostics, simulation.sources) from None
+    return begun
+
+
+def _outputs(module: Module, function: str) -> dict[str, Value]:
+    made = module.function(function)
+    return dict(zip(made.output_names, made.outputs, strict=True))
+
+
+def _elements(value: Value, sizes: Mapping[str, int]) -> int:
+    own = [axis for axis in value.type.axes if axis.name not in _FRONT]
+    return int(np.prod([axis.size.evaluate(sizes) for axis in own], dtype=int))
+
+
+def _arranged(loaded: Loaded, name: str, array: Array, trials: int) -> Array:
+    """A recording as [trial, step, element]: trials that do not differ are told once more."""
+    names = loaded.module.layout.sort(_outputs(loaded.module, "piece")[name].type.names)
+    own = [axis for axis in names if axis not in _FRONT]
+    order = [axis for axis in (*_FRONT, *own) if axis in names]
+    arranged = np.asarray(array).transpose([names.index(axis) for axis in order])
+    if TRIAL.name not in names:
+        arranged = np.broadcast_to(arranged, (trials, *arranged.shape))
+    return arranged if own else arranged[..., np.newaxis]
+
+
+def _length_of_piece(simulation: Simulation, plan: Plan, piece: Readout, trials: int, steps: int) -> int:
+    """Steps of a piece: as many as fit, and without a rest where a number nearby divides the run."""
+    widest = max((_width(simulation, one) for one in plan.pieces().values()), default=1)
+    most = max(min(_AT_ONCE // max(trials * widest * len(plan.pieces()), 1), _LONGEST, steps), 1)
+    return next((count for count in range(most, most // 2, -1) if steps % count == 0), most)
+
+
+def _width(simulation: Simulation, expression: tree.Expression) -> int:
+    """An upper bound of the numbers that an expression has a step: those of the largest population."""
+    return max((simulation.sizes.get(axis, 1) for axis in simulation.sizes if axis not in _FRONT), default=1)
+
+
+def _counts(steps: int, length: int) -> Iterable[int]:
+    for first in range(0, steps, length):
+        yield min(length, steps - first)
+
+
+def known_measures(simulation: Simulation) -> Mapping[str, MeasureEntry]:
+    return entries.measures(simulation.model)
+
+
+__all__ = ["Gathered", "Plan", "known_measures", "measured", "plan_of"]
