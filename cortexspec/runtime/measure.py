@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import gcd
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -167,27 +168,33 @@ def _names(node: tree.Expression) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What all pieces of one run share."""
+    """What all pieces of one run share. `piece` is gone through again and again; `after` is computed once, from the results."""
 
     simulation: Simulation
     given: Given
     seed: int | None
     first_trial: int
+    piece: Readout
+    after: tuple[Readout, ...] = ()
+    loaded: dict[int, Loaded] = field(default_factory=dict[int, Loaded])
 
-    def arguments(self, loaded: Loaded, function: str, state: Mapping[str, Array], done: int) -> dict[str, Array]:
+    def load(self, steps: int) -> Loaded:
+        """The program for so many steps. Parameters do not change during a run, so they are set once."""
+        if steps not in self.loaded:
+            self.loaded[steps] = self._load(steps)
+        return self.loaded[steps]
+
+    def _load(self, steps: int) -> Loaded:
+        readouts = (self.piece, *self.after)
+        names = tuple(one.function for one in readouts)
+        wanted = Wanted(readouts=readouts, rollout=False, resumed=names, pieces=("init",))
+        fields = {name: type_ for one in readouts for name, type_ in one.fields.items()}
+        return self.simulation.load(wanted, steps, fields=fields, trials=self.given.trials)
+
+    def call(self, loaded: Loaded, function: str, more: Mapping[str, Array]) -> dict[str, Array]:
         own = self.simulation.arguments(loaded, function, self.given, self.seed, self.first_trial)
-        return {**own, **state, "n": np.array(done)}
-
-    def load(self, readout: Readout, steps: int) -> Loaded:
-        wanted = Wanted(readouts=(readout,), rollout=False, resumed=(readout.function,))
-        return self.simulation.load(wanted, steps, streams=(), fields=readout.fields, trials=self.given.trials)
-
-    def start(self) -> dict[str, Array]:
-        loaded = self.simulation.load(Wanted(rollout=False, pieces=("init",)), None, trials=self.given.trials)
-        found = loaded.simulator.call(
-            "init", self.simulation.arguments(loaded, "init", self.given, self.seed, self.first_trial)
-        )
-        return {name: found[name] for name in self.simulation.states}
+        read = {value.name for value in loaded.module.function(function).inputs}
+        return loaded.simulator.call(function, {n: a for n, a in {**own, **more}.items() if n in read})
 
 
 def measured(
@@ -207,54 +214,68 @@ def measured(
     if given.streams:
         message = f"measures of a run that is driven step by step are not supported yet (`{given.streams[0]}`)"
         raise SpecError([Diagnostic("CS700", message)])
-    run = _Run(simulation, given, seed, first_trial)
     ends = {f"{name}[time = end]": _end(name) for name in simulation.states}
-    ahead = Readout("ahead", ends, scalars=False)
     piece = Readout("piece", {**plan.pieces(), **ends}, scalars=False, lets=plan.written)
-    length = _length_of_piece(simulation, plan, piece, given.trials, steps) if plan.pieces() else steps
-    gatherings = _begin(simulation, plan, run.load(piece, length).module, given.trials) if plan.gathered else {}
-    state, done = run.start(), 0
-    if warm_up:
-        state, done = _only_state(_call(run, run.load(ahead, warm_up), "ahead", state, 0), simulation), warm_up
+    after = _after(plan, plan.rest)
+    whole = after is not None and not _of_results(plan)  # it reads recordings of the whole run besides
+    run = _Run(simulation, given, seed, first_trial, piece, () if after is None or whole else (after,))
+    length = _length_of_piece(simulation, plan, given.trials, steps, warm_up)
+    loaded = run.load(length)
+    gatherings = _begin(simulation, plan, loaded.module, given.trials)
+    started = run.call(loaded, "init", {})
+    state, done = {name: started[name] for name in simulation.states}, 0
+    for count in _counts(warm_up, length):
+        state, done = _only_state(_go_on(run, count, state, done), simulation), done + count
     warm = state
     sums: dict[str, float] = dict.fromkeys(plan.means, 0.0)
     for count in _counts(steps, length) if plan.pieces() else ():
-        loaded = run.load(piece, count)
-        found = _call(run, loaded, "piece", state, done)
+        found = _go_on(run, count, state, done)
         for one in plan.gathered:
-            gatherings[one.name].update([_arranged(loaded, name, found[name], given.trials) for name in one.outputs()])
+            pieces = [_arranged(loaded, name, found[name], given.trials) for name in one.outputs()]
+            gatherings[one.name].update(pieces)
         for name in plan.means:
             sums[name] += float(np.mean(found[name])) * count / steps
         state, done = _only_state(found, simulation), done + count
-    results = {name: np.asarray(gathering.result(), float) for name, gathering in gatherings.items()}
     numbers: dict[str, Array] = {name: np.asarray(value) for name, value in sums.items()}
-    return numbers | _rest(run, plan, {**results, **numbers}, warm, steps, warm_up)
+    if after is None:
+        return numbers
+    results = {name: np.asarray(one.result(), float) for name, one in gatherings.items()}
+    fields = numbers | {name: np.broadcast_to(array, (given.trials,)) for name, array in results.items()}
+    if whole:
+        run = replace(run, after=(after,), loaded={})
+        loaded = run.load(steps)
+    rest = run.call(loaded, "measures", {**warm, **fields, "n": np.array(warm_up)})
+    return numbers | {name: np.asarray(rest[name]) for name in plan.rest}
 
 
-def _rest(
-    run: _Run, plan: Plan, results: Mapping[str, Array], warm: Mapping[str, Array], steps: int, warm_up: int
-) -> dict[str, Array]:
+def _after(plan: Plan, rest: Mapping[str, tree.Expression]) -> Readout | None:
     """What is left of the measures, with the results of what was gathered as fields."""
-    if not plan.rest:
-        return {}
-    fields = {name: Type((TRIAL,) if array.ndim else ()) for name, array in results.items()}
-    readout = Readout("measures", plan.rest, lets=plan.lets, fields=fields)
-    loaded = run.load(readout, steps)
-    arguments = {**run.arguments(loaded, "measures", warm, warm_up), **results}
-    read = {value.name for value in loaded.module.function("measures").inputs}
-    given = {name: array for name, array in arguments.items() if name in read}
-    found = loaded.simulator.call("measures", given)
-    return {name: np.asarray(found[name]) for name in plan.rest}
+    gathered = {one.name: Type((TRIAL,)) for one in plan.gathered}
+    fields = gathered | {name: Type() for name in plan.means}
+    return Readout("measures", rest, lets=plan.lets, fields=fields) if rest else None
 
 
-def _call(run: _Run, loaded: Loaded, function: str, state: Mapping[str, Array], done: int) -> dict[str, Array]:
-    read = {value.name for value in loaded.module.function(function).inputs}
-    arguments = run.arguments(loaded, function, state, done)
-    found = loaded.simulator.call(function, {name: array for name, array in arguments.items() if name in read})
+def _of_results(plan: Plan) -> bool:
+    """Whether all that is left reads results of the run alone."""
+    results = {one.name for one in plan.gathered} | plan.means.keys()
+
+    def reads_results(node: tree.Expression, open: frozenset[str]) -> bool:
+        return all(
+            name in results
+            or (name in plan.lets and name not in open and reads_results(plan.lets[name], open | {name}))
+            for name in _names(node)
+        )
+
+    return all(reads_results(one, frozenset()) for one in plan.rest.values())
+
+
+def _go_on(run: _Run, count: int, state: Mapping[str, Array], done: int) -> dict[str, Array]:
+    """The next steps. Raises: SpecError CS915 where a number leaves the finite ones."""
+    found = run.call(run.load(count), "piece", {**state, "n": np.array(done)})
     for name, array in found.items():
         if np.asarray(array).dtype.kind == "f" and not np.isfinite(array).all():
             what = name.removesuffix("[time = end]")
-            message = f"`{what}` is no finite number within the steps {done} to {done + (loaded.bound.sizes['time'])}"
+            message = f"`{what}` is no finite number within the steps {done} to {done + count}"
             raise SpecError([Diagnostic("CS915", message)], run.simulation.sources)
     return found
 
@@ -309,16 +330,16 @@ def _arranged(loaded: Loaded, name: str, array: Array, trials: int) -> Array:
     return arranged if own else arranged[..., np.newaxis]
 
 
-def _length_of_piece(simulation: Simulation, plan: Plan, piece: Readout, trials: int, steps: int) -> int:
-    """Steps of a piece: as many as fit, and without a rest where a number nearby divides the run."""
-    widest = max((_width(simulation, one) for one in plan.pieces().values()), default=1)
+def _length_of_piece(simulation: Simulation, plan: Plan, trials: int, steps: int, warm_up: int) -> int:
+    """Steps of a piece: as many as fit, and where a number nearby divides both the run and its warm-up, that one.
+
+    One length is one program; each other length that is left over is compiled too.
+    """
+    # What a recording has a step, for an estimate: as much as the largest state.
+    widest = max((_elements(state.value, simulation.sizes) for state in simulation.plain.states), default=1)
     most = max(min(_AT_ONCE // max(trials * widest * len(plan.pieces()), 1), _LONGEST, steps), 1)
-    return next((count for count in range(most, most // 2, -1) if steps % count == 0), most)
-
-
-def _width(simulation: Simulation, expression: tree.Expression) -> int:
-    """An upper bound of the numbers that an expression has a step: those of the largest population."""
-    return max((simulation.sizes.get(axis, 1) for axis in simulation.sizes if axis not in _FRONT), default=1)
+    whole = gcd(steps, warm_up)
+    return next((count for count in range(min(most, whole), max(most // 16, 1), -1) if whole % count == 0), most)
 
 
 def _counts(steps: int, length: int) -> Iterable[int]:

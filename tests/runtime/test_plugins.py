@@ -159,3 +159,17 @@ def test_nothing_imports_it_unasked(tmp_path: Path) -> None:
         capture_output=True,
     )
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_its_measure_is_gathered_along_a_run(tmp_path: Path) -> None:
+    from cortexspec.experiments.claim import CellKey
+    from cortexspec.experiments.session import Choice, Session
+
+    install(tmp_path)
+    file = tmp_path / "model.cortex"
+    file.write_text(SPEC, encoding="utf-8")
+    session = Session.open(Choice(file, backend="interpreter", dtype="float64"), CellKey("peaks", "base", ()), 1)
+    found = session.result().measures
+    run = session.simulation.simulate(duration="2010 ms", record=["a.rate"])
+    rate = np.asarray(run["a.rate"])[0, 20:]
+    assert found["top"] == pytest.approx(rate.max()) and found["average"] == pytest.approx(rate.mean())

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy.stats import random_table
 
 from cortexspec_binary.measures.entropy import Correction, entropy
 
@@ -113,6 +112,8 @@ def shuffled_transfer_entropy(table: Array, count: int = 20, seed: int = 0) -> A
 
 def _permuted(table: Array, draw: np.random.Generator) -> Array:
     """A table with the same margins, as a random permutation of one side would give it."""
-    if not table.sum():
-        return table
-    return np.asarray(random_table(table.sum(axis=1), table.sum(axis=0)).rvs(random_state=draw)).reshape(table.shape)
+    left, made = table.sum(axis=0), np.zeros_like(table)
+    for row, count in enumerate(table.sum(axis=1)):
+        made[row] = draw.multivariate_hypergeometric(left, count) if count else 0
+        left = left - made[row]
+    return made

@@ -1,0 +1,242 @@
+"""Measures that are gathered along a run, by entries that remember what they were shown."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+import cortexspec as cs
+from cortexspec.analysis.library import Brought
+from cortexspec.contracts.measure import MeasureEntry
+from cortexspec.diagnostics import Diagnostic, SpecError
+from cortexspec.experiments.claim import CellKey
+from cortexspec.experiments.session import Choice, Session
+from cortexspec.runtime import measure, plugins
+
+TEXT = """
+use watching
+
+neuron noisy {
+  param τ = 10 ms
+  noise ξ
+  input I : mV
+  state v ~ normal(0 mV, 1 mV)
+  τ*v' = I - v + 1 mV*(2*τ)^(1/2)*ξ
+  output v
+}
+
+neuron counter {
+  input z : mV
+  state n = 0
+  state held = 0 mV
+  n <- n + bernoulli(sigmoid(z/(1 mV)))
+  held <- z
+  output n
+}
+
+circuit pair {
+  input drive : mV = 1 mV
+  population a[4] : noisy
+  population b[3] : counter
+  connect a -> a { weight = 0.2 }
+  connect drive -> a
+  connect a -> b { weight = 0.1 }
+}
+
+experiment long of pair {
+  simulate { duration = 50 ms; dt = 0.5 ms; solver = euler_maruyama; warm_up = 5 ms; trials = 3 }
+  let both = kept(b.n, a.v/(1 mV))
+  measure first = kept(b.n, a.v/(1 mV))
+  measure twice = both + first
+  measure activity = mean(a.v)
+  measure spread = std(a.v, over = [time])/activity
+  vary { seed = 1..2 }
+  claim "grows" from "here": twice > first
+}
+"""
+
+
+class Kept:
+    """Everything that it was shown. Its result is each trial's last value of the first element."""
+
+    made: ClassVar["list[Kept]"] = []
+
+    def __init__(self, trials: int, elements: Any, settings: Any):
+        self.trials, self.elements, self.settings = trials, tuple(elements), dict(settings)
+        self.shown: list[list[np.ndarray]] = []
+        Kept.made.append(self)
+
+    def update(self, pieces: Any) -> None:
+        self.shown.append([np.array(piece) for piece in pieces])
+
+    def result(self) -> np.ndarray:
+        return self.whole(0)[:, -1, 0]
+
+    def whole(self, argument: int) -> np.ndarray:
+        return np.concatenate([pieces[argument] for pieces in self.shown], axis=1)
+
+
+class Pooled(Kept):
+    """One number for all trials."""
+
+    def result(self) -> np.ndarray:
+        return np.array(float(self.whole(0).mean()))
+
+
+def refuse(trials: int, elements: Any, settings: Any) -> Kept:
+    raise SpecError([Diagnostic("CS931", f"{trials} x {elements[0]} are too many")])
+
+
+ENTRIES = (
+    MeasureEntry("kept", Kept, (1, 2), {"lag": 1, "how": "so", "yes": False}),
+    MeasureEntry("pooled", Pooled),
+    MeasureEntry("refusing", refuse),
+)
+
+
+@pytest.fixture(autouse=True)
+def _watching(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin, without a distribution."""
+    Kept.made.clear()
+    found = plugins.Found((Brought("watching", (), ENTRIES, "1"),))
+    monkeypatch.setattr("cortexspec.runtime.api.plugins_of", lambda specs: found)
+    monkeypatch.setattr("cortexspec.runtime.read.plugins_of", lambda specs: found)
+
+
+def compiled(backend: str = "interpreter", text: str = TEXT, **settings: Any) -> cs.Simulation:
+    given = {"dt": "0.5 ms", "duration": "50 ms", "solver": "euler_maruyama", "dtype": "float64", "seed": 3, **settings}
+    return cs.compile(cs.parse(text), "pair", backend=backend, **given)
+
+
+@pytest.mark.parametrize(
+    ("backend", "longest", "steps", "pieces"),
+    [
+        ("interpreter", 4096, 100, 10),  # of 10 steps: as long as the warm-up
+        ("interpreter", 1, 20, 20),
+        ("interpreter", 7, 103, 15),  # and 5 left over
+        ("torch", 7, 103, 15),
+        ("jax", 7, 103, 15),
+    ],
+)
+def test_pieces_are_the_run_however_it_is_cut(
+    backend: str, longest: int, steps: int, pieces: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip({"torch": "torch.nn"}.get(backend, "numpy" if backend == "interpreter" else backend))
+    monkeypatch.setattr(measure, "_LONGEST", longest)
+    sim = compiled(backend)
+    asked = {"n": "kept(b.n)", "v": "kept(a.v/(1 mV), a.v[a = 1..2]/(1 mV))", "mean": "mean(a.v)"}
+    found = sim.measure(asked, duration=steps * 0.5, trials=3, warm_up="5 ms", first_trial=2)
+    whole = sim.simulate(duration=5 + steps * 0.5, record=["a.v", "b.n"], trials=3, first_trial=2)
+    n, v = np.asarray(whole["b.n"])[:, 10:], np.asarray(whole["a.v"])[:, 10:]
+    shown = {one.elements: one for one in Kept.made}
+    assert set(shown) == {(3,), (4, 2)} and len(shown[(3,)].shown) == pieces
+    assert (shown[(3,)].whole(0) == n).all()
+    np.testing.assert_allclose(shown[(4, 2)].whole(0), v, rtol=1e-12)
+    np.testing.assert_allclose(shown[(4, 2)].whole(1), v[..., 1:3], rtol=1e-12)
+    assert found["n"] == pytest.approx(n[:, -1, 0].mean()) and found["mean"] == pytest.approx(v.mean(), rel=1e-12)
+
+
+def test_a_call_is_gathered_once_and_what_is_left_is_an_expression() -> None:
+    sim = compiled()
+    lets = {"once": "kept(b.n)"}
+    asked = {"double": "2*once + kept(b.n)", "all": "mean([pooled(b.n), kept(b.n)])", "again": "double - 1"}
+    found = sim.measure(asked, trials=2, lets=lets)
+    kept, _ = Kept.made
+    last, mean = kept.whole(0)[:, -1, 0].mean(), kept.whole(0).mean()
+    assert found["double"] == pytest.approx(3 * last) and found["again"] == pytest.approx(3 * last - 1)
+    assert found["all"] == pytest.approx((last + mean) / 2)
+
+
+def test_what_reads_time_otherwise_reads_the_run_after_the_warm_up() -> None:
+    sim = compiled()
+    asked = {"end": "mean(b.n[time = end])", "spread": "std(b.n, over = [time])", "n": "kept(b.n)", "x": "mean(b.n)/2"}
+    found = sim.measure(asked, trials=2, warm_up="5 ms")
+    n = np.asarray(sim.simulate(duration="55 ms", record=["b.n"], trials=2)["b.n"])[:, 10:]
+    assert found["end"] == pytest.approx(n[:, -1].mean()) and found["x"] == pytest.approx(n.mean() / 2)
+    assert found["spread"] == pytest.approx(n.std(axis=1).mean())
+
+
+def test_settings_are_numbers_texts_and_truth_values() -> None:
+    compiled().measure({"n": 'kept(b.n, lag = 3, how = "that", yes = true)'})
+    assert Kept.made[0].settings == {"lag": 3, "how": "that", "yes": True}
+
+
+def test_an_experiment_has_its_trials_and_its_warm_up(tmp_path: Path) -> None:
+    file = tmp_path / "model.cortex"
+    file.write_text(TEXT, encoding="utf-8")
+    choice = Choice(file, backend="interpreter", dtype="float64")
+    session = Session.open(choice, CellKey("long", "base", ()), 2)
+    found = session.result().measures
+    sim = compiled(seed=2)
+    n = np.asarray(sim.simulate(duration="55 ms", record=["b.n"], trials=3)["b.n"])[:, 10:]
+    v = np.asarray(sim.simulate(duration="55 ms", record=["a.v"], trials=3)["a.v"])[:, 10:]
+    assert found["first"] == pytest.approx(n[:, -1, 0].mean()) and found["twice"] == pytest.approx(2 * found["first"])
+    assert found["activity"] == pytest.approx(v.mean())
+    assert found["spread"] == pytest.approx(v.std(axis=1).mean() / v.mean())
+    assert len(Kept.made) == 1 and Kept.made[0].trials == 3
+
+
+REFUSED = [
+    ("kept(a.v)", "CS401", "pure number"),
+    ("kept(a.v[time = end]/(1 mV))", "CS501", "does not move in time"),
+    ("kept(b.n[trial = 0, b = 1], b.n, b.n)", "CS301", "1 to 2 arguments"),
+    ("kept(b.n, before = 2)", "CS301", "no argument `before`"),
+    ("kept(b.n, lag = mean(b.n))", "CS303", "before anything runs"),
+    ("refusing(b.n)", "CS931", "2 x 3 are too many"),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "message"), REFUSED)
+def test_what_cannot_be_gathered_is_told_before_anything_runs(
+    text: str, code: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "_go_on", lambda *given: pytest.fail("it ran"))
+    with pytest.raises(SpecError) as error:
+        compiled().measure({"x": text}, trials=2)
+    (one,) = error.value.diagnostics
+    assert one.code == code and message in one.message + one.label, str(error.value)
+    assert one.span is not None
+
+
+def test_a_measure_along_a_run_is_no_loss() -> None:
+    with pytest.raises(SpecError, match="CS700"):
+        compiled().value_and_grad("mean(kept(b.n))")
+
+
+def test_frames_of_an_input_are_not_gone_through_yet() -> None:
+    with pytest.raises(SpecError, match="CS700"):
+        compiled().measure({"x": "kept(b.n)"}, {"drive": np.zeros((1, 100))})
+
+
+def test_a_run_that_leaves_the_finite_numbers_is_told() -> None:
+    sim = compiled(text=TEXT.replace("n <- n + ", "n <- n + exp(n^2) + "))
+    with pytest.raises(SpecError, match="CS915"):
+        sim.measure({"x": "mean(b.n)"})
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        ("kept(a.v)", "CS401"),
+        ("kept(a.τ/(1 ms))", "CS501"),
+        ("kept(b.n, b.n, b.n)", "CS301"),
+        ("kept(b.n, k = 1)", "CS301"),
+    ],
+)
+def test_calls_are_checked_with_the_spec(call: str, code: str, tmp_path: Path) -> None:
+    from cortexspec.runtime.check import check_file
+
+    file = tmp_path / "model.cortex"
+    file.write_text(TEXT.replace("measure first = kept(b.n, a.v/(1 mV))", f"measure first = {call}"), encoding="utf-8")
+    found = check_file(file).diagnostics
+    assert [one.code for one in found] == [code]
+    assert (
+        found[0].span is not None
+        and found[0].span.line == TEXT.splitlines().index("  measure first = kept(b.n, a.v/(1 mV))") + 1
+    )
+
+
+def test_entries_are_immutable() -> None:
+    assert replace(ENTRIES[0], name="other").signature().name == "other"
