@@ -701,6 +701,8 @@ class Editor:
         match found:
             case None:
                 self.missing(path, max(1, len(path) - 1), target.span)
+            case Opaque():
+                pass  # of a plugin that is not installed: the edit is not judged either
             case PopulationHere():
                 self.removes_populations = True
                 if not self.keep_populations:
@@ -790,6 +792,8 @@ class Editor:
         """`remove around[periphery, core]`: the block [target, source] of a projection."""
         path = _path(target.operand)
         found = self.entry(path) if path is not None else None
+        if isinstance(found, Opaque):
+            return
         if not isinstance(found, ProjectionHere):
             what = print_expression(target.operand)
             message = f"there is no connection `{what}`"

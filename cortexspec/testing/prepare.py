@@ -18,6 +18,7 @@ from cortexspec.ir.op import Array
 from cortexspec.ir.ops import write
 from cortexspec.ir.types import Type
 from cortexspec.passes.differentiate import differentiate
+from cortexspec.runtime.api import with_plugins
 from cortexspec.runtime.compile import Source, Wanted, elaborated, lowered, program_module
 from cortexspec.runtime.start import started
 from cortexspec.testing.cases import Case
@@ -126,10 +127,10 @@ def model_of(case: Case) -> Model:
     """Raises: SpecError."""
     text = (case.spec if "\n" in case.spec else reference_text(case.spec)) + case.items
     if not case.edits:
-        return elaborated(Source(parsed(text)), case.circuit, case.arguments)
+        return elaborated(with_plugins(Source(parsed(text))), case.circuit, case.arguments)
     edits = "\n".join(case.edits)
     edited = parsed(f"{text}\nexperiment parity of {case.circuit} {{\n{edits}\n}}\n")
-    return elaborated(Source(edited), None, case.arguments, "parity")
+    return elaborated(with_plugins(Source(edited)), None, case.arguments, "parity")
 
 
 @cache

@@ -9,6 +9,7 @@ from cortexspec.analysis.model import Model, Variable
 from cortexspec.expressions.print import print_expression
 from cortexspec.ir.size import Size
 from cortexspec.language.parse import parse_spec
+from cortexspec.runtime.plugins import plugins_of
 from cortexspec.schema.spec import Spec
 from cortexspec.units import DIMENSIONLESS, unit_of
 
@@ -45,6 +46,12 @@ def trained(model: Model, prefix: str, **sizes: int) -> int:
 def test_a_spec_checks_but_for_plugins_that_are_not_installed(path: Path) -> None:
     found = check(spec_of(str(path.relative_to(SPECS))))
     assert {(one.code, one.severity) for one in found} <= {("CS904", "warning")}, [one.message for one in found]
+
+
+@pytest.mark.parametrize("name", ["cmc", "infoflux"])
+def test_a_spec_whose_plugins_are_installed_has_nothing_to_warn_of(name: str) -> None:
+    spec = spec_of(f"{name}/model.cortex")
+    assert check(spec, plugins=plugins_of([spec]).brought) == ()
 
 
 def test_there_are_nine() -> None:
@@ -191,7 +198,7 @@ def test_what_only_a_missing_plugin_knows_is_named() -> None:
 def test_every_experiment_has_its_model(path: Path) -> None:
     spec = spec_of(str(path.relative_to(SPECS)))
     for name in experiments_of(spec):
-        model, found = elaborate_experiment(spec, name)
+        model, found = elaborate_experiment(spec, name, plugins=plugins_of([spec]).brought)
         assert model is not None, (name, [one.message for one in found])
         assert model.claims or "clean" in name or name in ("fit", "smoke")
 

@@ -39,7 +39,7 @@ def test_it_lowers_or_says_what_is_missing(file: Path) -> None:
     for item in spec.items:
         if not isinstance(item, Template) or item.kind != "circuit":
             continue
-        model, mistakes = elaborate(spec, item.name, placeholders(item), sources=reading.used)
+        model, mistakes = elaborate(spec, item.name, placeholders(item), sources=reading.used, plugins=reading.plugins)
         assert model is not None, mistakes
         found: list[Diagnostic] = []
         module = lower(model, found.append)

@@ -38,7 +38,7 @@ def test_flux_lies_between_0_and_either_entropy_and_3_bit(table: np.ndarray) -> 
 
 
 @given(tables)
-def test_miller_madow_takes_off_the_bias_of_the_page(table: np.ndarray) -> None:
+def test_miller_madow_takes_off_the_bias(table: np.ndarray) -> None:
     np.testing.assert_allclose(flux(table, "miller_madow"), flux(table) - bias(table), atol=1e-12)
 
 

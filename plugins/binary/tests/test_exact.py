@@ -204,7 +204,7 @@ def test_the_gradient_against_central_differences(terms: tuple[Flux, ...], setti
 
 
 def test_gradient_ascent_over_biases_reaches_what_a_fine_search_finds() -> None:
-    """The training target of the page, section 5: three neurons of a core, exact flux over b."""
+    """Three neurons of a core, exact flux over b."""
     weights = np.array([[0.0, 6.0, 3.0], [2.0, 0.0, 5.0], [4.0, 3.0, 0.0]])
 
     def downhill(biases: np.ndarray) -> tuple[float, np.ndarray]:
@@ -240,7 +240,7 @@ def test_noise_resonance_only_where_the_coupling_saturates_the_neuron() -> None:
 
 
 def test_noise_helps_a_trapped_network_within_finite_time_but_not_in_its_stationary_law() -> None:
-    """Section 5, item 9: four neurons in {-1, 1} with self-connections, 100 steps from a state that holds them."""
+    """Four neurons in {-1, 1} with self-connections, 100 steps from a state that holds them."""
     weights = 8 * np.eye(4) + np.random.default_rng(0).normal(0, 0.3, (4, 4))
 
     def fluxes(sigma: float) -> tuple[float, float]:

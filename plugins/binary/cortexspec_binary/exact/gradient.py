@@ -38,7 +38,7 @@ def value_and_gradient(network: ExactNetwork, terms: Sequence[Flux] = (Flux(),))
 
     π solves π = π P, so dπ = π dP Z with Z = (1 - P + 1 π)^-1: one linear system gives the part through π, whatever the
     number of parameters. The rest follows the products of Bernoulli factors back to p_i(s) and to W_ij z_j(s) + b_i.
-    Source: infoflux page, section 3, "Differentiable" (inferred there); Kemeny & Snell 1960, the fundamental matrix.
+    Source: inferred; Kemeny & Snell 1960, the fundamental matrix.
     """
     on, off = network.factors
     law, matrix = network.law, network.matrix

@@ -38,7 +38,7 @@ def exact(
     """The network z_i(t+1) = 1 with probability E_η[1/(1 + exp(-v_i))], v = (W z(t) + b)/t0 + sigma η.
 
     Shapes: weights [target, source], biases [n] or a number. Self-connections are allowed.
-    Source: infoflux page, sections 1 and 3.
+    Source: Metzner et al. 2026, arXiv 2605.14680.
     Raises: SpecError CS932 for more than 10 neurons, CS501 where the shapes do not fit, CS806 where a number is not finite.
     """
     weights = np.asarray(weights, float)
@@ -161,7 +161,7 @@ class ExactNetwork:
         return table
 
     def entropy(self, group: Sequence[int] | None = None, law: Array | None = None) -> float:
-        """H of the present word of a group. Source: infoflux page, section 3."""
+        """H of the present word of a group. Source: Metzner et al. 2026, arXiv 2605.14680."""
         return float(entropy(self.marginal(group, law)))
 
     def divergence(
@@ -186,7 +186,7 @@ class ExactNetwork:
     ) -> float:
         """I(X; Y) = sum of π P log2(P/π'), X the sources' word and Y the targets' `lag` steps later.
 
-        Source: infoflux page, section 3 (known).
+        Source: Metzner et al. 2026, arXiv 2605.14680 (as reported).
         """
         joint = self.joint(sources, targets, lag, law)
         before, after = joint.sum(axis=1, keepdims=True), joint.sum(axis=0, keepdims=True)
@@ -195,7 +195,7 @@ class ExactNetwork:
         return float((joint * np.log2(np.where(there, ratio, 1.0))).sum())
 
     def transfer_entropy(self, sources: Sequence[int], targets: Sequence[int]) -> float:
-        """I(Y'; X | Y) over one step. Source: Schreiber 2000, equation 4; infoflux page, section 3."""
+        """I(Y'; X | Y) over one step. Source: Schreiber 2000, equation 4; Metzner et al. 2026, arXiv 2605.14680."""
         both = self.words_of([*sources, *targets])
         table = np.zeros((1 << (len(sources) + len(targets)), 1 << len(targets)))
         np.add.at(table, both, self.law[:, None] * self.next_words(targets))
@@ -222,6 +222,6 @@ class ExactNetwork:
 
     @property
     def memory_time(self) -> float:
-        """-1/log|λ2|, in steps. Source: infoflux page, section 3 ("the second eigenvalue of P give the memory time")."""
+        """-1/log|λ2|, in steps."""
         size = abs(self.second_eigenvalue)
         return float("inf") if size >= 1 else 0.0 if size == 0 else float(-1 / np.log(size))

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 Array = np.ndarray[Any, Any]
-_STEP = 0.3  # of the rule, in units of 1/sigma: accurate to rounding (infoflux page, section 1)
+_STEP = 0.3  # of the rule, in units of 1/sigma: accurate to rounding (measured)
 _STEP_OF_NORMAL = 0.5  # below which the rule integrates the normal density itself to rounding
 _TAIL = 10.0
 _AT_ONCE = 1 << 20
@@ -19,7 +19,7 @@ def firing_probability(drive: Array, sigma: float = 0.0) -> Array:
 
     The probability of silence is p(-v), evaluated by itself: 1 - p would lose it where p is near 1.
     Shapes: drive v [...], scaled by t0 already; returns [...].
-    Source: infoflux page, section 1, "Marginalising the noise" (step below 0.3/sigma in η; known).
+    Source: the rule's error falls exponentially with 1/step for such an integrand; a step of 0.3/sigma is enough (measured).
     """
     return _averaged(np.asarray(drive, float), sigma, expit)
 

@@ -24,7 +24,7 @@ def single_neuron(weight: float, bias: float, *, t0: float = 1.0, sigma: float =
     """p0 = E s(b), p1 = E s(w + b), π1 = p0/(1 - p1 + p0), I = h(π1) - (1 - π1) h(p0) - π1 h(p1).
 
     Flux has a maximum in sigma above 0 only where the coupling saturates the neuron. Units: bit; states in {0, 1}.
-    Source: infoflux page, section 4, E10 (known from digests; derivation checked there).
+    Source: Metzner et al. 2026, arXiv 2605.14680 (as reported; the derivation is checked).
     """
     silent, active = (float(firing_probability(v / t0, sigma)) for v in (bias, weight + bias))
     stays_silent_after_firing = float(firing_probability(-(weight + bias) / t0, sigma))

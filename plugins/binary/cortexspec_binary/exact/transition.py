@@ -26,7 +26,7 @@ def as_zero_one(weights: Array, biases: Array) -> tuple[Array, Array]:
     """The network with states in {0, 1} that is the same as this one with states in {-1, 1}: (2W, b - W 1).
 
     Shapes: weights [target, source], biases [n].
-    Source: infoflux page, section 1, "Exact equivalence".
+    Source: the substitution s = 2z - 1.
     """
     weights = np.asarray(weights, float)
     return 2 * weights, np.asarray(biases, float) - weights.sum(axis=1)
@@ -52,7 +52,7 @@ def on_and_off(
 
     v_i = (sum_j W_ij z_j + b_i)/t0 + sigma η, or with `noise_units = "input"` (... + b_i + sigma η)/t0.
     Shapes: weights [target, source], biases [n]; returns [2^n, n] each.
-    Source: infoflux page, section 1 (the update known; the place of the noise inferred).
+    Source: Metzner et al. 2026, arXiv 2605.14680 (the update as reported; the place of the noise inferred).
     """
     drive, noise = _scaled(weights, biases, t0, sigma, states, noise_units)
     return firing_probability(drive, noise), firing_probability(-drive, noise)

@@ -18,7 +18,7 @@ def entropy(counts: Array, axes: int = 1, correction: Correction = "none") -> Ar
 
     `miller_madow` adds (R - 1)/(2 T ln 2), R the occupied cells and T the counts; `nsb` is `nsb_entropy` over all cells.
     Shapes: counts [..., one axis a part]; returns [...]. Units: bit. An empty table has entropy 0.
-    Source: plug-in and Miller & Madow (Miller 1955), infoflux page, section 3, "Bias of the histogram estimate".
+    Source: Miller 1955, the correction after Miller and Madow.
     """
     rows = _rows(counts, axes)
     if correction == "nsb":
@@ -44,7 +44,7 @@ def nsb_entropy(counts: Array) -> float:
     Each concentration β has the weight dξ/dβ, ξ(β) = ψ(Kβ + 1) - ψ(β + 1) its mean entropy, times the evidence of the
     counts. Use it where there are fewer transitions than cells.
     Shapes: counts [K], 0 where nothing was seen; returns a number. Units: bit.
-    Source: Nemenman, Shafee & Bialek 2002, equations 3 to 11; infoflux page, section 3.
+    Source: Nemenman, Shafee & Bialek 2002, equations 3 to 11.
     """
     counts = np.asarray(counts).reshape(-1)
     cells, total = counts.size, float(counts.sum())

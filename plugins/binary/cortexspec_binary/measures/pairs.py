@@ -117,7 +117,7 @@ def pairwise_flux(tables: Array, correction: Correction = "none") -> Array:
     """I(z_j(t); z_i(t + lag)) of each pair.
 
     Shapes: tables [..., target, source, 2, 2]; returns [..., target, source]. Units: bit, at most 1.
-    Source: infoflux page, section 3, "Larger N" (known).
+    Source: Metzner et al. 2026, arXiv 2605.14680 (as reported).
     """
     return flux(tables, correction)
 
@@ -126,7 +126,7 @@ def pairwise_transfer_entropy(tables: Array, correction: Correction = "none") ->
     """I(z_i(t + lag); z_j(t) | z_i(t)) of each pair.
 
     Shapes: tables [..., target, source, 2, 2, 2]; returns [..., target, source]. Units: bit.
-    Source: Schreiber 2000, equation 4; infoflux page, section 3 (known).
+    Source: Schreiber 2000, equation 4; Metzner et al. 2026, arXiv 2605.14680 (as reported).
     """
     return transfer_entropy(tables, correction)
 
@@ -135,8 +135,8 @@ def lagged_correlation(tables: Array) -> Array:
     """Pearson's correlation of z_j(t) and z_i(t + lag); 0 where one of them never changes.
 
     Shapes: tables [..., target, source, 2, 2]; returns [..., target, source].
-    Source: its root mean square is nearly a monotone function of flux for moderately strong weights (infoflux page,
-    section 3, known from the group's papers).
+    Source: its root mean square is nearly a monotone function of flux for moderately strong weights
+    (Metzner and Krauss 2024, Neural Computation, as reported).
     """
     total = tables.sum(axis=(-2, -1))
     shares = tables / np.where(total > 0, total, 1)[..., None, None]
@@ -148,7 +148,7 @@ def lagged_correlation(tables: Array) -> Array:
 def flux_of_correlation(correlation: Array) -> Array:
     """The flux of a pair whose correlation C is small: C^2/(2 ln 2). Units: bit.
 
-    Source: infoflux page, section 3 (from memory there; the second-order expansion of the mutual information of two bits).
+    Source: the expansion of the mutual information of two bits to second order in C.
     """
     return np.asarray(correlation) ** 2 / (2 * np.log(2))
 

@@ -30,7 +30,7 @@ def random_groups(neurons: int, size: int, count: int, seed: int = 0) -> Array:
     """Groups of neurons drawn at random, each without repetition: sub-sets of a network too large for one histogram.
 
     Shapes: returns int [count, size], each row in rising order.
-    Source: resonance survives in small sub-sets of large networks (infoflux page, section 3, known from the group's papers).
+    Source: resonance survives in small sub-sets of large networks, after earlier work of Metzner and Krauss (as reported).
     Raises: ValueError where a group would be larger than the network.
     """
     if size > neurons:
