@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from cortexspec.ir.module import Module
+from cortexspec.ir.module import Function, Module
 
 Array = np.ndarray[Any, Any]
 PassStep = str | tuple[str, Mapping[str, Any]]  # a pass by its kebab-case name, with options where it has some
@@ -42,7 +42,8 @@ class Backend(Protocol):
     """Found through entry points in group `cortexspec.backends`; made without arguments.
 
     A backend may also have `prefers_adjoint(function: Function) -> bool`: whether `gradient = auto` means the IR's own adjoint of
-    this function. Without it, `auto` means the framework's autograd.
+    this function. Without it, `auto` means the framework's autograd. And `before_adjoint(function: Function, sizes) -> Function`: a
+    rewrite of the function that only its adjoint is derived from, for sizes that are known.
     """
 
     name: str
@@ -56,6 +57,12 @@ class Backend(Protocol):
     def load(self, bound: Bound, options: Options) -> Simulator:
         """Executes the text of `generate` and wraps it."""
         ...
+
+
+def before_adjoint(backend: Backend, function: Function, sizes: Mapping[str, int]) -> Function:
+    """The function that the adjoint is derived from on this backend."""
+    rewrite: Callable[[Function, Mapping[str, int]], Function] | None = getattr(backend, "before_adjoint", None)
+    return function if rewrite is None else rewrite(function, sizes)
 
 
 class Simulator(Protocol):

@@ -26,6 +26,7 @@ from cortexspec.ir.inline import copied
 from cortexspec.ir.module import Function, Line, Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.ops.scan import Scan
+from cortexspec.ir.ops.shape import Concat
 from cortexspec.ir.types import Type
 from cortexspec.passes.loop import Carry, Fed, Given, Loop, loop_of, made_by, renamed, renamed_values
 from cortexspec.passes.remove_dead import live_lines, remove_dead
@@ -296,6 +297,7 @@ class _Again:
         self.read: set[str] = set()
         self._made = made_by(forward)
         self._save = save
+        self._once = loop is None
         self._carry = {carry.inside.name for carry in loop.carries} if loop else set[str]()
         start = self._carry | {fed.inside.name for fed in loop.xs} if loop else None
         self._varying = None if start is None else dependent_names(forward, start)
@@ -344,7 +346,8 @@ class _Again:
             return False  # the same at each step, or at each call: no reason to keep it
         if isinstance(self._save, tuple):
             return value.name in self._save
-        return self._save == "residuals" and line.op.saved
+        # What is joined in front of all loops is cheap to keep; within a loop it would be kept for each step.
+        return self._save == "residuals" and (line.op.saved or (self._once and isinstance(line.op, Concat)))
 
 
 def varied_names(lines: Iterable[Line], inputs: Iterable[str]) -> set[str]:

@@ -12,12 +12,12 @@ from cortexspec.diagnostics import Span
 from cortexspec.ir.builder import Names
 from cortexspec.ir.module import Function, Line, Value
 from cortexspec.ir.op import Op
-from cortexspec.ir.ops.arith import Add, Cast, Div, Elementwise, Mul, Neg, Pow, Sub, Where
-from cortexspec.ir.ops.constant import Const, Identity, SizeOf
+from cortexspec.ir.ops.arith import Add, Cast, Div, Elementwise, Mul, Neg, Pow, Sigmoid, Sub, Tanh, Where
+from cortexspec.ir.ops.constant import Const, Identity, Iota, SizeOf
 from cortexspec.ir.ops.linear import Contract
 from cortexspec.ir.ops.reduce import Mean, ReduceMax, ReduceMin, Sum
 from cortexspec.ir.ops.scan import Scan
-from cortexspec.ir.ops.shape import Concat, Expand, Index, Merge, Rename, Slice, Split
+from cortexspec.ir.ops.shape import Concat, Diagonal, Expand, Index, Merge, Rename, Slice, Split
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
 from cortexspec.passes.loop import Fed, Loop, loop_of, readers, renamed, renamed_outputs, renamed_values
@@ -130,6 +130,8 @@ class _Folder:
         if isinstance(op, Elementwise):
             return self.elementwise(op, operands, line.result.type)
         match op:
+            case Iota(axis=axis) if axis.size.fixed == 1:
+                return Again(Expand((axis,)), (self.const(Const(0, "int")),))
             case SizeOf(axis=axis) if axis.size.fixed is not None:
                 return Again(Const(float(axis.size.fixed)))
             case Identity(row=row, column=column) if row.size.fixed == 1 and column.size.fixed == 1:
@@ -156,9 +158,9 @@ class _Folder:
                 return None
 
     def elementwise(self, op: Elementwise, operands: tuple[Value, ...], type_: Type) -> Folded:
-        known = [self.number(operand) for operand in operands]
-        if all(number is not None for number in known):
-            return _evaluated(op, [number for number in known if number is not None], type_)
+        known = [self.number_everywhere(operand) for operand in operands]
+        if known and all(number is not None for number in known):
+            return self.evaluated(op, [number for number in known if number is not None], type_)
         for place, operand in enumerate(operands):
             source = self.unspread(operand)
             if source is not None:
@@ -166,6 +168,17 @@ class _Folder:
                 if op.rule(*(value.type for value in others)) == (type_,):
                     return Again(op, others)
         return self.identity(op, operands, type_)
+
+    def evaluated(self, op: Elementwise, numbers: Sequence[Const], type_: Type) -> Folded:
+        number = _evaluated(op, numbers, type_)
+        if number is None or not type_.axes:
+            return None if number is None else Again(number)
+        return Again(Expand(type_.axes), (self.const(number),))
+
+    def number_everywhere(self, value: Value) -> Const | None:
+        """The number that the value is, at all of its places."""
+        source = self.unspread(value)
+        return self.number(value if source is None else source)
 
     def unspread(self, value: Value) -> Value | None:
         return self.operands(value)[0] if isinstance(self.op(value), Expand) else None
@@ -189,7 +202,7 @@ class _Folder:
                 if isinstance(self.op(b), Neg):
                     return Again(Add(), (a, *self.operands(b)))
             case Mul(), (a, b):
-                return self.product(a, b, type_) or self.product(b, a, type_)
+                return self.nothing(a, b, type_) or self.product(a, b, type_) or self.product(b, a, type_)
             case Div(), (a, b):
                 if self.is_number(b, 1) and a.type == type_:
                     return a
@@ -204,10 +217,10 @@ class _Folder:
             case Cast(), (a,):
                 return a if a.type == type_ else None
             case Where(), (condition, a, b):
-                known = self.number(condition)
+                known = self.number_everywhere(condition)
                 if known is not None:
                     taken = a if known.value else b
-                    return taken if taken.type == type_ else None
+                    return taken if taken.type == type_ else self.spread(taken, type_)
             case _:
                 return None
         return None
@@ -216,7 +229,9 @@ class _Folder:
         """a*b where a is a number."""
         factor = self.number(a)
         if factor is None:
-            return None
+            everywhere = self.number_everywhere(a)
+            is_one = everywhere is not None and everywhere.value == 1
+            return self.spread(b, type_) if is_one and b.type != type_ else None
         if factor.value == 1 and b.type == type_:
             return b
         if factor.value == -1 and b.type == type_:
@@ -232,7 +247,56 @@ class _Folder:
                     value = 1.0 if abs(value - 1) < ROUNDING else value  # a number and its inverse
                     both = Const(value, factor.dtype, factor.unit * known.unit)
                     return Again(Mul(), (self.const(both), rest))
+        inner, rest = self.without_number(b)
+        return Again(Mul(), (self.line(Mul(), a, self.const(inner)), rest)) if inner is not None else None
+
+    def nothing(self, a: Value, b: Value, type_: Type) -> Folded:
+        """0 times what is never infinite. What is may be: 0 times that is no number, and says that a run went out of bounds."""
+        for zero, x in ((a, b), (b, a)):
+            number = self.number_everywhere(zero)
+            if number is not None and number.value == 0 and self.is_bounded(x):
+                nothing = Const(0.0, type_.dtype, type_.unit)
+                return Again(Expand(type_.axes), (self.const(nothing),)) if type_.axes else Again(nothing)
         return None
+
+    def is_bounded(self, value: Value) -> bool:
+        match self.op(value):
+            case Tanh() | Sigmoid() | Const() | Identity():
+                return True
+            case Mul() | Rename() | Expand() | Merge() | Split():
+                return all(self.is_bounded(operand) for operand in self.operands(value))
+            case _:
+                return False
+
+    def spread(self, x: Value, type_: Type) -> Folded:
+        """x at every place of the axes that it lacks of the type."""
+        missing = tuple(axis for axis in type_.axes if not x.type.has(axis.name))
+        if (x.type.dtype, x.type.unit) != (type_.dtype, type_.unit):
+            return None
+        return Again(Expand(missing), (x,))
+
+    def without_number(self, value: Value) -> tuple[Const | None, Value]:
+        """A number that the value is a multiple of, and the value without it: numbers meet in front of a product."""
+        line = self.made.get(value.name)
+        if line is None or self.reads.get(value.name) != 1:
+            return None, value
+        match line.op:
+            case Mul():
+                for a, b in (line.operands, line.operands[::-1]):
+                    known = self.number(a)
+                    if known is not None:
+                        return known, b
+                for a, b in (line.operands, line.operands[::-1]):
+                    known, rest = self.without_number(a)
+                    if known is not None:
+                        return known, self.line(Mul(), rest, b)
+            case Rename() | Split() | Merge() | Expand():
+                known, rest = self.without_number(line.operands[0])
+                if known is not None:
+                    return known, self.line(line.op, rest)
+            case _:
+                pass
+        return None, value
 
     def reduction(self, op: Op, over: tuple[str, ...], x: Value) -> Folded:
         if not over:
@@ -248,11 +312,26 @@ class _Folder:
                 return None if share is None else Again(Expand((kept,)), (self.const(Const(share)),))
             case Mul() if isinstance(op, Sum | Mean):
                 for a, b in (self.operands(x), self.operands(x)[::-1]):
+                    unit = self.op(b)
+                    if isinstance(op, Sum) and isinstance(unit, Identity):
+                        summed = [name for name in (unit.row.name, unit.column.name) if name in over]
+                        if len(summed) == 1:
+                            kept = unit.column if summed == [unit.row.name] else unit.row
+                            rest = tuple(name for name in over if name not in summed)
+                            return Again(Sum(rest), (self.on_diagonal(a, summed[0], kept),))
                     if not a.type.names.intersection(over) and b.type.names.issuperset(over):
                         return Again(Mul(), (a, self.line(op, b)))
                 return None
             case _:
                 return None
+
+    def on_diagonal(self, x: Value, summed: str, kept: Axis) -> Value:
+        """x where both axes are at one place, along the one that is kept."""
+        if not x.type.has(summed):
+            return x if x.type.has(kept.name) else self.line(Expand((kept,)), x)
+        if not x.type.has(kept.name):
+            return self.line(Rename(((summed, kept.name),)), x)
+        return self.line(Diagonal(summed, kept.name, kept), x)
 
     def contract(self, op: Contract, over: tuple[str, ...], a: Value, b: Value) -> Folded:
         """A contraction with the identity matrix gives an axis another name; one over a single place is a product."""
@@ -450,12 +529,12 @@ class _Folder:
                 return None
 
 
-def _evaluated(op: Elementwise, numbers: Sequence[Const], type_: Type) -> Folded:
+def _evaluated(op: Elementwise, numbers: Sequence[Const], type_: Type) -> Const | None:
     """The number; nothing where it is not finite, which text could not say."""
     with np.errstate(all="ignore"):
         array = op.compute(*(np.asarray(each.value, _NUMPY[each.dtype]) for each in numbers))
         value = np.asarray(array, _NUMPY[type_.dtype]).item()
-    return Again(Const(value, type_.dtype, type_.unit)) if isfinite(value) else None
+    return Const(value, type_.dtype, type_.unit) if isfinite(value) else None
 
 
 def _called(axis: Axis, mapping: Mapping[str, str]) -> Axis:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cortexspec.contracts.backend import Backend, Bound, Options, PassStep, Simulator
+from cortexspec.contracts.backend import Backend, Bound, Options, PassStep, Simulator, before_adjoint
 from cortexspec.ir.module import Function, Module
 from cortexspec.lowering.declarations import TRIAL
 from cortexspec.passes.differentiate import differentiate, forward_and_backward
@@ -55,12 +55,13 @@ def with_adjoints(
     for name, paths in wrt.items():
         if _has_adjoint(module.function(name), backend, settings):
             read = {value.name for value in module.function(name).inputs}
-            function = differentiate(module.function(name), [path for path in paths if path in read])
+            source = before_adjoint(backend, module.function(name), module.sizes)
+            function = differentiate(source, [path for path in paths if path in read])
             made[function.name] = function
     for name in ("rollout", "rollout_training") if "rollout_training" in made else ():
         if _has_adjoint(made[name], backend, settings):
             trained = [value.name for value in made[name].inputs if value.name in trainable]
-            for function in forward_and_backward(made[name], trained):
+            for function in forward_and_backward(before_adjoint(backend, made[name], module.sizes), trained):
                 made[function.name] = function
     if len(made) == len(module.functions):
         return module

@@ -83,6 +83,7 @@ CMC: tuple[Case, ...] = (
         arguments={**_ARRAY, "hidden": 8}, data_sizes=_IMAGE, note="batch statistics and dropout masks",
     ),
     Case("driven", "cmc", "driven", dt=_SLOW, arguments=_ARRAY, data_sizes=_IMAGE),
+    Case("driven region", "cmc", "driven", dt=_SLOW, arguments={**_ARRAY, "regions": 1}, data_sizes=_IMAGE),
     Case("driven training", "cmc", "driven", dt=_SLOW, training=True, trials=5, arguments=_ARRAY, data_sizes=_IMAGE),
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from cortexspec.testing.bits import bits_rows
 from cortexspec.testing.cases import CMC, NETWORKS, READINGS, Case, cases, fast_cases
 from cortexspec.testing.lowerings import loop_rows, operation_rows
 from cortexspec.testing.parity import Row, check, judged, reason
-from cortexspec.testing.settings import DEFAULTS, GRADIENTS, SINGLE, Setting, matrix, pipelines
+from cortexspec.testing.settings import DEFAULTS, GRADIENTS, OWN, SINGLE, Setting, matrix, pipelines
 from cortexspec.testing.states import LONG, states_rows
 from cortexspec.testing.states import SHORT as SHORT_STATES
 
@@ -54,6 +54,8 @@ def tasks(
     ]
     for case in fast_cases() if fast else cases(everything):
         found += [_task(backend, case, setting) for setting in DEFAULTS]
+        if case.name in {network.name for network in NETWORKS}:
+            found.append(_task(backend, case, OWN, ("gradients",)))
     single = CMC if everything else READINGS[:1] if fast else READINGS
     found += [_task(backend, case, SINGLE) for case in single]
     found += _adaptive(backend, fast, everything)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
 from cortexspec.contracts.backend import PassStep
-from cortexspec.ir.module import Module
+from cortexspec.ir.module import Function, Module
 from cortexspec.passes.differentiate import differentiate, forward_and_backward
 from cortexspec.passes.pipeline import CLEAN, DEFAULT, run_pipeline
 
@@ -37,9 +37,15 @@ class Setting:
         return (*steps, ("save-policy", {"save": self.save})) if self.save != "residuals" else steps
 
     def apply(
-        self, module: Module, sizes: Mapping[str, int], own: Sequence[PassStep], wrt: Sequence[str] = ()
+        self,
+        module: Module,
+        sizes: Mapping[str, int],
+        own: Sequence[PassStep],
+        wrt: Sequence[str] = (),
+        before: Callable[[Function], Function] = lambda function: function,
     ) -> Module:
-        """The module after the passes; with `wrt`, and where the gradient is the IR's own, with the functions that give it.
+        """The module after the passes; with `wrt`, and where the gradient is the IR's own, with the functions that give it,
+        which are derived from what `before` makes of the function.
 
         Raises: SpecError where a pass breaks a rule of the IR.
         """
@@ -47,7 +53,7 @@ class Setting:
         module = run_pipeline(replace(module, sizes=known), self.pipeline(own))
         if not wrt or self.gradient == "native":
             return module
-        function = module.function("loss")
+        function = before(module.function("loss"))
         halves = forward_and_backward(function, wrt)
         made = halves if self.gradient == "halves" else (differentiate(function, wrt),)
         return run_pipeline(
@@ -56,6 +62,7 @@ class Setting:
 
 
 DEFAULTS = (Setting("default"), Setting("no passes", passes=()))
+OWN = Setting("the IR's gradient", gradient="halves")
 SINGLE = Setting("single precision", dtype="float32")
 
 

@@ -28,7 +28,8 @@ def compare(found, wanted, tolerance, name):
 
 
 def test_every_operation_has_a_case():
-    assert {case.op.name for case in CASES} | set(operations.COVERED_ELSEWHERE) >= set(OPS)
+    built_in = {name for name, kind in OPS.items() if kind.__module__.startswith("cortexspec.ir.")}
+    assert {case.op.name for case in CASES} | set(operations.COVERED_ELSEWHERE) >= built_in
 
 
 # XLA needs half a second a program: what knows nothing of axes runs in one layout only.

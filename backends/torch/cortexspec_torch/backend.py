@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from cortexspec.contracts.backend import Bound, Options, PassStep
@@ -12,6 +13,7 @@ from cortexspec.ir.ops.linear import Conv2d, DepthwiseConv2d
 from cortexspec.ir.ops.scan import Scan
 from cortexspec_torch.adaptive import SOLVERS
 from cortexspec_torch.generate import generate
+from cortexspec_torch.recurrence import as_recurrences
 from cortexspec_torch.simulator import Simulator
 
 CONVOLUTIONS = (Conv2d, DepthwiseConv2d)
@@ -40,6 +42,10 @@ class Backend:
         return any(isinstance(op, Scan) for op in operations) and not any(
             isinstance(op, CONVOLUTIONS) for op in operations
         )
+
+    def before_adjoint(self, function: Function, sizes: Mapping[str, int]) -> Function:
+        """Small loops as recurrences: where there are few places, calls are what a training step costs (docs/decisions/0030)."""
+        return as_recurrences(function, sizes)
 
     def load(self, bound: Bound, options: Options) -> Simulator:
         """Executes the text of `generate` and wraps it."""

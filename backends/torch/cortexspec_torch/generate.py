@@ -112,14 +112,26 @@ def widen(text: str, has: Sequence[bool]) -> str:
 
 DIALECT = Dialect(
     name="torch",
-    imports=("import numpy as np", "import torch"),
+    imports=("import math", "import sys", "import threading", "import numpy as np", "import torch"),
     constants=_constants,
     literal=_literal,
     helpers=dict(inspect.getmembers(helpers, inspect.isfunction)),
     emit=emit,
     into=into,
     widen=widen,
-    reserved=("FLOAT", "DEVICE", "FUNCTIONS", "DIFFERENTIABLE", "torch", "np", "range", "reversed"),
+    reserved=(
+        "FLOAT",
+        "DEVICE",
+        "FUNCTIONS",
+        "DIFFERENTIABLE",
+        "torch",
+        "math",
+        "np",
+        "sys",
+        "threading",
+        "range",
+        "reversed",
+    ),
 )
 
 
@@ -136,7 +148,7 @@ def generate(bound: Bound, options: Options) -> str:
 
     def prepared(function: Function) -> Function:
         function = fuse(specialise(function, bound.sizes), layout, program.records(function.name))
-        function, made = split_constants(fewer_views(function, layout), bound.sizes)
+        function, made = split_constants(fewer_views(function, layout), bound.sizes, program.records(function.name))
         if made is not None:
             program.helper("once")
             program.name_function(made.name)
@@ -156,7 +168,12 @@ def _autograd_function(program: Program, adjoint: Adjoint) -> str:
     forward, backward = (program.function_name(f"{adjoint.name}_{part}") for part in ("forward", "backward"))
     residuals = [i for kind, i in adjoint.kept if kind != "input"]
     kept = [f"outputs[{i}]" if i < adjoint.outputs else f"results[{i}]" for i in residuals]
-    read = [f"inputs[{i}]" if kind == "input" else f"kept[{residuals.index(i)}]" for kind, i in adjoint.kept]
+    given = [i for kind, i in adjoint.kept if kind == "input"]
+    places = {
+        key: f"saved[{place}]"
+        for place, key in enumerate([*(("input", i) for i in given), *(("result", i) for i in residuals)])
+    }
+    read = [places[kind, i] for kind, i in adjoint.kept]
     whole = [f"outputs[{i}]" for i, real in enumerate(adjoint.floats) if not real]
     cotangents = [f"cotangents[{i}]" for i in adjoint.cotangents]
     gradients = [f"gradients[{i}]" if i is not None else "None" for i in adjoint.gradients]
@@ -168,15 +185,15 @@ def _autograd_function(program: Program, adjoint: Adjoint) -> str:
         f"            results = {forward}(*inputs)",
         f"            outputs = apart(results[:{adjoint.outputs}], (*results[{adjoint.outputs}:], *inputs))",
         *([f"        ctx.mark_non_differentiable({', '.join(whole)})"] if whole else []),
-        f"        ctx.save_for_backward({', '.join(['*inputs', *kept])})",
+        f"        ctx.save_for_backward({', '.join([*(f'inputs[{i}]' for i in given), *kept])})",
+        "        ctx.inputs, ctx.versions = inputs, [x._version for x in inputs]",
         "        return outputs",
         "",
         "    @staticmethod",
         "    def backward(ctx, *cotangents):",
         "        saved = ctx.saved_tensors",
-        f"        inputs, kept = saved[:{len(adjoint.gradients)}], saved[{len(adjoint.gradients)}:]",
         "        if torch.is_grad_enabled():  # the gradient will be differentiated itself",
-        f"            return again({name}, inputs, ctx.needs_input_grad, cotangents)",
+        f"            return again({name}, ctx, cotangents)",
         "        with untracked():",
         f"            gradients = {backward}({', '.join([*read, *cotangents])})",
         f"        return {', '.join(gradients)}{',' if len(gradients) == 1 else ''}",

@@ -111,14 +111,16 @@ class Circuit(torch.nn.Module):
 
     def arguments(self, function: str, inputs: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
         names, places = self._table[function][1], self._places
-        missing = [name for name in names if name not in inputs and name not in places]
-        if missing:
-            given = {
-                name: inputs[name] if name in inputs else self.parameter(name) for name in names if name not in missing
-            }
-            filled = fill_inputs(self.bound, function, missing, {name: tuple(x.shape) for name, x in given.items()})
-            inputs = {**inputs, **{name: self.tensor(self._inputs[function][name], x) for name, x in filled.items()}}
-        return [inputs[name] if name in inputs else places[name][0][places[name][1]] for name in names]
+        try:
+            return [inputs[name] if name in inputs else places[name][0][places[name][1]] for name in names]
+        except KeyError:
+            missing = [name for name in names if name not in inputs and name not in places]
+        given = {
+            name: inputs[name] if name in inputs else self.parameter(name) for name in names if name not in missing
+        }
+        filled = fill_inputs(self.bound, function, missing, {name: tuple(x.shape) for name, x in given.items()})
+        given |= {name: self.tensor(self._inputs[function][name], x) for name, x in filled.items()}
+        return [given[name] for name in names]
 
     def tensor(self, value: Value, array: Any) -> torch.Tensor:
         """An array of the border as a tensor of the program."""

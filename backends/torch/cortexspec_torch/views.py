@@ -10,7 +10,8 @@ from typing import ClassVar
 from cortexspec.ir.builder import Names
 from cortexspec.ir.module import Function, Layout, Line, Value
 from cortexspec.ir.op import Op
-from cortexspec.ir.ops.constant import SizeOf
+from cortexspec.ir.ops import arith
+from cortexspec.ir.ops.constant import Const, SizeOf
 from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.ops.shape import Index, Merge, Split
 from cortexspec.ir.types import Type
@@ -53,10 +54,14 @@ def fewer_views(function: Function, layout: Layout) -> Function:
     return replace(function, body=live(lines, outputs), outputs=outputs)
 
 
-def split_constants(function: Function, sizes: Mapping[str, int]) -> tuple[Function, Function | None]:
+_WITH_NUMBERS = (arith.Add, arith.Sub, arith.Mul, arith.Div, arith.Where)
+
+
+def split_constants(function: Function, sizes: Mapping[str, int], records: bool) -> tuple[Function, Function | None]:
     """The function, and one without inputs that makes the arrays which no input changes; None where there are none.
 
-    What the function gives out is made anew each time: its reader may write into it.
+    What the function gives out is made anew each time: its reader may write into it. Where autograd does not record, numbers
+    are arrays too: of a Python number each call makes one, which costs twice what the arithmetic on a small array does.
     """
     known: dict[str, Line] = {}
     given = {value.name for value in function.outputs}
@@ -68,6 +73,14 @@ def split_constants(function: Function, sizes: Mapping[str, int]) -> tuple[Funct
         if fixed and not isinstance(line.op, Scan) and all(operand.name in known for operand in line.operands):
             known.update((result.name, line) for result in line.results)
     moved = {name for name, line in known.items() if line.results[0].type.axes and not given & _names(line.results)}
+    if not records:
+        beside = [
+            line for line in function.body if isinstance(line.op, _WITH_NUMBERS) and line.result.name not in known
+        ]
+        numbers = {operand.name for line in beside for operand in line.operands if operand.name in known}
+        moved |= {
+            name for name in numbers - given if isinstance(known[name].op, Const) and known[name].op.dtype == "float"
+        }
     rest = live([line for line in function.body if line.results[0].name not in moved], function.outputs)
     read = {operand.name for line in rest for operand in line.operands}
     made = tuple(value for line in function.body for value in line.results if value.name in moved & read)

@@ -155,5 +155,9 @@ def relu_backward(op: ReluBackward, write: Writer, g: Term, x: Term) -> str:
 
 @emit.register
 def stack(op: Stack, write: Writer, *operands: Term) -> str:
-    place = write.axes(write.results[0].type).index(op.axis)
-    return f"torch.stack([{', '.join(write.array(x) for x in operands)}], dim={place})"
+    result = write.results[0].type
+    arrays = ", ".join(write.array(x) for x in operands)
+    others = [axis for axis in result.axes if axis.name != op.axis]
+    if len(others) == 1 and write.fixed(others[0].size) == 1:
+        return f"torch.cat([{arrays}]).reshape({write.shape(result)})"  # no view of each
+    return f"torch.stack([{arrays}], dim={write.axes(result).index(op.axis)})"

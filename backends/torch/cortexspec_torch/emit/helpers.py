@@ -1,7 +1,11 @@
 """Functions that a program may call. Their source is printed into it, so they read nothing but torch, NumPy, the
 program's FLOAT and DEVICE, and each other."""
 
-# ruff: noqa: F821
+# ruff: noqa: B006, B008, F821
+import math
+import sys
+import threading
+
 import numpy as np
 import torch
 
@@ -48,8 +52,103 @@ def apart(tensors, others):
     return tuple(x.clone() if shares(i, x) else x for i, x in enumerate(tensors))
 
 
-def again(function, inputs, wanted, cotangents):
+def lent(shape, dtype, memory=[], lock=threading.Lock()):
+    """An array with nothing in it yet. A large one on the processor has memory that is kept, and that serves again as soon
+    as no tensor has it: the system gives fresh memory page by page, which is a third of a training step."""
+    size = math.prod(shape) * dtype.itemsize
+    if DEVICE.type != "cpu" or size < 1 << 17 or torch.compiler.is_compiling():
+        return torch.empty(shape, dtype=dtype, device=DEVICE)
+    with lock:
+        idle = [i for i in range(len(memory)) if sys.getrefcount(memory[i]) == 2]
+        fitting = [i for i in idle if size <= memory[i].nbytes < 2 * size]
+        if not fitting:
+            for i in reversed(idle):
+                del memory[i]
+            fitting = [len(memory)]
+            memory.append(torch.empty(size, dtype=torch.uint8).numpy())
+        return torch.from_numpy(memory[fitting[0]][:size]).view(dtype).view(shape)
+
+
+def rented(steps, like, rows, shelf={}, lock=threading.Lock()):
+    """An array [steps, *like.shape] with nothing in it yet, its places, and of each place the rows from a to b, for each of `rows`.
+
+    On the processor views are made once for each shape, in memory that serves again as soon as no tensor of the array is
+    left: of a small circuit the views cost as much as its steps."""
+
+    def views(array):
+        return array.unbind(0), [array[:, a:b].unbind(0) for a, b in rows]
+
+    shape = (steps, *like.shape)
+    if DEVICE.type != "cpu" or torch.compiler.is_compiling():
+        array = torch.empty(shape, dtype=like.dtype, device=DEVICE)
+        return array, *views(array)
+    key = (shape, like.dtype, *rows)
+    with lock:
+        known = shelf.get(key, ())
+        entry = next((entry for entry in known if sys.getrefcount(entry[0]) == 2), None)
+        if entry is None:
+            for other in list(shelf):
+                shelf[other] = [entry for entry in shelf[other] if sys.getrefcount(entry[0]) > 2]
+            memory = torch.empty(shape, dtype=like.dtype).numpy()
+            entry = memory[:], *views(torch.from_numpy(memory))
+            shelf[key] = [*shelf.get(key, ()), entry]
+        return torch.from_numpy(entry[0]), entry[1], entry[2]
+
+
+def recurrence(z, K, b, steps, curved):
+    """z[n+1] = φ(K z[n] + b): z at the end, and as each step finds and leaves it, [rows, steps, samples]; and K.
+
+    `curved` has the functions in φ, each with its first row and the one after its last."""
+    states, slots, parts = rented(steps + 1, z, tuple((start, stop) for _, start, stop in curved))
+    functions = [(function, part) for (function, _, _), part in zip(curved, parts, strict=True)]
+    slots[0].copy_(z)
+    for i in range(steps):
+        if b is None:
+            torch.mm(K, slots[i], out=slots[i + 1])
+        else:
+            torch.addmm(b, K, slots[i], out=slots[i + 1])
+        for function, part in functions:
+            function(part[i + 1], out=part[i + 1])
+    return states[steps], states[:steps].transpose(0, 1), states[1:].transpose(0, 1), K
+
+
+def recurrence_backward(end, before, after, K, d_end, d_before, d_after, curved, shift):
+    """The cotangents of z, K and, where `shift` says so ("rows" or "samples"), of b.
+
+    `curved` has the derivatives of the functions in φ from their values: (flow, value, grad_input=...)."""
+    before, after = before.transpose(0, 1), after.transpose(0, 1)
+    steps = len(before)
+    flows, slots, parts = rented(steps, end, tuple((start, stop) for _, start, stop in curved))
+    values = [after[:, start:stop].unbind(0) for _, start, stop in curved]
+    slopes = [(slope, part, value) for (slope, _, _), part, value in zip(curved, parts, values, strict=True)]
+    turned = K.mT
+    flow = torch.zeros_like(end) if d_end is None else d_end
+    if steps:
+        slots[steps - 1].copy_(flow)
+    for i in reversed(range(steps)):
+        if d_after is not None:
+            slots[i].add_(d_after[:, i])
+        for slope, part, value in slopes:
+            slope(part[i], value[i], grad_input=part[i])
+        flow = torch.mm(turned, slots[i], out=slots[i - 1]) if i else torch.mm(turned, slots[i])
+        if d_before is not None:
+            flow.add_(d_before[:, i])
+    d_K = torch.bmm(flows, before.mT).sum(0)
+    if shift is None:
+        return flow, d_K
+    return flow, d_K, flows.sum(0) if shift == "samples" else flows.sum((0, 2))
+
+
+def exp_backward(flow, value, grad_input):
+    """flow * value"""
+    return torch.mul(flow, value, out=grad_input)
+
+
+def again(function, ctx, cotangents):
     """The gradients by what is wanted of the inputs, from a second run that autograd records, so that they have gradients too."""
+    inputs, wanted = ctx.inputs, ctx.needs_input_grad
+    if [x._version for x in inputs] != ctx.versions:
+        raise RuntimeError("an input of the program was written into between its run and its second derivative")
     outputs = function(*inputs)
     pairs = [(x, g) for x, g in zip(outputs, cotangents, strict=True) if x.requires_grad and g is not None]
     leaves = [x for x, asked in zip(inputs, wanted, strict=True) if asked]

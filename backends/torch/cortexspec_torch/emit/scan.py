@@ -276,6 +276,9 @@ def _new(write: Writer, how: str, value: Value, longer: str = "", by: int = 0) -
         for axis in (value.type.axis(name) for name in write.axes(value.type))
     ]
     shape = f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+    if how == "empty":
+        write.program.helper("lent")
+        return f"lent({shape}, {dtype(value.type)})"
     return f"torch.{how}({shape}, dtype={dtype(value.type)}, device=DEVICE)"
 
 
