@@ -1,0 +1,78 @@
+"""What is folded before a run, and what is not: a number that would hide that a run went out of bounds."""
+
+import numpy as np
+import pytest
+
+from cortexspec.interpreter import run
+from cortexspec.ir.builder import Builder
+from cortexspec.ir.module import Layout, Value
+from cortexspec.ir.ops import write
+from cortexspec.ir.ops.arith import Mul
+from cortexspec.ir.ops.constant import Identity
+from cortexspec.ir.ops.reduce import Sum
+from cortexspec.ir.size import Size
+from cortexspec.ir.types import Axis, Type
+from cortexspec.passes.fold_constants import fold_constants
+from cortexspec.passes.remove_dead import remove_dead
+
+CELLS, OTHERS, ONE = Axis("cells", Size.of(3)), Axis("others", Size.of(3)), Axis("one", Size.of(1))
+X = Value("x", Type((CELLS,), "float"))
+MATRIX = Value("m", Type((CELLS, OTHERS), "float"))
+
+
+def folded(inputs, make):
+    """The function and what is left of it."""
+    build = Builder()
+    for value in inputs:
+        build.names.take(value.name)
+        build.names.take_axes(value.type.axes)
+    result = make(build)
+    function = build.function("f", inputs, [result], ["y"])
+    return function, remove_dead(fold_constants(function))
+
+
+def kinds(function):
+    return [type(line.op) for line in function.body]
+
+
+def both(inputs, make, arrays):
+    before, after = folded(inputs, make)
+    wanted, found = (run(function, arrays, {}, Layout())["y"] for function in (before, after))
+    np.testing.assert_allclose(found, wanted, rtol=1e-14)
+    return after
+
+
+def test_numbers_meet_in_front_of_a_product():
+    def make(build):
+        doubled = write.mul(build, write.scale(build, X, 2.0), write.tanh(build, X))
+        return write.scale(build, doubled, 0.5)
+
+    after = both([X], make, {"x": np.array([0.1, -2.0, 3.0])})
+    assert kinds(after).count(Mul) == 1
+
+
+def test_the_sum_over_an_identity_matrix_reads_its_diagonal():
+    def make(build):
+        product = write.mul(build, MATRIX, write.identity(build, CELLS, OTHERS))
+        return write.sum_(build, product, ["others"])
+
+    after = both([MATRIX], make, {"m": np.arange(9.0).reshape(3, 3)})
+    assert Identity not in kinds(after) and Sum not in kinds(after)
+
+
+def test_coordinates_of_one_place_are_numbers():
+    def make(build):
+        other = Axis("same", Size.of(1))
+        here, there = write.iota(build, ONE), write.iota(build, other)
+        weights = Value("w", Type((ONE, other), "float"))
+        return write.where(build, write.eq(build, here, there), write.const(build, 0.0), weights)
+
+    after = both([Value("w", Type((ONE, Axis("same", Size.of(1))), "float"))], make, {"w": np.array([[7.0]])})
+    assert not {"cmp.eq", "arith.where", "shape.iota"} & {line.op.name for line in after.body}
+
+
+@pytest.mark.parametrize(("squash", "left"), [(write.tanh, False), (write.sigmoid, False), (write.exp, True)])
+def test_nothing_times_what_may_be_infinite_stays(squash, left):
+    """0 times infinity is no number, and tells that a run overflowed."""
+    _, after = folded([X], lambda build: write.scale(build, squash(build, X), 0.0))
+    assert (Mul in kinds(after)) == left
