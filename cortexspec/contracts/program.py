@@ -16,6 +16,7 @@ import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ import numpy as np
 from cortexspec.contracts.backend import Bound
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.ir.builder import Names
-from cortexspec.ir.module import Function, Line, Module, Value
+from cortexspec.ir.module import APART, Function, Line, Module, Value
 from cortexspec.ir.op import OPS, Op
 from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.size import Size
@@ -554,6 +555,41 @@ def adjoint_of(module: Module, name: str) -> Adjoint | None:
         tuple(cotangents),
         tuple(given.get(f"grad:{path}") for path in inputs),
     )
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How many numbers the array of one population has: `places` without samples, and where the number of samples is read, as the axis
+    `axis` of input `input` of the function."""
+
+    places: int
+    input: int
+    axis: int
+
+
+def extent_of_apart(bound: Bound, name: str) -> Extent | None:
+    """That of the largest state of the second form of a function; None without such a form, or where sizes do not tell."""
+    module = bound.module
+    if name + APART not in module.functions:
+        return None
+    function = module.functions[name + APART]
+    loops = [line.op for line in function.body if isinstance(line.op, Scan)]
+    carries = [value.type for op in loops for value in op.body.inputs[op.consts : op.consts + op.carry]]
+    samples = {axis.name for type_ in carries for axis in type_.axes if axis.role == "sample"}
+    places = [_places(type_, bound.sizes) for type_ in carries]
+    if len(samples) != 1 or None in places:
+        return None
+    for number, value in enumerate(function.inputs):
+        if value.type.names & samples:
+            (sample,) = samples
+            axis = module.layout.sort(value.type.names).index(sample)
+            return Extent(max(place for place in places if place is not None), number, axis)
+    return None
+
+
+def _places(type_: Type, sizes: Mapping[str, int]) -> int | None:
+    found = [axis.size.bind(sizes).fixed for axis in type_.axes if axis.role != "sample"]
+    return None if None in found else prod(size for size in found if size is not None)
 
 
 def value_and_grad_of(module: Module, name: str, wrt: Sequence[str], output: str) -> str | None:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 IR_VERSION = 1
 
+APART = "_apart"
+"""Ends the name of a function's second form, which has an array for each population (`batch-populations`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -131,7 +134,8 @@ class Module:
 
     Functions (those a circuit has): `start` () -> natural parameters and buffers; `unconstrain` natural -> raw,
     `constrain` raw -> natural, `project` raw -> raw after an optimiser's step; `init` -> state; `derivative`; `step`;
-    `output`; `penalty`; then what `drive` makes: `rollout`, and `loss` or measures where they are asked for.
+    `output`; `penalty`; then what `drive` makes: `rollout`, and `loss` or measures where they are asked for; `NAME_apart` is the same
+    as NAME in another form.
     """
 
     name: str

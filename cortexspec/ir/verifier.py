@@ -14,28 +14,32 @@ from cortexspec.ir.types import RuleError
 STEP_FUNCTIONS = ("derivative", "update", "step", "output")
 
 
-def check(module: Module, after: str = "") -> Module:
-    """The module itself. Raises SpecError with everything that is wrong; `after` names the pass that ran."""
-    if found := verify(module):
+def check(module: Module, after: str = "", sound: dict[int, Line] | None = None) -> Module:
+    """The module itself. Raises SpecError with everything that is wrong; `after` names the pass that ran.
+
+    `sound` remembers lines that obey their rule, by identity: a pass leaves most lines of a module as they are.
+    """
+    if found := verify(module, sound):
         notes = (Note(f"found after the pass {after}"),) if after else ()
         raise SpecError([Diagnostic(d.code, d.message, d.span, d.label, d.help, (*d.notes, *notes)) for d in found])
     return module
 
 
-def verify(module: Module) -> tuple[Diagnostic, ...]:
-    """Every mistake in the module."""
+def verify(module: Module, sound: dict[int, Line] | None = None) -> tuple[Diagnostic, ...]:
+    """Every mistake in the module. `sound`: see `check`."""
+    sound = {} if sound is None else sound
     found = list(_declarations(module))
     for name, function in module.functions.items():
         if name != function.name:
             found.append(_wrong(f"the function {function.name} is entered as {name}"))
-        found += verify_function(function)
+        found += _function(function, function.name, set(), sound)
         found += _declared_types(module, function)
     return tuple(found)
 
 
 def verify_function(function: Function) -> tuple[Diagnostic, ...]:
     """Every mistake in the function and the bodies inside it."""
-    return tuple(_function(function, function.name, set()))
+    return tuple(_function(function, function.name, set(), {}))
 
 
 def _wrong(message: str, span: Span | None = None, code: str = "CS601") -> Diagnostic:
@@ -65,7 +69,7 @@ def _declared_types(module: Module, function: Function) -> Iterator[Diagnostic]:
             yield _wrong(f"{function.name} reads %{value.name} as {value.type}, the state is {declared}")
 
 
-def _function(function: Function, where: str, assigned: set[str]) -> Iterator[Diagnostic]:
+def _function(function: Function, where: str, assigned: set[str], sound: dict[int, Line]) -> Iterator[Diagnostic]:
     known: dict[str, Value] = {}
 
     def assign(value: Value, span: Span | None = None) -> Iterator[Diagnostic]:
@@ -77,9 +81,16 @@ def _function(function: Function, where: str, assigned: set[str]) -> Iterator[Di
     for value in function.inputs:
         yield from assign(value)
     for line in function.body:
-        yield from _line(line, known, where)
+        if any(known.get(operand.name) != operand for operand in line.operands):
+            for operand in line.operands:
+                yield from _read(operand, known, _what(line, where), line.span)
+        if id(line) not in sound:
+            mistakes = tuple(_line(line, where))
+            yield from mistakes
+            if not mistakes:
+                sound[id(line)] = line
         if isinstance(line.op, Scan):
-            yield from _function(line.op.body, f"{where}, loop {line.op.body.name}", assigned)
+            yield from _function(line.op.body, f"{where}, loop {line.op.body.name}", assigned, sound)
         for value in line.results:
             yield from assign(value, line.span)
     for value in function.outputs:
@@ -98,11 +109,13 @@ def _read(value: Value, known: dict[str, Value], what: str, span: Span | None) -
         yield _wrong(f"{what} reads %{value.name} as {value.type}, it is {known[value.name].type}", span)
 
 
-def _line(line: Line, known: dict[str, Value], where: str) -> Iterator[Diagnostic]:
-    results = ", ".join(map(str, line.results))
-    what = f"{results} = {line.op.name} in {where}"
-    for operand in line.operands:
-        yield from _read(operand, known, what, line.span)
+def _what(line: Line, where: str) -> str:
+    return f"{', '.join(map(str, line.results))} = {line.op.name} in {where}"
+
+
+def _line(line: Line, where: str) -> Iterator[Diagnostic]:
+    """What is wrong with the line alone."""
+    what = _what(line, where)
     if OPS.get(line.op.name) is not type(line.op):
         yield _wrong(f"{what}: no such operation is registered", line.span)
         return

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
+from math import prod
 
 from cortexspec.ir.builder import Builder, Names
 from cortexspec.ir.module import Function, Line, State, Value
@@ -28,6 +29,24 @@ def batch_populations(function: Function, states: Sequence[State]) -> Function:
     """`states` (of the module) say which carries are of one kind."""
     names = Names.of(function)
     return replace(function, body=_batched(function.body, {state.value.name: state for state in states}, names))
+
+
+def has_single_neurons(function: Function, states: Sequence[State], sizes: Mapping[str, int]) -> bool:
+    """Whether populations of one neuron each would become one array, and have more than one instance as far as `sizes` say."""
+    by_name, names = {state.value.name: state for state in states}, Names.of(function)
+    loops = (loop_of(line) for line in function.body if isinstance(line.op, Scan))
+    families = (family for loop in loops if (family := find_family(loop, by_name, names)) is not None)
+    return any(
+        all(axis.size.fixed == 1 for axis in family.axes)
+        and any(_places(carry.inside, sizes) != 1 for pack in family.packs for carry in pack)
+        for family in families
+    )
+
+
+def _places(value: Value, sizes: Mapping[str, int]) -> int | None:
+    """How many elements lie along the axes, samples left out; None where that is not known."""
+    found = [axis.size.bind(sizes).fixed for axis in value.type.axes if axis.role != "sample"]
+    return None if None in found else prod(size for size in found if size is not None)
 
 
 def _batched(lines: tuple[Line, ...], states: Mapping[str, State], names: Names) -> tuple[Line, ...]:

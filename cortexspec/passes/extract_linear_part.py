@@ -141,14 +141,9 @@ class _Plan:
         candidates = self._candidates(sinks)
         plans = [(everything, self._cost(everything)[0])]  # as it is written
         plans += [self._improved(start, candidates) for start in (sinks, sinks | set(candidates))]
-        kept, cost = min(plans, key=lambda plan: plan[1])
-        for name in sorted(kept):
-            as_written = kept | self._cone(name, kept)
-            price = self._cost(as_written)[0]
-            if price <= cost:
-                kept, cost = as_written, price
-        self.kept = kept
-        self.flattened = self._cost(kept)[1]
+        # Rounded: sums of tenths in another order are a tie, and of those the first stands.
+        self.kept, _ = min((self._as_written(*plan) for plan in plans), key=lambda plan: round(plan[1], 6))
+        self.flattened = self._cost(self.kept)[1]
 
     def _affordable(self, kept: set[str]) -> set[str]:
         """The kept values, and the results of lines whose flattening would take too much arithmetic."""
@@ -178,6 +173,15 @@ class _Plan:
                 price = self._cost(kept ^ {name})[0]
                 if price < cost:
                     kept, cost, better = kept ^ {name}, price, True
+        return kept, cost
+
+    def _as_written(self, kept: set[str], cost: float) -> tuple[set[str], float]:
+        """With the kept values as they were written that cost no more so."""
+        for name in sorted(kept):
+            written = kept | self._cone(name, kept)
+            price = self._cost(written)[0]
+            if price <= cost:
+                kept, cost = written, price
         return kept, cost
 
     def _candidates(self, kept: set[str]) -> list[str]:

@@ -25,13 +25,14 @@ from cortexspec.passes.share_common import share_common
 
 
 def scale_carries(function: Function, sizes: Mapping[str, int]) -> Function:
-    """`sizes` (of the module) bind size symbols, for what pays. Tries one factor at a time for as long as it saves."""
+    """`sizes` (of the module) bind size symbols, for what pays. Tries one factor at a time for as long as it saves: all carries of a
+    loop that it multiplies, then each."""
     price = _price(function)
     better = True
     while better:
         better = False
-        for place, carry, factor in _candidates(function):
-            tried = _clean(_scaled(function, place, carry, factor), sizes)
+        for place, carries, factor in _groups(_candidates(function)):
+            tried = _clean(_all_scaled(function, place, carries, factor), sizes)
             if _price(tried) < price:
                 function, price, better = tried, _price(tried), True
                 break
@@ -60,6 +61,22 @@ def _candidates(function: Function) -> list[tuple[int, int, Const]]:
             for number, carry in enumerate(loop.carries):
                 found += [(place, number, factor) for each in loop.lines for factor in _factors_of(each, carry, made)]
     return found
+
+
+def _groups(candidates: Sequence[tuple[int, int, Const]]) -> list[tuple[int, tuple[int, ...], Const]]:
+    together: dict[tuple[int, Const], tuple[int, ...]] = {}
+    for place, number, factor in candidates:
+        together[place, factor] = (*together.get((place, factor), ()), number)
+    found = [(place, tuple(dict.fromkeys(numbers)), factor) for (place, factor), numbers in together.items()]
+    return [each for each in found if len(each[1]) > 1] + [(place, (number,), by) for place, number, by in candidates]
+
+
+def _all_scaled(function: Function, place: int, numbers: Sequence[int], factor: Const) -> Function:
+    for number in numbers:
+        function = _scaled(function, place, number, factor)
+        while not isinstance(function.body[place].op, Scan):  # the lines that scale its start stand in front of it now
+            place += 1
+    return function
 
 
 def _factors_of(line: Line, carry: Carry, made: Mapping[str, Line]) -> Sequence[Const]:

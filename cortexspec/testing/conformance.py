@@ -13,7 +13,7 @@ from cortexspec.testing.bits import bits_rows
 from cortexspec.testing.cases import CMC, NETWORKS, READINGS, Case, cases, fast_cases
 from cortexspec.testing.lowerings import loop_rows, operation_rows
 from cortexspec.testing.parity import Row, check, judged, reason
-from cortexspec.testing.settings import DEFAULTS, GRADIENTS, OWN, SINGLE, Setting, matrix, pipelines
+from cortexspec.testing.settings import APART, DEFAULTS, GRADIENTS, OWN, SINGLE, Setting, matrix, pipelines
 from cortexspec.testing.states import LONG, states_rows
 from cortexspec.testing.states import SHORT as SHORT_STATES
 
@@ -58,6 +58,7 @@ def tasks(
             found.append(_task(backend, case, OWN, ("gradients",)))
     single = CMC if everything else READINGS[:1] if fast else READINGS
     found += [_task(backend, case, SINGLE) for case in single]
+    found += [_task(backend, case, APART) for case in (CMC[:1] if fast else CMC)]
     found += _adaptive(backend, fast, everything)
     if everything:
         found += _matrix(backend)

@@ -20,10 +20,12 @@ GRADIENTS: tuple[Gradient, ...] = ("native", "whole", "halves")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """`passes` is None for the backend's own pipeline. `segments` nest loops, longest first; none leaves them flat."""
+    """`passes` is None for the backend's own pipeline, of which the passes `without` are left out. `segments` nest loops, longest
+    first; none leaves them flat."""
 
     name: str
     passes: tuple[PassStep, ...] | None = None
+    without: tuple[str, ...] = ()
     save: Literal["residuals", "carry"] = "residuals"
     segments: tuple[int, ...] = ()
     gradient: Gradient = "native"
@@ -32,6 +34,7 @@ class Setting:
     def pipeline(self, own: Sequence[PassStep]) -> tuple[PassStep, ...]:
         """The passes in order, with those that nest loops and say what they keep."""
         steps = tuple(own or DEFAULT) if self.passes is None else self.passes
+        steps = tuple(step for step in steps if name_of(step) not in self.without)
         if self.segments:
             steps = (*steps, ("checkpoint", {"segment": self.segments, "functions": ("rollout", "loss")}))
         return (*steps, ("save-policy", {"save": self.save})) if self.save != "residuals" else steps
@@ -63,6 +66,8 @@ class Setting:
 
 DEFAULTS = (Setting("default"), Setting("no passes", passes=()))
 OWN = Setting("the IR's gradient", gradient="halves")
+# The second form of a backend whose program chooses by sizes, for all sizes.
+APART = Setting("populations apart", without=("batch-populations",))
 SINGLE = Setting("single precision", dtype="float32")
 
 

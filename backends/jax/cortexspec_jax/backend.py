@@ -21,11 +21,15 @@ class Backend:
     # The default order, then loops that keep only their carry: running a step again is faster than reading what it kept
     # (the training step of the cmc workload: 1.3 times).
     pipeline: ClassVar[tuple[PassStep, ...]] = (
-        "batch-populations",
+        ("batch-populations", {"keep_apart": True}),
         "sigmoid-as-tanh",
         "fold-constants",
         "share-common",
         "batch-connections",
+        "squeeze",
+        "sum-parts",
+        "fold-constants",
+        "share-common",
         "extract-linear-part",
         *_CLEAN,
         "scale-carries",

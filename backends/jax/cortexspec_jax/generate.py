@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Iterable
 
 from cortexspec.contracts.backend import Bound, Options
-from cortexspec.contracts.program import Adjoint, Dialect, Program, adjoint_of
+from cortexspec.contracts.program import Adjoint, Dialect, Extent, Program, adjoint_of, extent_of_apart
+from cortexspec.ir.module import APART
 from cortexspec_jax.emit import emit, helpers
 
+# Populations side by side share products with one matrix over all places of a population; these multiply zeros between the
+# places, about places*(places - 1)*samples a population. Where that is more than so many, apart is faster (docs/decisions/0020).
+MOST_ZEROS = 12_000
 LITERALS = {"float": "FLOAT", "int": "int", "bool": "bool", "bits": "jnp.uint32"}
 
 
@@ -27,7 +32,7 @@ DIALECT = Dialect(
     literal=_literal,
     helpers=dict(inspect.getmembers(helpers, inspect.isfunction)),
     emit=emit,
-    reserved=("FLOAT", "FUNCTIONS", "DIFFERENTIABLE", "jax", "jnp", "lax", "np", "int", "bool"),
+    reserved=("FLOAT", "FUNCTIONS", "DIFFERENTIABLE", "BY_SIZE", "jax", "jnp", "lax", "np", "int", "bool"),
 )
 
 
@@ -36,7 +41,26 @@ def generate(bound: Bound, options: Options) -> str:
     program = Program(bound, DIALECT, options.dtype)
     adjoints = [] if options.gradient != "ir" else [adjoint_of(bound.module, name) for name in bound.module.functions]
     rules = [_custom_vjp(program, adjoint) for adjoint in adjoints if adjoint is not None]
-    return program.text(extra=[*rules, _table(program, [a.name for a in adjoints if a is not None])])
+    own = [adjoint.name for adjoint in adjoints if adjoint is not None]
+    extents = {name: extent_of_apart(bound, name) for name in bound.module.functions if name not in own}
+    choices = {name: extent for name, extent in extents.items() if extent is not None}
+    tables = [
+        _table(program, "DIFFERENTIABLE", "Functions with a gradient of their own.", own, "_ir"),
+        _table(program, "BY_SIZE", "Functions with two forms, which give the same.", choices, "_by_size"),
+    ]
+    return program.text(extra=[*rules, *(_by_size(program, *choice) for choice in choices.items()), *tables])
+
+
+def _by_size(program: Program, name: str, extent: Extent) -> str:
+    """Sizes are known when JAX traces: the program that it compiles has one of the two forms."""
+    together, apart = program.function_name(name), program.function_name(name + APART)
+    lines = [
+        f"def {together}_by_size(*inputs):",
+        f"    samples = inputs[{extent.input}].shape[{extent.axis}]",
+        f"    zeros = {extent.places * (extent.places - 1)} * samples  # between {extent.places} places of a population",
+        f"    return {apart}(*inputs) if zeros > {MOST_ZEROS} else {together}(*inputs)",
+    ]
+    return "\n".join(lines)
 
 
 def _custom_vjp(program: Program, adjoint: Adjoint) -> str:
@@ -67,8 +91,6 @@ def _custom_vjp(program: Program, adjoint: Adjoint) -> str:
     return "\n".join(lines)
 
 
-def _table(program: Program, names: list[str]) -> str:
-    if not names:
-        return ""
-    rows = [f"    {json.dumps(name, ensure_ascii=False)}: {program.function_name(name)}_ir," for name in names]
-    return "\n".join(["# Functions with a gradient of their own.", "DIFFERENTIABLE = {", *rows, "}"])
+def _table(program: Program, title: str, about: str, names: Iterable[str], ending: str) -> str:
+    rows = [f"    {json.dumps(name, ensure_ascii=False)}: {program.function_name(name)}{ending}," for name in names]
+    return "\n".join([f"# {about}", f"{title} = {{", *rows, "}"]) if rows else ""

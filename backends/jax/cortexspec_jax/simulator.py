@@ -32,7 +32,11 @@ class Circuit:
     def __init__(self, bound: Bound, namespace: dict[str, Any], options: Options):
         self.bound, self.dtype = bound, np.dtype(options.dtype)
         self.table: dict[str, tuple[Callable[..., tuple[Any, ...]], list[str], list[str]]] = namespace["FUNCTIONS"]
-        self._differentiable: dict[str, Callable[..., tuple[Any, ...]]] = namespace.get("DIFFERENTIABLE", {})
+        # In the place of a function of the table: with a gradient of its own, or the form that suits the sizes of a call.
+        self._chosen: dict[str, Callable[..., tuple[Any, ...]]] = {
+            **namespace.get("BY_SIZE", {}),
+            **namespace.get("DIFFERENTIABLE", {}),
+        }
         self._gradient = options.gradient
         self._jitted: dict[Any, Any] = {}
         self.running = {buffer.value.name for buffer in bound.module.buffers if buffer.role == "running"}
@@ -113,8 +117,8 @@ class Circuit:
         return jax.enable_x64(True) if wide else nullcontext()
 
     def function(self, name: str) -> Callable[..., tuple[Any, ...]]:
-        """The program's function, with the program's own gradient where it has one."""
-        return self._differentiable.get(name, self.table[name][0])
+        """The program's function: with the program's own gradient where it has one, in the form that suits the sizes where it has two."""
+        return self._chosen.get(name, self.table[name][0])
 
     def jitted(self, function: str) -> Callable[..., tuple[Any, ...]]:
         if function not in self._jitted:
