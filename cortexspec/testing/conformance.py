@@ -12,7 +12,7 @@ from cortexspec.testing.adaptive import adaptive_row
 from cortexspec.testing.bits import bits_rows
 from cortexspec.testing.cases import CMC, NETWORKS, READINGS, Case, cases, fast_cases
 from cortexspec.testing.lowerings import loop_rows, operation_rows
-from cortexspec.testing.parity import Row, check, judged, reason
+from cortexspec.testing.parity import Row, check, judged, reason, verdict_of
 from cortexspec.testing.settings import APART, DEFAULTS, GRADIENTS, OWN, SINGLE, Setting, matrix, pipelines
 from cortexspec.testing.states import LONG, states_rows
 from cortexspec.testing.states import SHORT as SHORT_STATES
@@ -33,7 +33,7 @@ class Task:
         try:
             yield from self.run()
         except Exception as error:  # a backend under test may raise anything
-            yield Row(self.title, self.about, "", np.inf, 0.0, verdict="failed", note=reason(error))
+            yield Row(self.title, self.about, "", np.inf, 0.0, verdict=verdict_of(error), note=reason(error))
 
 
 def tasks(

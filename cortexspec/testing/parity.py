@@ -69,6 +69,8 @@ def kind_of(row: Row) -> str:
 
 def judged(row: Row, backend: str, gaps: Sequence[Gap] = GAPS) -> Row:
     """The row with its verdict, known gaps considered."""
+    if row.verdict == "gap":
+        return row
     holds = row.verdict != "failed" and row.error <= row.bound
     gap = known_gap(backend, row.case, row.setting, row.quantity, gaps)
     if gap is None:
@@ -333,8 +335,14 @@ def check(
         try:
             row = MEASURES[quantity](backend, case, setting)
         except Exception as error:  # a backend under test may raise anything
-            row = Row(case.title, setting.name, quantity, np.inf, 0.0, verdict="failed", note=reason(error))
+            row = Row(case.title, setting.name, quantity, np.inf, 0.0, verdict=verdict_of(error), note=reason(error))
         yield judged(replace(row, seconds=perf_counter() - start), backend.name, gaps)
+
+
+def verdict_of(error: Exception) -> Verdict:
+    """A circuit of a plugin that is not installed is none of the backend's faults."""
+    missing = isinstance(error, SpecError) and {one.code for one in error.diagnostics} == {"CS904"}
+    return "gap" if missing else "failed"
 
 
 def reason(error: Exception) -> str:

@@ -8,8 +8,8 @@ import pytest
 from cortexspec.runtime.registry import load_backend
 from cortexspec.testing import lowerings, operations
 from cortexspec.testing.adaptive import BOUND, adaptive_row
-from cortexspec.testing.cases import CMC
-from cortexspec.testing.parity import single_bounds
+from cortexspec.testing.cases import CMC, OTHERS
+from cortexspec.testing.parity import check, single_bounds
 from cortexspec.testing.settings import DEFAULTS
 from cortexspec.testing.states import states_rows
 
@@ -65,6 +65,17 @@ def test_bounds_of_single_precision_follow_what_rounding_does_to_a_circuit():
 def test_an_adaptive_solver_keeps_its_tolerance(solver):
     row = adaptive_row(load_backend("interpreter"), replace(CMC[0], solver=solver), DEFAULTS[0])
     assert 1e-12 < row.error < BOUND
+
+
+def test_a_case_of_a_plugin_that_is_not_installed_is_not_the_backends_fault():
+    case = replace(
+        OTHERS[0],
+        spec="use nowhere\n\ncircuit net {\n  population a[2] : strange\n  output y = a.x\n}\n",
+        circuit="net",
+        arguments={},
+    )
+    rows = list(check(load_backend("interpreter"), case, DEFAULTS[0]))
+    assert {row.verdict for row in rows} == {"gap"} and all(row.fine and "strange" in row.note for row in rows)
 
 
 @pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
