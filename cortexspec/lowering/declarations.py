@@ -20,6 +20,8 @@ TRIAL = Axis("trial", Size.symbol("trial"), "sample")
 TIME = Axis("time", Size.symbol("time"), "time")
 SEED = Value("seed", Type((), "int"))
 TRIAL_NUMBER = Value("trial", Type((TRIAL,), "int"))
+# The seed of what is drawn before a run, for definitions of the circuit that draw and follow a parameter.
+WIRING_SEED = Value("wiring_seed", Type((), "int"))
 STEP_NUMBER = Value("n", Type((), "int"))
 
 
@@ -81,6 +83,9 @@ class Declarations:
             elif (variable.kind == "attribute" or path in model.lets) and fixed.drawn_once(variable):
                 buffers[path] = Buffer(Value(path, variable.type), "constant")
         buffers |= {buffer.value.name: buffer for buffer in index_buffers(model)}
+        written_out = (v for p, v in model.variables.items() if p not in params and p not in buffers)
+        if any((v.kind == "param" or v.path in model.lets) and fixed.draws(v) for v in written_out):
+            buffers[WIRING_SEED.name] = Buffer(WIRING_SEED, "constant", source="wiring")
         return Declarations(params, buffers, _states(model), _inputs(model, frozenset(streams)), constraints)
 
     @property

@@ -22,7 +22,7 @@ from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, RuleError, Type
 from cortexspec.library.distributions import draw
 from cortexspec.lowering import entries
-from cortexspec.lowering.declarations import SEED, STEP_NUMBER, TRIAL, TRIAL_NUMBER, Declarations
+from cortexspec.lowering.declarations import SEED, STEP_NUMBER, TRIAL, TRIAL_NUMBER, WIRING_SEED, Declarations
 from cortexspec.lowering.whole import shrinks
 
 Phase = Literal["start", "init", "step", "output", "penalty"]
@@ -231,10 +231,12 @@ class Frame:
 
     def keys(self, variable: Variable | None = None) -> Keys:
         """Parameters, wiring and definitions of the circuit know the seed alone, initial states the trial, a step the step too."""
-        seed = self.input(SEED)
         of_circuit = variable is not None and (
             variable.kind in ("param", "attribute", "constant") or variable.path in self.model.lets
         )
+        if of_circuit and self.phase != "start" and WIRING_SEED.name in self.declared.buffers:
+            return Keys(self.input(WIRING_SEED))
+        seed = self.input(SEED)
         if of_circuit or self.phase in ("start", "penalty"):
             return Keys(seed)
         trial = self.input(TRIAL_NUMBER)

@@ -72,6 +72,7 @@ def compile(
     dt: Quantity | None = None,
     duration: Quantity | None = None,
     seed: int = 0,
+    wiring: int | None = None,
     gradient: Literal["auto", "native", "ir"] = "auto",
     pipeline: Sequence[PassStep] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
@@ -87,7 +88,8 @@ def compile(
     `arguments` are the circuit's template arguments. `dt` and `duration` are quantities such as "0.1 ms"; they, the solver
     (else Euler) and the stimuli are those of the `experiment` where one is named. `shapes` are those of
     inputs whose size only the data tell: `{"image": (1, 28, 28)}`; `streams` names the inputs to which `module` gets one frame
-    a step (`simulate` sees it from the arrays). `pipeline` overrides the backend's passes.
+    a step (`simulate` sees it from the arrays). `wiring` is the seed of connections, weights and all else that is drawn before a run,
+    `seed` where none is given. `pipeline` overrides the backend's passes.
     Raises: SpecError with every mistake of the spec; CS802 where the backend is not installed.
     """
     source = source_of(spec)
@@ -108,6 +110,7 @@ def compile(
         dt=coherent(dt, unit, "dt") if dt is not None else None,
         duration=coherent(duration, unit, "the duration") if duration is not None else None,
         seed=seed,
+        wiring=wiring,
         pipeline=pipeline,
         sizes=input_sizes(model, shapes or {}),
         streams=_known_inputs(model, streams),

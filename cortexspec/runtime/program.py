@@ -22,6 +22,7 @@ class Settings:
     dt: float | None = None
     duration: float | None = None
     seed: int = 0
+    wiring: int | None = None  # the seed of what is drawn before a run; None for `seed`
     pipeline: Sequence[PassStep] | None = None
     sizes: Mapping[str, int] = field(default_factory=dict[str, int])
     streams: tuple[str, ...] = ()

@@ -87,6 +87,7 @@ def provenance(simulation: Simulation, seed: int | None) -> dict[str, Any]:
         "solver": settings.solver,
         "dt": settings.dt if settings.dt is not None else float("nan"),
         "seed": settings.seed if seed is None else seed,
+        "wiring": settings.seed if settings.wiring is None else settings.wiring,
         "cortexspec": version("cortexspec"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -58,7 +58,8 @@ class Simulation:
         self._loaded: dict[tuple[str, int | None], Loaded] = {}
         self._without_trials: set[str] = set()
         self._main: Loaded | None = None
-        start = started(model, self._plain, settings.sizes, settings.seed, self.sources)
+        wiring = settings.seed if settings.wiring is None else settings.wiring
+        start = started(model, self._plain, settings.sizes, wiring, self.sources)
         self.sizes = start.sizes
         self._raw = {name: self._written(name, array, self._plain) for name, array in start.arrays.raw.items()}
         self._buffers = {name: self._written(name, array, self._plain) for name, array in start.arrays.buffers.items()}

@@ -11,6 +11,7 @@ from cortexspec.analysis.model import Group, Model
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.ir.module import Module
 from cortexspec.ir.op import Array
+from cortexspec.lowering.declarations import WIRING_SEED
 from cortexspec.lowering.edges import has_edges, source_path
 from cortexspec.lowering.whole import shrinks
 from cortexspec.runtime.bind import Arrays, bind_sizes, start_arrays
@@ -30,13 +31,14 @@ class Started:
 def started(
     model: Model, module: Module, sizes: Mapping[str, int], seed: int, sources: Mapping[str, str] | None = None
 ) -> Started:
-    """`sizes` are those that the caller knows (data). Raises: SpecError as `bind_sizes` and `drawn_edges` do."""
+    """`sizes` are those that the caller knows (data), `seed` is that of the wiring. Raises: SpecError as `bind_sizes` and `drawn_edges` do."""
     known = bind_sizes(module, sizes)
     if model.whole is None:
         edges, given = drawn_edges(model, module, known, seed, sources), dict[str, Array]()
     else:
         edges, given = _of_the_whole(model, module, known, sizes, seed, sources)
     known |= edges.sizes
+    given |= {WIRING_SEED.name: np.array(seed)}
     return Started(known, start_arrays(module, known, seed, {**edges.arrays, **given}), edges)
 
 

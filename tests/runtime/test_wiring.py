@@ -242,3 +242,35 @@ def test_a_block_that_is_cut_delivers_nothing(backend):
     wanted = x @ matrix.T
     np.testing.assert_allclose(found[:, 1:], wanted[..., :11], rtol=0, atol=1e-12)
     np.testing.assert_allclose(run["up.arriving"].values[:, 1:], wanted[..., 11:], rtol=0, atol=1e-12)
+
+
+FOLLOWS = """
+neuron unit {
+  input u = 0
+  state x ~ normal(0, 1)
+  x <- 0.5*u
+  output x
+}
+
+circuit net {
+  param J = 2
+  population a[5] : unit
+  let list[10] ~ normal(1, 0.1)
+  connect loop: a -> a { rule = fixed_indegree(2); weight = J*shuffled(list) }
+}
+"""
+
+
+def test_wiring_has_a_seed_of_its_own():
+    def run(seed, wiring=None, at_run=None, **parameters):
+        sim = cs.compile(cs.parse(FOLLOWS), "net", dt=1, dtype="float64", seed=seed, wiring=wiring)
+        data = sim.simulate(duration=2, trials=1, record=["a.x"], seed=at_run, parameters=parameters or None)
+        return sim.buffers(), data["a.x"].values
+
+    base, noise, other = run(1), run(2, wiring=1), run(1, wiring=2)
+    assert np.array_equal(base[0]["loop.pre"], noise[0]["loop.pre"])
+    assert not np.array_equal(base[0]["loop.pre"], other[0]["loop.pre"])
+    assert not np.array_equal(base[1], noise[1])
+    # The start of a run is drawn from its seed; weights that follow a parameter keep the draws of the wiring.
+    np.testing.assert_array_equal(run(1, at_run=2)[1], noise[1])
+    np.testing.assert_allclose(run(1, J=4)[1][0, 1], 4 * base[1][0, 1])

@@ -235,11 +235,11 @@ def draw_normal(site, shape, *keys):
 def draw_bernoulli(site, shape, *keys, p):
     """True where the 64-bit number is below p * 2^64; each step is exact."""
     p = host(p)
-    scaled = p * p.dtype.type(2**32)
+    inside = (p > 0) & (p < 1)
+    scaled = np.where(inside, p, 0) * p.dtype.type(2**32)
     first = np.floor(scaled)
     second = np.floor((scaled - first) * p.dtype.type(2**32))
-    inside = (p > 0) & (p < 1)
-    t0, t1 = np.where(inside, first, 0).astype(np.uint64), np.where(inside, second, 0).astype(np.uint64)
+    t0, t1 = first.astype(np.uint64), second.astype(np.uint64)
     w0, w1 = (word.astype(np.uint64) for word in draw_words(site, shape, *keys))
     return torch.as_tensor((p >= 1) | (inside & ((w0 < t0) | ((w0 == t0) & (w1 < t1)))), device=DEVICE)
 
