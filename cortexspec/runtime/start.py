@@ -31,7 +31,10 @@ class Started:
 def started(
     model: Model, module: Module, sizes: Mapping[str, int], seed: int, sources: Mapping[str, str] | None = None
 ) -> Started:
-    """`sizes` are those that the caller knows (data), `seed` is that of the wiring. Raises: SpecError as `bind_sizes` and `drawn_edges` do."""
+    """`sizes` are those that the caller knows (data), `seed` is that of the wiring.
+
+    Raises: SpecError as `bind_sizes` and `drawn_edges` do.
+    """
     known = bind_sizes(module, sizes)
     if model.whole is None:
         edges, given = drawn_edges(model, module, known, seed, sources), dict[str, Array]()
