@@ -109,5 +109,10 @@ _ALL = (
     Code("CS931", "counts-too-large", "a measure counts more combinations of states than fit in memory"),
     Code("CS932", "exact-too-large", "an exact analysis is asked for more neurons than it can enumerate"),
     Code("CS933", "no-stationary-law", "a network has no single stationary law, or none that is reached"),
+    Code(
+        "CS934",
+        "not-binary-alone",
+        "an exact analysis is asked for a circuit that is no network of binary neurons alone",
+    ),
 )
 CODES = {entry.code: entry for entry in _ALL}

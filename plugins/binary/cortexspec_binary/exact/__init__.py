@@ -3,6 +3,7 @@
 `exact(weights, biases, ...)` gives an `ExactNetwork`; `value_and_gradient` differentiates fluxes by weights and biases.
 """
 
+from cortexspec_binary.exact.circuit import ExactCircuit, exact_of
 from cortexspec_binary.exact.gradient import Flux, Gradient, value_and_gradient
 from cortexspec_binary.exact.network import LARGEST, ExactNetwork, exact
 from cortexspec_binary.exact.noise import firing_probability
@@ -12,12 +13,14 @@ from cortexspec_binary.exact.transition import as_zero_one, on_and_off, state_va
 
 __all__ = [
     "LARGEST",
+    "ExactCircuit",
     "ExactNetwork",
     "Flux",
     "Gradient",
     "SingleNeuron",
     "as_zero_one",
     "exact",
+    "exact_of",
     "firing_probability",
     "on_and_off",
     "power_iteration",

@@ -30,14 +30,14 @@ def exact(
     weights: Array,
     biases: Array,
     *,
-    t0: float = 1.0,
-    sigma: float = 0.0,
+    t0: Array | float = 1.0,
+    sigma: Array | float = 0.0,
     states: States = "zero_one",
     noise_units: NoiseUnits = "scaled",
 ) -> ExactNetwork:
     """The network z_i(t+1) = 1 with probability E_η[1/(1 + exp(-v_i))], v = (W z(t) + b)/t0 + sigma η.
 
-    Shapes: weights [target, source], biases [n] or a number. Self-connections are allowed.
+    Shapes: weights [target, source]; biases, t0 and sigma [n] or a number. Self-connections are allowed.
     Source: Metzner et al. 2026, arXiv 2605.14680.
     Raises: SpecError CS932 for more than 10 neurons, CS501 where the shapes do not fit, CS806 where a number is not finite.
     """
@@ -46,12 +46,14 @@ def exact(
         raise SpecError([Diagnostic("CS501", f"weights are [target, source], not of shape {weights.shape}")])
     neurons = len(weights)
     require_few(neurons)
-    if np.shape(biases) not in ((), (neurons,)):
-        raise SpecError([Diagnostic("CS501", f"{neurons} neurons have biases of shape {np.shape(biases)}")])
-    biases = np.broadcast_to(np.asarray(biases, float), (neurons,))
-    if not (np.isfinite(weights).all() and np.isfinite(biases).all() and np.isfinite([t0, sigma]).all() and t0 > 0):
+    each: dict[str, Array] = {}
+    for name, value in {"biases": biases, "t0": t0, "sigma": sigma}.items():
+        if np.shape(value) not in ((), (neurons,)):
+            raise SpecError([Diagnostic("CS501", f"{neurons} neurons are given `{name}` of shape {np.shape(value)}")])
+        each[name] = np.broadcast_to(np.asarray(value, float), (neurons,)).copy()
+    if not all(np.isfinite(one).all() for one in (weights, *each.values())) or not (each["t0"] > 0).all():
         raise SpecError([Diagnostic("CS806", "weights, biases, t0 and sigma are finite numbers, and t0 exceeds 0")])
-    return ExactNetwork(weights.copy(), biases.copy(), float(t0), float(sigma), states, noise_units)
+    return ExactNetwork(weights.copy(), each["biases"], each["t0"], each["sigma"], states, noise_units)
 
 
 def require_few(neurons: int) -> None:
@@ -75,8 +77,8 @@ class ExactNetwork:
 
     weights: Array  # [target, source]
     biases: Array
-    t0: float
-    sigma: float
+    t0: Array
+    sigma: Array
     states: States
     noise_units: NoiseUnits
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -33,42 +34,52 @@ def as_zero_one(weights: Array, biases: Array) -> tuple[Array, Array]:
 
 
 def _scaled(
-    weights: Array, biases: Array, t0: float, sigma: float, states: States, noise_units: NoiseUnits
-) -> tuple[Array, float]:
-    """The drive of each neuron in each state, over t0, [2^n, n]; the noise in the same units."""
+    weights: Array, biases: Array, t0: Array | float, sigma: Array | float, states: States, noise_units: NoiseUnits
+) -> tuple[Array, Array]:
+    """The drive of each neuron in each state, over t0, [2^n, n]; the noise of each in the same units, [n]."""
     drive = state_values(len(biases), states) @ np.asarray(weights, float).T + np.asarray(biases, float)
-    return drive / t0, sigma if noise_units == "scaled" else sigma / t0
+    noise = np.asarray(sigma, float) if noise_units == "scaled" else np.asarray(sigma, float) / t0
+    return drive / t0, np.broadcast_to(noise, (len(biases),))
+
+
+def _each(function: Callable[[Array, float], Array], drive: Array, noise: Array) -> Array:
+    """A function of drive and noise for all neurons that share their noise at once."""
+    found = np.zeros_like(drive)
+    for sigma in np.unique(noise):
+        here = noise == sigma
+        found[:, here] = function(drive[:, here], float(sigma))
+    return found
 
 
 def on_and_off(
     weights: Array,
     biases: Array,
-    t0: float = 1.0,
-    sigma: float = 0.0,
+    t0: Array | float = 1.0,
+    sigma: Array | float = 0.0,
     states: States = "zero_one",
     noise_units: NoiseUnits = "scaled",
 ) -> tuple[Array, Array]:
     """The probabilities that a neuron is on next, and that it is off, in each state: p(v) and p(-v).
 
     v_i = (sum_j W_ij z_j + b_i)/t0 + sigma η, or with `noise_units = "input"` (... + b_i + sigma η)/t0.
-    Shapes: weights [target, source], biases [n]; returns [2^n, n] each.
+    Shapes: weights [target, source], biases [n], t0 and sigma numbers or [n]; returns [2^n, n] each.
     Source: Metzner et al. 2026, arXiv 2605.14680 (the update as reported; the place of the noise inferred).
     """
     drive, noise = _scaled(weights, biases, t0, sigma, states, noise_units)
-    return firing_probability(drive, noise), firing_probability(-drive, noise)
+    return _each(firing_probability, drive, noise), _each(firing_probability, -drive, noise)
 
 
 def slopes(
     weights: Array,
     biases: Array,
-    t0: float = 1.0,
-    sigma: float = 0.0,
+    t0: Array | float = 1.0,
+    sigma: Array | float = 0.0,
     states: States = "zero_one",
     noise_units: NoiseUnits = "scaled",
 ) -> Array:
     """dp_i/db_i in each state. Shapes: returns [2^n, n]."""
     drive, noise = _scaled(weights, biases, t0, sigma, states, noise_units)
-    return firing_slope(drive, noise) / t0
+    return _each(firing_slope, drive, noise) / t0
 
 
 def products(on: Array, off: Array) -> Array:
