@@ -23,6 +23,7 @@ from cortexspec.runtime.bind import constrained, unconstrained
 from cortexspec.runtime.compile import FIXED_STEP, Wanted, lowered, program_module, recordable, unknown_recording
 from cortexspec.runtime.dynamics import Equilibrium, Flow, fixed_points, spectrum
 from cortexspec.runtime.given import Given, not_finite, read_inputs
+from cortexspec.runtime.probabilities import check_probabilities
 from cortexspec.runtime.program import Loaded, Settings, optimised, tells_trials, with_adjoints
 from cortexspec.runtime.quantities import Quantity, coherent, coherent_array, whole_steps
 from cortexspec.runtime.recordings import Recording, dataset, outputs_of
@@ -61,6 +62,7 @@ class Simulation:
         wiring = settings.seed if settings.wiring is None else settings.wiring
         start = started(model, self._plain, settings.sizes, wiring, self.sources)
         self.sizes = start.sizes
+        check_probabilities(self._plain, self.sizes, {**start.arrays.raw, **start.arrays.buffers}, self.sources)
         self._raw = {name: self._written(name, array, self._plain) for name, array in start.arrays.raw.items()}
         self._buffers = {name: self._written(name, array, self._plain) for name, array in start.arrays.buffers.items()}
 

@@ -157,6 +157,23 @@ def test_a_written_probability_is_judged_before_anything_runs(p):
     assert [d.code for d in caught.value.diagnostics] == ["CS512"]
 
 
+@pytest.mark.parametrize("p", ["a", "a*k", "1 - a"])
+def test_a_probability_that_parameters_settle_is_judged_before_anything_runs(p):
+    text = FLIPPING.replace("P", p, 1).replace("input u = 0", "input u = 0\n  param a = A  per neuron\n  param k = 2")
+    compiled(text.replace("= A", "= 0.5"), "coins").simulate({"drive": np.zeros(3)}, duration=3)
+    with pytest.raises(cs.SpecError) as caught:
+        compiled(text.replace("= A", "= 1.1"), "coins")
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "CS512" and "`A.x`" in diagnostic.message and diagnostic.span.line == 7
+
+
+def test_the_draw_of_a_start_is_judged_too():
+    text = FLIPPING.replace("P", "0.5", 1).replace("state x = 0", "param a = -0.1\n  state x ~ bernoulli(a)")
+    with pytest.raises(cs.SpecError) as caught:
+        compiled(text, "coins")
+    assert [d.code for d in caught.value.diagnostics] == ["CS512"]
+
+
 def test_a_binary_state_has_no_equation_beside_its_update():
     text = FLIPPING.replace("x <- bernoulli(P)", "x <- bernoulli(0.5)\n  10*x' = -x")
     with pytest.raises(cs.SpecError) as caught:
