@@ -59,7 +59,7 @@ def _called(function: str, part: str) -> str:
 
 @st.composite
 def _neurons(draw: st.DrawFn, name: str, smooth: bool) -> str:
-    """States of first or second order, or (not `smooth`) stepped ones, with parameters for all neurons or for each."""
+    """States of first or second order, or (not `smooth`) stepped and drawn ones, with parameters for all neurons or for each."""
     extents = [draw(st.sampled_from(("", " per neuron"))) for _ in range(2)]
     sets = [draw(st.sampled_from(_CONSTRAINTS)) for _ in range(2)]
     starts = [draw(_numbers(0.3, 1.8)) for _ in range(2)]
@@ -76,7 +76,7 @@ def _neurons(draw: st.DrawFn, name: str, smooth: bool) -> str:
     if draw(st.booleans()):
         lines.append(f"let w = {draw(_terms(leaves))}")
         leaves.append("w")
-    kinds = ("leaky", "second") if smooth else ("leaky", "second", "stepped")
+    kinds = ("leaky", "second") if smooth else ("leaky", "second", "stepped", "drawn", "noisy")
     for state in ("x", "y")[: 1 + two]:
         drive = f"tanh({draw(_terms(leaves))})"
         leak = draw(_numbers(0.2, 2))
@@ -85,6 +85,10 @@ def _neurons(draw: st.DrawFn, name: str, smooth: bool) -> str:
                 lines.append(f"{state}' = -{leak}*{state} + {drive}")
             case "second":
                 lines.append(f"{state}'' + {draw(_numbers(0.5, 2))}*{state}' + {leak}*{state} = {drive}")
+            case "drawn":
+                lines.append(f"{state} <- bernoulli(sigmoid({leak}*{drive}))")
+            case "noisy":
+                lines.append(f"{state} <- 2*bernoulli(sigmoid({drive} + {leak}*normal(0, 1))) - 1")
             case _:
                 lines.append(f"{state} <- 0.5*{state} + 0.5*{drive}")
     # An output without a state is one number for all neurons, and takes no matrix of weights.
@@ -109,7 +113,9 @@ def circuits(draw: st.DrawFn) -> Drawn:
     lines.append("connect drive -> p0.u")
     pairs = st.tuples(st.sampled_from(tuple(sizes)), st.sampled_from(tuple(sizes)))
     for place, (source, target) in enumerate(draw(st.lists(pairs, max_size=4))):
-        weights = ("one", "scalar", "matrix", "drawn") + (("one to one",) if sizes[source] == sizes[target] else ())
+        weights = ("one", "scalar", "matrix", "drawn", "wired") + (
+            ("one to one",) if sizes[source] == sizes[target] else ()
+        )
         port = draw(st.sampled_from(("x", "r")))
         settings = ""
         match draw(st.sampled_from(weights)):
@@ -121,6 +127,9 @@ def circuits(draw: st.DrawFn) -> Drawn:
                 settings = f"weight = tanh(W{place})"
             case "drawn":
                 settings = "weight ~ normal(0, 0.5) trainable"
+            case "wired":
+                weight = draw(st.sampled_from(("= 0.5", "~ normal(0, 0.5)", "~ normal(0, 0.5) trainable")))
+                settings = f"rule = {draw(st.sampled_from(_RULES))}; weight {weight}"
             case "one to one":
                 settings = f"rule = one_to_one; weight = {draw(_numbers(-1, 1))}"
             case _:
@@ -136,6 +145,14 @@ def circuits(draw: st.DrawFn) -> Drawn:
     drawn = draw(st.sampled_from(_PLANS))
     return Drawn(case, (*DEFAULTS, drawn) if drawn is not None else DEFAULTS)
 
+
+_RULES = (
+    "bernoulli(0.5)",
+    "fixed_indegree(1)",
+    "fixed_outdegree(2, multapses = true)",
+    "fixed_total(1)",
+    "all_to_all(autapses = false)",
+)
 
 # Beside the passes as they are and none at all: the layout alone, another save policy, nested loops, the IR's own gradient.
 _PLANS = (
