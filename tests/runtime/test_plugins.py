@@ -173,3 +173,15 @@ def test_its_measure_is_gathered_along_a_run(tmp_path: Path) -> None:
     run = session.simulation.simulate(duration="2010 ms", record=["a.rate"])
     rate = np.asarray(run["a.rate"])[0, 20:]
     assert found["top"] == pytest.approx(rate.max()) and found["average"] == pytest.approx(rate.mean())
+
+
+def test_a_measure_along_a_run_of_a_data_set_is_not_there_yet(tmp_path: Path) -> None:
+    from cortexspec.experiments.claim import CellKey
+    from cortexspec.experiments.session import Choice, Session
+
+    install(tmp_path)
+    file = tmp_path / "model.cortex"
+    text = SPEC.replace("  measure error =", "  measure top = largest(a.rate)\n  measure error =")
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError, match="CS700"):
+        Session.open(Choice(file, backend="interpreter"), CellKey("heights", "base", ()), 1)

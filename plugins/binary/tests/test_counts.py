@@ -37,6 +37,8 @@ def test_a_word_has_neuron_i_as_bit_i_whatever_the_states_are() -> None:
     assert words(states).tolist() == [0, 1, 6]
     assert words(2 * states - 1).tolist() == [0, 1, 6]
     assert words(states.astype(bool)).tolist() == [0, 1, 6]
+    many = np.arange(40) % 3 == 0
+    assert int(words(many)) == sum(1 << i for i in range(40) if i % 3 == 0)
     with pytest.raises(ValueError, match="62"):
         words(np.zeros((1, 63)))
 

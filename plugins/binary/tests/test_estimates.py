@@ -20,7 +20,7 @@ from cortexspec_binary.measures import (
     shuffled_transfer_entropy,
     transfer_entropy,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.integrate import quad
@@ -29,6 +29,7 @@ from scipy.special import digamma, gammaln, polygamma
 tables = arrays(np.int64, (3, 4, 8), elements=st.integers(0, 50)).filter(lambda one: bool(one.sum((1, 2)).all()))
 
 
+@settings(deadline=None)
 @given(tables)
 def test_flux_lies_between_0_and_either_entropy_and_3_bit(table: np.ndarray) -> None:
     found = flux(table)
@@ -37,6 +38,7 @@ def test_flux_lies_between_0_and_either_entropy_and_3_bit(table: np.ndarray) -> 
     np.testing.assert_allclose(found, entropy(table.sum(-2)) - divergence(table), atol=1e-12)
 
 
+@settings(deadline=None)
 @given(tables)
 def test_miller_madow_takes_off_the_bias(table: np.ndarray) -> None:
     np.testing.assert_allclose(flux(table, "miller_madow"), flux(table) - bias(table), atol=1e-12)

@@ -59,7 +59,8 @@ class JointCounts:
         Shapes: each part [runs, steps, n_k], all with the same steps.
         """
         latest = max(self.lags)
-        seen = [np.concatenate(pair, axis=1) for pair in zip(self._kept, map(words, parts), strict=True)]
+        known = {id(part): words(part) for part in parts}  # the same states are often several parts
+        seen = [np.concatenate([kept, known[id(part)]], axis=1) for kept, part in zip(self._kept, parts, strict=True)]
         have = seen[0].shape[1]
         if have > latest:
             self._count([one[:, lag : have - latest + lag] for one, lag in zip(seen, self.lags, strict=True)])
