@@ -189,10 +189,14 @@ class _Run:
         names = tuple(one.function for one in readouts)
         wanted = Wanted(readouts=readouts, rollout=False, resumed=names, pieces=("init",))
         fields = {name: type_ for one in readouts for name, type_ in one.fields.items()}
-        return self.simulation.load(wanted, steps, fields=fields, trials=self.given.trials)
+        return self.simulation.load(wanted, steps, streams=self.given.streams, fields=fields, trials=self.given.trials)
 
-    def call(self, loaded: Loaded, function: str, more: Mapping[str, Array]) -> dict[str, Array]:
-        own = self.simulation.arguments(loaded, function, self.given, self.seed, self.first_trial)
+    def call(
+        self, loaded: Loaded, function: str, more: Mapping[str, Array], done: int = 0, count: int = 0
+    ) -> dict[str, Array]:
+        """A function with the inputs of `count` steps after the first `done` ones."""
+        given = _frames_of(self.given, done, count)
+        own = self.simulation.arguments(loaded, function, given, self.seed, self.first_trial)
         read = {value.name for value in loaded.module.function(function).inputs}
         return loaded.simulator.call(function, {n: a for n, a in {**own, **more}.items() if n in read})
 
@@ -209,11 +213,9 @@ def measured(
 ) -> dict[str, Array]:
     """The measures of a run of `steps` steps after `warm_up` ones, by name; numbers are means over trials.
 
-    Raises: SpecError with what a measure refuses, before anything runs; CS700 for inputs with one frame a step.
+    Inputs with one frame a step have the frames of the warm-up in front.
+    Raises: SpecError with what a measure refuses, before anything runs; CS915 where a number leaves the finite ones.
     """
-    if given.streams:
-        message = f"measures of a run that is driven step by step are not supported yet (`{given.streams[0]}`)"
-        raise SpecError([Diagnostic("CS700", message)])
     ends = {f"{name}[time = end]": _end(name) for name in simulation.states}
     piece = Readout("piece", {**plan.pieces(), **ends}, scalars=False, lets=plan.written)
     after = _after(plan, plan.rest)
@@ -244,7 +246,7 @@ def measured(
     if whole:
         run = replace(run, after=(after,), loaded={})
         loaded = run.load(steps)
-    rest = run.call(loaded, "measures", {**warm, **fields, "n": np.array(warm_up)})
+    rest = run.call(loaded, "measures", {**warm, **fields, "n": np.array(warm_up)}, warm_up, steps)
     return numbers | {name: np.asarray(rest[name]) for name in plan.rest}
 
 
@@ -271,13 +273,24 @@ def _of_results(plan: Plan) -> bool:
 
 def _go_on(run: _Run, count: int, state: Mapping[str, Array], done: int) -> dict[str, Array]:
     """The next steps. Raises: SpecError CS915 where a number leaves the finite ones."""
-    found = run.call(run.load(count), "piece", {**state, "n": np.array(done)})
+    found = run.call(run.load(count), "piece", {**state, "n": np.array(done)}, done, count)
     for name, array in found.items():
         if np.asarray(array).dtype.kind == "f" and not np.isfinite(array).all():
             what = name.removesuffix("[time = end]")
             message = f"`{what}` is no finite number within the steps {done} to {done + count}"
             raise SpecError([Diagnostic("CS915", message)], run.simulation.sources)
     return found
+
+
+def _frames_of(given: Given, done: int, count: int) -> Given:
+    """The inputs of some steps alone."""
+    if not given.streams:
+        return given
+    arrays = dict(given.arrays)
+    for name in given.streams:
+        place = given.axes[name].index(TIME.name)
+        arrays[name] = arrays[name][(*[slice(None)] * place, slice(done, done + count))]
+    return replace(given, arrays=arrays)
 
 
 def _only_state(found: Mapping[str, Array], simulation: Simulation) -> dict[str, Array]:

@@ -438,7 +438,8 @@ class Simulation:
         """Measures of a run that is gone through piece by piece, so that its length costs no memory: `{"f": "flux(a.x, b.x)"}`.
 
         Calls of measures that plugins bring, and means over everything, are gathered along the run after `warm_up`; another
-        expression over time needs its recordings whole. Expressions are those of an experiment; `lets` are names for them.
+        expression over time needs its recordings whole. Inputs with one frame a step begin with the warm-up. Expressions are
+        those of an experiment; `lets` are names for them.
         Raises: SpecError where an expression does not check or a measure refuses, before anything runs; CS915.
         """
         from cortexspec.runtime.measure import known_measures, measured, plan_of
@@ -449,10 +450,13 @@ class Simulation:
         )
         plan = plan_of(written, named, known_measures(self))
         given = self._given(inputs, trials)
-        steps = self._frames(given, duration)
         before = 0
         if warm_up is not None:
             before = whole_steps(coherent(warm_up, self.model.time_unit, "the warm-up"), self.settings.dt or 1.0)
+        steps = self.steps(duration)
+        if given.frames not in (None, before + steps):
+            message = f"the inputs have {given.frames} frames, the run has {before} steps of warm-up and {steps} more"
+            raise SpecError([Diagnostic("CS501", message)])
         return measured(self, plan, given, steps=steps, warm_up=before, seed=seed, first_trial=first_trial)
 
     # Gradients.

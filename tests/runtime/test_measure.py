@@ -205,9 +205,17 @@ def test_a_measure_along_a_run_is_no_loss() -> None:
         compiled().value_and_grad("mean(kept(b.n))")
 
 
-def test_frames_of_an_input_are_not_gone_through_yet() -> None:
-    with pytest.raises(SpecError, match="CS700"):
-        compiled().measure({"x": "kept(b.n)"}, {"drive": np.zeros((1, 100))})
+@pytest.mark.parametrize("backend", ["interpreter", "jax"])
+def test_an_input_has_its_frames_in_every_piece(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("jax" if backend == "jax" else "numpy")
+    monkeypatch.setattr(measure, "_LONGEST", 7)
+    sim, drive = compiled(backend), np.sin(np.arange(50.0))[None]
+    found = sim.measure({"x": "kept(a.v/(1 mV))", "std": "std(a.v, over = [time])"}, {"drive": drive}, 20, warm_up=5)
+    v = np.asarray(sim.simulate({"drive": drive}, 25, record=["a.v"])["a.v"])[:, 10:]
+    np.testing.assert_allclose(Kept.made[0].whole(0), v, rtol=1e-12)
+    assert found["std"] == pytest.approx(v.std(axis=1).mean(), rel=1e-10)
+    with pytest.raises(SpecError, match="10 steps of warm-up and 30 more"):
+        sim.measure({"x": "kept(b.n)"}, {"drive": drive}, 15, warm_up=5)
 
 
 def test_a_run_that_leaves_the_finite_numbers_is_told() -> None:
