@@ -6,7 +6,7 @@ A type is found when it is first asked for. What is wrong is reported once and t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast
@@ -38,6 +38,7 @@ from cortexspec.contracts.translate import (
 )
 from cortexspec.diagnostics import Diagnostic, Note, Span
 from cortexspec.expressions import tree
+from cortexspec.expressions.linear import children
 from cortexspec.expressions.print import print_expression
 from cortexspec.ir.builder import Builder, Names
 from cortexspec.ir.module import Value
@@ -522,7 +523,8 @@ class Typing:
             return None
         has = fitted.type.names
         kept = tuple(axis for axis in allowed if axis.name in has)
-        if declared.trainable or declared.draw is not None or declared.kind == "state":
+        drawn = declared.draw is not None or _draws(resolved, self.library.distributions)
+        if declared.trainable or drawn or declared.kind == "state":
             kept = each
         kept = tuple({axis.name: axis for axis in kept}.values())
         draw = self.draw_of(declared, Type(kept, unit=unit), kept) if declared.draw is not None else None
@@ -992,6 +994,13 @@ def _targeted(build: Builder, operand: Operand, axes: Sequence[Axis]) -> Operand
                 operand, value=value, axes=tuple(f"{n}_target" if n == axis.name else n for n in operand.axes)
             )
     return operand
+
+
+def _draws(node: tree.Expression, distributions: Container[str]) -> bool:
+    """Whether a value is drawn inside an expression."""
+    if isinstance(node, tree.Call) and isinstance(node.function, tree.Name) and node.function.name in distributions:
+        return True
+    return any(_draws(child, distributions) for child in children(node))
 
 
 def _is_data(node: tree.Expression) -> bool:

@@ -40,14 +40,15 @@ def wiring(plan: Plan) -> Function | None:
                     raise Unwritten
                 outputs[f"{projection.path}.{name}"] = operand.value
         with guarded():
-            listed = _list_of(frame, projection)
+            listed = _list_of(plan, projection)
             if listed is not None:
                 outputs[f"{projection.path}.listed"] = write.size_of(frame.build, listed)
     return frame.function("wiring", outputs) if outputs else None
 
 
-def _list_of(frame: Frame, projection: Projection) -> Axis | None:
+def _list_of(plan: Plan, projection: Projection) -> Axis | None:
     """The axis of a list that gives each connection its weight; None where the weight is no list. Raises: Unwritten."""
+    frame = Frame(plan, "start")  # of its own: how many connections there are is not known where wiring is drawn
     if projection.weight is None or not is_listed(frame.model, projection):
         return None
     weight = frame.model.variables[projection.weight]
@@ -55,7 +56,8 @@ def _list_of(frame: Frame, projection: Projection) -> Axis | None:
     operand = translate(weight.value, Here(frame, weight.around, weight), frame.build)
     if operand is None:
         raise Unwritten
-    return operand.written[0] if len(operand.axes) == 1 else None
+    listed = operand.written[0] if len(operand.axes) == 1 else None
+    return None if listed is None or listed.role == "edge" else listed
 
 
 # Sides

@@ -222,8 +222,10 @@ def restore(simulation: Simulation, path: str | Path) -> Simulation:
     """
     from cortexspec.runtime.checkpoint import read_checkpoint
 
-    shapes = {name: array.shape for name, array in simulation.parameters().items()}
-    parameters, buffers = read_checkpoint(Path(path), simulation.identity, simulation.circuit, shapes)
+    parameters, buffers = read_checkpoint(
+        Path(path), simulation.identity, simulation.circuit, simulation.settled_shapes
+    )
+    simulation.rewire(buffers)
     simulation.set_parameters(parameters)
     simulation.set_buffers(buffers)
     return simulation

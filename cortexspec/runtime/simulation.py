@@ -153,6 +153,34 @@ class Simulation:
         if self._main is not None:
             self._main.simulator.set_buffers(self.in_layout(self._main.module, buffers))
 
+    def rewire(self, buffers: Mapping[str, Array]) -> None:
+        """Makes room for other drawn wiring: what was made for the present one is unloaded, weights of single connections are lost.
+
+        `parameters` and `buffers` of that wiring are to be set next. A `module` given out before stays as it was.
+        """
+        counts = {
+            f"{name.removesuffix('.pre')}.edges": len(array) for name, array in buffers.items() if name.endswith(".pre")
+        }
+        if all(self.sizes.get(symbol, count) == count for symbol, count in counts.items()):
+            return
+        self.sizes |= {symbol: count for symbol, count in counts.items() if symbol in self.sizes}
+        for name in self._wired:
+            shape = [axis.size.evaluate(self.sizes) for axis in self._params[name].natural.axes]
+            self._raw[name] = np.zeros(shape)
+        self._loaded.clear()
+        self._main = None
+
+    @cached_property
+    def _wired(self) -> tuple[str, ...]:
+        """Parameters with one value for each drawn connection."""
+        params = self._params.items()
+        return tuple(name for name, one in params if any(axis.role == "edge" for axis in one.natural.axes))
+
+    @property
+    def settled_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the parameters that are the same for every wiring."""
+        return {name: array.shape for name, array in self.parameters().items() if name not in self._wired}
+
     # Axis orders: the public one is the written one, a program has its layout's.
 
     def _axes(self, name: str) -> tuple[str, ...]:
@@ -555,12 +583,14 @@ class Simulation:
 
     @cached_property
     def identity(self) -> str:
-        """SHA-256 of the elaborated circuit with its sizes: not of its docs, its layout, its experiments or claims."""
+        """SHA-256 of the elaborated circuit with its sizes: not of its docs, its layout, its experiments or claims, nor of a draw."""
         from hashlib import sha256
 
         from cortexspec.ir.content_hash import content_hash
 
-        sizes = {k: v for k, v in self.sizes.items() if k not in ("trial", "time")}
+        wiring = [buffer.value.type for buffer in self._plain.buffers if buffer.source == "wiring"]
+        drawn = {symbol for type_ in wiring for axis in type_.axes for symbol in axis.size.symbols}
+        sizes = {k: v for k, v in self.sizes.items() if k not in ("trial", "time") and k not in drawn}
         return sha256(f"{content_hash(self._plain)} {sorted(sizes.items())}".encode()).hexdigest()
 
     def value_of(self, name: str) -> Value:

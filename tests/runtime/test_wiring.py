@@ -261,6 +261,35 @@ circuit net {
 """
 
 
+@pytest.mark.parametrize("rule", ["fixed_indegree(2)", "all_to_all"])
+def test_a_draw_inside_a_weight_is_one_a_connection(rule):
+    text = FOLLOWS.replace("fixed_indegree(2)", rule).replace("J*shuffled(list)", "J*(1 + normal(0, 0.1))")
+    sim = cs.compile(cs.parse(text), "net", dt=1, dtype="float64", seed=1)
+    run = sim.simulate(duration=2, trials=1, record=["a.x", "loop.arriving"])
+    x, arriving = run["a.x"].values[0, 0], run["loop.arriving"].values[0, 1]
+    ones = np.ones((5, 5)) if rule == "all_to_all" else np.zeros((5, 5))
+    buffers = sim.buffers()
+    if rule != "all_to_all":
+        ones[buffers["loop.post"], buffers["loop.pre"]] = 1
+    ratios = arriving / (2 * ones @ x)
+    assert np.ptp(ratios) > 1e-3, "weights differ"
+
+
+def test_a_checkpoint_brings_its_wiring(tmp_path):
+    def compiled_with(seed, backend="interpreter"):
+        text = TEXT.format(rule="bernoulli(0.4)", source="both", target="both", weight="weight ~ normal(0, 1)", count=1)
+        return cs.compile(cs.parse(text), "net", dt=1, dtype="float64", seed=seed, backend=backend)
+
+    first, second = compiled_with(1), compiled_with(2)
+    assert len(first.buffers()["wires.pre"]) != len(second.buffers()["wires.pre"])
+    cs.save(first, tmp_path / "net.safetensors")
+    second.simulate(duration=2, trials=1)
+    cs.restore(second, tmp_path / "net.safetensors")
+    runs = [sim.simulate(duration=4, trials=2, seed=5, record=["a.x", "b.x"]) for sim in (first, second)]
+    for name in ("a.x", "b.x"):
+        np.testing.assert_array_equal(runs[0][name].values, runs[1][name].values)
+
+
 def test_wiring_has_a_seed_of_its_own():
     def run(seed, wiring=None, at_run=None, **parameters):
         sim = cs.compile(cs.parse(FOLLOWS), "net", dt=1, dtype="float64", seed=seed, wiring=wiring)
