@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -118,7 +118,9 @@ class Session:
         stimuli = _stimuli(cell.body)
         backend = load_backend(choice.backend)
         self.simulation = Simulation(model, backend, settings, sources=source.sources, stimuli=stimuli)
-        self.measures = {one.name: one.value for one in cell.body if isinstance(one, written.Measure)}
+        measures = {one.name: one.value for one in cell.body if isinstance(one, written.Measure)}
+        names = {**_lets(cell.body), **measures}
+        self.measures = {name: one for name, one in measures.items() if not _speaks_of(one, cell.removed, names)}
         self.trials_of_run = int(number_of(simulate["trials"])) if "trials" in simulate else 1
         self.warm_up = number_of(simulate["warm_up"]) if "warm_up" in simulate else 0.0
         self._check_gathered(source)
@@ -327,6 +329,16 @@ class Session:
 def _is_analysis(value: tree.Expression) -> bool:
     """`eigenvalues(jacobian())`: a property of the equations, found without a run."""
     return print_expression(value) == "eigenvalues(jacobian())"
+
+
+def _speaks_of(node: tree.Expression, removed: Container[str], names: Mapping[str, tree.Expression]) -> bool:
+    """Whether an expression reads what a variant removed, directly or through a let: it is undefined in that variant."""
+    if isinstance(node, (tree.Name, tree.Member)) and print_expression(node) in removed:
+        return True
+    if isinstance(node, tree.Name) and node.name in names:
+        others = {name: value for name, value in names.items() if name != node.name}
+        return _speaks_of(names[node.name], removed, others)
+    return any(_speaks_of(child, removed, names) for child in children(node))
 
 
 def _called(node: tree.Expression) -> Iterator[str]:

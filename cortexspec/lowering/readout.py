@@ -116,6 +116,7 @@ def _known(path: str, model: Model) -> bool:
     if (
         path in model.variables
         or path in groups
+        or any(path == population.path for population in model.populations)
         or path.removesuffix(".arriving") in {p.path for p in model.projections}
     ):
         return True

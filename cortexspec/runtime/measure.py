@@ -75,7 +75,12 @@ def plan_of(
 ) -> Plan:
     """Raises: SpecError CS303 for a setting that is no number, text or truth value, CS301 for an unknown one."""
     splitter = _Splitter(known)
-    means = {name: value for name, value in measures.items() if _is_mean(value, lets)}
+    names = {**lets, **measures}
+    means = {
+        name: value
+        for name, value in measures.items()
+        if _is_mean(value, {k: v for k, v in names.items() if k != name})
+    }
     rest = {name: splitter.split(value) for name, value in measures.items() if name not in means}
     kept = {name: splitter.split(value) for name, value in lets.items()}
     # A measure may read other measures: a mean that was gathered is a field like the result of a call.
@@ -134,12 +139,12 @@ def _setting(node: tree.Expression) -> Any:
 
 
 def _is_mean(value: tree.Expression, lets: Mapping[str, tree.Expression]) -> bool:
-    """Whether pieces of the run may be averaged: a mean over everything of what each step has by itself."""
+    """Whether pieces of the run may be averaged: what each step has by itself, or its mean over everything, which is the same."""
     match value:
         case tree.Call(function=tree.Name(name="mean"), arguments=(tree.Argument(name="", value=inner),)):
             return inner is not None and _step_by_step(inner, lets)
         case _:
-            return False
+            return _step_by_step(value, lets)
 
 
 def _step_by_step(node: tree.Expression, lets: Mapping[str, tree.Expression]) -> bool:

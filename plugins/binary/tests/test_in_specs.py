@@ -1,5 +1,7 @@
 """`use binary`: measures of a circuit that is written in the language, against the exact network."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,10 @@ from cortexspec_binary.exact import exact
 
 import cortexspec as cs
 from cortexspec.diagnostics import SpecError
+from cortexspec.experiments.claim import CellKey
+from cortexspec.experiments.session import Choice, Session
+
+SPEC = Path(__file__).parents[3] / "specs" / "infoflux" / "model.cortex"
 
 TEXT = """
 use binary
@@ -98,3 +104,20 @@ def test_shuffles_take_off_more_than_the_bias() -> None:
 def test_what_cannot_be_counted_is_told_before_anything_runs(text: str, code: str) -> None:
     with pytest.raises(SpecError, match=code):
         compiled("wide").measure({"x": text}, duration=10**7)
+
+
+@pytest.mark.parametrize("variant", ["base", "isolated", "cut_feedback", "no_interneurons", "no_core", "homeostatic"])
+def test_a_small_embedded_core_is_measured_in_every_variant(variant: str, tmp_path: Path) -> None:
+    """specs/infoflux with fewer neurons and steps: `g`, the drive of the surroundings, is no measure where there are none."""
+    text = SPEC.read_text(encoding="utf-8")
+    small = "embedded_core(n_core = 9, n_periphery = 6, n_inter = 3, density = 0.45)"
+    text = text.replace("experiment embedding of embedded_core", f"experiment embedding of {small}", 1)
+    text = re.sub(r"duration = 20000; (.*); trials = \d+", r"duration = 300; \1; trials = 3", text, count=1)
+    file = tmp_path / "model.cortex"
+    file.write_text(text, encoding="utf-8")
+    session = Session.open(Choice(file, backend="interpreter"), CellKey("embedding", variant, ()), 1)
+    found = session.result().measures
+    gone = {"isolated", "homeostatic", "no_interneurons"}
+    assert set(found) == {"intra_flux", "inter_flux", "f", "activity"} | ({"g"} if variant not in gone else set())
+    assert 0 <= float(found["activity"]) <= 1
+    assert float(found["f"]) == pytest.approx(float(found["intra_flux"]) + float(found["inter_flux"]), rel=1e-5)
