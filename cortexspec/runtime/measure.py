@@ -54,7 +54,7 @@ class Gathered:
 class Plan:
     """Measures as they are computed: `gathered` and `means` piece by piece, `rest` from what they give.
 
-    `lets` are those of the rest; those that the pieces read are as they were written.
+    `lets` are the names that the rest reads; `written` those that pieces read, lets and measures as they were written.
     """
 
     gathered: tuple[Gathered, ...]
@@ -85,7 +85,7 @@ def plan_of(
     kept = {name: splitter.split(value) for name, value in lets.items()}
     # A measure may read other measures: a mean that was gathered is a field like the result of a call.
     others = {name: value for name, value in rest.items() if any(name in _names(one) for one in rest.values())}
-    return Plan(tuple(splitter.found.values()), means, rest, {**kept, **others}, lets)
+    return Plan(tuple(splitter.found.values()), means, rest, {**kept, **others}, names)
 
 
 class _Splitter:
@@ -223,7 +223,7 @@ def measured(
     """
     ends = {f"{name}[time = end]": _end(name) for name in simulation.states}
     piece = Readout("piece", {**plan.pieces(), **ends}, scalars=False, lets=plan.written)
-    after = _after(plan, plan.rest)
+    after = _after(plan)
     whole = after is not None and not _of_results(plan)  # it reads recordings of the whole run besides
     run = _Run(simulation, given, seed, first_trial, piece, () if after is None or whole else (after,))
     length = _length_of_piece(simulation, plan, given.trials, steps, warm_up)
@@ -255,11 +255,11 @@ def measured(
     return numbers | {name: np.asarray(rest[name]) for name in plan.rest}
 
 
-def _after(plan: Plan, rest: Mapping[str, tree.Expression]) -> Readout | None:
+def _after(plan: Plan) -> Readout | None:
     """What is left of the measures, with the results of what was gathered as fields."""
     gathered = {one.name: Type((TRIAL,)) for one in plan.gathered}
     fields = gathered | {name: Type() for name in plan.means}
-    return Readout("measures", rest, lets=plan.lets, fields=fields) if rest else None
+    return Readout("measures", plan.rest, lets=plan.lets, fields=fields) if plan.rest else None
 
 
 def _of_results(plan: Plan) -> bool:

@@ -141,12 +141,19 @@ def test_pieces_are_the_run_however_it_is_cut(
 def test_a_call_is_gathered_once_and_what_is_left_is_an_expression() -> None:
     sim = compiled()
     lets = {"once": "kept(b.n)"}
-    asked = {"double": "2*once + kept(b.n)", "all": "mean([pooled(b.n), kept(b.n)])", "again": "double - 1"}
+    asked = {
+        "double": "2*once + kept(b.n)",
+        "all": "mean([pooled(b.n), kept(b.n)])",
+        "again": "double - 1",
+        "plain": "b.n",
+        "third": "plain/3",
+    }
     found = sim.measure(asked, trials=2, lets=lets)
     kept, _ = Kept.made
     last, mean = kept.whole(0)[:, -1, 0].mean(), kept.whole(0).mean()
     assert found["double"] == pytest.approx(3 * last) and found["again"] == pytest.approx(3 * last - 1)
     assert found["all"] == pytest.approx((last + mean) / 2)
+    assert found["plain"] == pytest.approx(mean) and found["third"] == pytest.approx(mean / 3)
 
 
 def test_what_reads_time_otherwise_reads_the_run_after_the_warm_up() -> None:

@@ -8,15 +8,16 @@ from cortexspec_binary.exact import (
     ExactNetwork,
     Flux,
     as_zero_one,
+    best_biases,
     exact,
     firing_probability,
+    midpoint_biases,
     power_iteration,
     single_neuron,
     state_reduction,
     value_and_gradient,
 )
 from scipy.integrate import quad
-from scipy.optimize import minimize
 
 from cortexspec.diagnostics import SpecError
 
@@ -206,16 +207,21 @@ def test_the_gradient_against_central_differences(terms: tuple[Flux, ...], setti
 def test_gradient_ascent_over_biases_reaches_what_a_fine_search_finds() -> None:
     """Three neurons of a core, exact flux over b."""
     weights = np.array([[0.0, 6.0, 3.0], [2.0, 0.0, 5.0], [4.0, 3.0, 0.0]])
-
-    def downhill(biases: np.ndarray) -> tuple[float, np.ndarray]:
-        found = value_and_gradient(exact(weights, biases))
-        return -found.value, -found.biases
-
-    starts = itertools.product([-6.0, -3.0], repeat=3)
-    reached = max(-minimize(downhill, start, jac=True, method="L-BFGS-B").fun for start in starts)
+    one = exact(weights, -1.0)
+    reached = best_biases(one).flux()
     grid = np.arange(-8.0, 1.0)
     searched = max(exact(weights, np.array(b)).flux() for b in itertools.product(grid, repeat=3))
     assert searched - 1e-9 <= reached < searched + 0.05
+    assert reached > one.flux()
+
+
+def test_the_midpoint_is_a_fixed_point_of_the_gradient() -> None:
+    for settings in ({}, {"states": "plus_minus", "sigma": 0.5}):
+        one = network(5, seed=3, **settings)
+        centred = exact(one.weights, midpoint_biases(one), **settings)
+        gradient = value_and_gradient(centred, [Flux(), Flux((0, 1), (2, 3))])
+        np.testing.assert_allclose(gradient.biases, 0, atol=1e-12)
+        np.testing.assert_allclose(centred.mean, 0.5, atol=1e-12)
 
 
 def test_single_neuron_theory() -> None:

@@ -7,6 +7,7 @@ from cortexspec_binary.exact.circuit import ExactCircuit, exact_of
 from cortexspec_binary.exact.gradient import Flux, Gradient, value_and_gradient
 from cortexspec_binary.exact.network import LARGEST, ExactNetwork, exact
 from cortexspec_binary.exact.noise import firing_probability
+from cortexspec_binary.exact.optimise import best_biases, midpoint_biases
 from cortexspec_binary.exact.single import SingleNeuron, single_neuron
 from cortexspec_binary.exact.stationary import power_iteration, state_reduction
 from cortexspec_binary.exact.transition import as_zero_one, on_and_off, state_values, transition_matrix
@@ -19,9 +20,11 @@ __all__ = [
     "Gradient",
     "SingleNeuron",
     "as_zero_one",
+    "best_biases",
     "exact",
     "exact_of",
     "firing_probability",
+    "midpoint_biases",
     "on_and_off",
     "power_iteration",
     "single_neuron",
