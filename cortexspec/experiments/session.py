@@ -113,6 +113,7 @@ class Session:
             dt=number_of(simulate["dt"]) if "dt" in simulate else None,
             duration=number_of(simulate["duration"]) if "duration" in simulate else None,
             seed=seed,
+            wiring=int(number_of(simulate["wiring"])) if "wiring" in simulate else None,
             sizes=input_sizes(model, shapes),
         )
         stimuli = _stimuli(cell.body)
@@ -466,12 +467,18 @@ def _edited_as(choice: Choice, key: CellKey, stamp: object) -> tuple[Source, Cel
     merged = merge_like(experiments_of(source.spec), key.experiment, report)
     cell = None
     if merged is not None:
-        point = [written.Equation.model_validate({"left": name, "right": str(value)}) for name, value in key.point]
+        point = [_as_edit(name, value) for name, value in key.point]
         variant = "" if key.variant == BASE else key.variant
         cell = cell_of(source.spec, library, merged, variant, report, point)
     _require(report, source)
     assert cell is not None and merged is not None
     return source, cell, merged
+
+
+def _as_edit(name: str, value: object) -> written.Statement:
+    """A place in the grid as an edit of the text; the seed of the wiring is a setting of the run."""
+    edit = written.Equation.model_validate({"left": name, "right": str(value)})
+    return written.Section(kind="simulate", body=(edit,)) if name == "wiring" else edit
 
 
 @lru_cache(maxsize=512)

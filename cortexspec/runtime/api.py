@@ -100,6 +100,7 @@ def compile(
     solver = solver or _word(section.get("solver")) or "euler"
     dt = dt if dt is not None else _quantity(section.get("dt"))
     duration = duration if duration is not None else _quantity(section.get("duration"))
+    wiring = wiring if wiring is not None else _whole(section.get("wiring"))
     _check_solver(solver, engine.adaptive_solvers)
     _check_options(dtype=dtype, gradient=gradient, math=math)
     unit = model.time_unit
@@ -120,6 +121,10 @@ def compile(
     provenance = {"spec": next(iter(source.sources), "")}
     stimuli = dict(asked.stimuli) if asked is not None else {}
     return Simulation(model, engine, settings, sources=source.sources, stimuli=stimuli, provenance=provenance)
+
+
+def _whole(expression: Expression | None) -> int | None:
+    return int(expression.value) if isinstance(expression, Number) else None
 
 
 def _time_unit(*given: Quantity | None) -> Unit | None:
