@@ -9,6 +9,7 @@ import numpy as np
 
 from cortexspec.diagnostics import Diagnostic
 from cortexspec.interpreter import run
+from cortexspec.ir.module import Module
 from cortexspec.ir.op import Array
 from cortexspec.ir.ops.random import Bernoulli
 from cortexspec.lowering.declarations import TIME
@@ -28,10 +29,12 @@ def where_it_broke(
     first_trial: int,
     solver: str = "",
     dt: float | None = None,
+    begun: tuple[Mapping[str, Array], int] | None = None,
 ) -> Diagnostic:
     """CS915 with the first state that is not finite, its population's equation, the trial and the step.
 
-    The steps are those of the run, unless another solver and step are given.
+    The steps are those of the run, unless another solver and step are given. `begun`: the states, their axes sorted by name, after so many
+    steps, from which it is gone through; the frames of `given` then begin there.
     """
     settings, model = simulation.settings, simulation.model
     module = stepped(
@@ -55,11 +58,15 @@ def where_it_broke(
         else:
             values[name] = given.arranged(name, order)
     dtype = settings.options.dtype
-    state = _only(run(init, values, sizes, module.layout, dtype), simulation)
+    first = begun[1] if begun is not None else 0
+    if begun is not None:
+        state = {name: _in_order(simulation, module, name, array) for name, array in begun[0].items()}
+    else:
+        state = _only(run(init, values, sizes, module.layout, dtype), simulation)
     found = _broken(state)
-    number = 0
+    number = first
     while found is None and number < steps:
-        now = {name: frame[number] for name, frame in frames.items()}
+        now = {name: frame[number - first] for name, frame in frames.items()}
         shown = run(step, {**values, **state, **now, "n": np.array(number)}, sizes, module.layout, dtype)
         state = _only(shown, simulation)
         found, number = _broken(state), number + 1
@@ -73,6 +80,12 @@ def where_it_broke(
     order = module.layout.sort(simulation.value_of(name).type.names)
     trial = int(place[order.index("trial")]) + first_trial
     return _message(simulation, name, trial, number)
+
+
+def _in_order(simulation: Simulation, module: Module, state: str, array: Array) -> Array:
+    """A state with its axes by name, in the layout's order."""
+    names = tuple(sorted(simulation.value_of(state).type.names))
+    return np.asarray(array).transpose([names.index(name) for name in module.layout.sort(names)])
 
 
 def _only(shown: Mapping[str, Array], simulation: Simulation) -> dict[str, Array]:

@@ -25,6 +25,7 @@ from cortexspec.lowering import entries
 from cortexspec.lowering.declarations import TIME, TRIAL
 from cortexspec.lowering.readout import Readout, rebuilt
 from cortexspec.runtime.compile import Wanted
+from cortexspec.runtime.finite import where_it_broke
 from cortexspec.runtime.given import Given
 from cortexspec.runtime.program import Loaded
 
@@ -278,13 +279,21 @@ def _of_results(plan: Plan) -> bool:
 
 def _go_on(run: _Run, count: int, state: Mapping[str, Array], done: int) -> dict[str, Array]:
     """The next steps. Raises: SpecError CS915 where a number leaves the finite ones."""
-    found = run.call(run.load(count), "piece", {**state, "n": np.array(done)}, done, count)
-    for name, array in found.items():
-        if np.asarray(array).dtype.kind == "f" and not np.isfinite(array).all():
-            what = name.removesuffix("[time = end]")
-            message = f"`{what}` is no finite number within the steps {done} to {done + count}"
-            raise SpecError([Diagnostic("CS915", message)], run.simulation.sources)
-    return found
+    loaded = run.load(count)
+    found = run.call(loaded, "piece", {**state, "n": np.array(done)}, done, count)
+    if all(np.isfinite(array).all() for array in found.values() if np.asarray(array).dtype.kind == "f"):
+        return found
+    begun = {name: _by_name(loaded, run.simulation.value_of(name).type.names, array) for name, array in state.items()}
+    given = _frames_of(run.given, done, count)
+    raw, last = run.simulation.raw_parameters(), done + count
+    told = where_it_broke(run.simulation, given, raw, last, run.seed, run.first_trial, begun=(begun, done))
+    raise SpecError([told], run.simulation.sources)
+
+
+def _by_name(loaded: Loaded, names: frozenset[str], array: Array) -> Array:
+    """An array of a program with its axes sorted by name."""
+    order = loaded.module.layout.sort(names)
+    return np.asarray(array).transpose([order.index(name) for name in sorted(names)])
 
 
 def _frames_of(given: Given, done: int, count: int) -> Given:

@@ -225,10 +225,18 @@ def test_an_input_has_its_frames_in_every_piece(backend: str, monkeypatch: pytes
         sim.measure({"x": "kept(b.n)"}, {"drive": drive}, 15, warm_up=5)
 
 
-def test_a_run_that_leaves_the_finite_numbers_is_told() -> None:
-    sim = compiled(text=TEXT.replace("n <- n + ", "n <- n + exp(n^2) + "))
-    with pytest.raises(SpecError, match="CS915"):
-        sim.measure({"x": "mean(b.n)"})
+@pytest.mark.parametrize("backend", ["interpreter", "jax"])
+def test_a_run_that_leaves_the_finite_numbers_is_told(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the same step and trial as by `simulate`, though only the piece is gone through again."""
+    pytest.importorskip("jax" if backend == "jax" else "numpy")
+    monkeypatch.setattr(measure, "_LONGEST", 7)
+    sim = compiled(backend, text=TEXT.replace("n <- n + ", "n <- n + exp(max(0, n - 12)^4) - 1 + "))
+    with pytest.raises(SpecError) as whole:
+        sim.simulate(record=["b.n"], trials=3)
+    with pytest.raises(SpecError) as pieces:
+        sim.measure({"x": "mean(b.n)"}, trials=3)
+    assert pieces.value.diagnostics == whole.value.diagnostics
+    assert "after step" in str(pieces.value) and pieces.value.diagnostics[0].code == "CS915"
 
 
 @pytest.mark.parametrize(
