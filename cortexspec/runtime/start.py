@@ -16,7 +16,7 @@ from cortexspec.lowering.edges import has_edges, source_path
 from cortexspec.lowering.whole import shrinks
 from cortexspec.runtime.bind import Arrays, bind_sizes, start_arrays
 from cortexspec.runtime.compile import lowered
-from cortexspec.runtime.wiring import Edges, drawn_edges, neurons_of
+from cortexspec.runtime.wiring import Edges, Stretch, drawn_edges, neurons_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def _of_the_whole(
     return found, {path: _cut(model, path, arrays[path], kept, sizes) for path in shrunk if path in arrays}
 
 
-def _sides(model: Model, path: str, sizes: Mapping[str, int]) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+def _sides(model: Model, path: str, sizes: Mapping[str, int]) -> tuple[list[Stretch], list[Stretch]]:
     projection = next(one for one in model.projections if one.path == path)
     return neurons_of(model, projection.target, sizes), neurons_of(model, source_path(projection), sizes)
 
@@ -104,8 +104,8 @@ def _keep(model: Model, path: str, before: Started, sizes: Mapping[str, int], fo
     return left
 
 
-def _each(neurons: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    return [(owner, i) for owner, size in neurons for i in range(size)]
+def _each(neurons: list[Stretch]) -> list[tuple[str, int]]:
+    return [(one.owner, i) for one in neurons for i in range(one.size)]
 
 
 def _cut(model: Model, path: str, array: Array, kept: Mapping[str, Array], sizes: Mapping[str, int]) -> Array:

@@ -117,16 +117,32 @@ def _rule_values(module: Module, sizes: Mapping[str, int], seed: int) -> dict[st
     return {name: (array, module.layout.sort(types[name].type.names)) for name, array in arrays.items()}
 
 
-def neurons_of(model: Model, path: str, sizes: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Whose values stand in the list under a path, end to end: the owner of each stretch and its length."""
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a list of sources or targets: `neurons` of one owner, each with so many places (branches of its dendrite)."""
+
+    owner: str
+    neurons: int
+    places: int
+
+    @property
+    def size(self) -> int:
+        return self.neurons * self.places
+
+
+def neurons_of(model: Model, path: str, sizes: Mapping[str, int]) -> list[Stretch]:
+    """Whose values stand in the list under a path, end to end."""
     if path in model.variables:
-        type_, owner = model.variables[path].type, path
+        type_, owner, cells = model.variables[path].type, path, set(model.variables[path].type.names)
         for population in model.populations:
             if path in (*population.states, *population.outputs, *population.ports):
-                owner = population.path
-        around = {axis.name for axis in type_.axes if axis.role != "plain"}
-        shape = [axis.size.evaluate(sizes) for axis in type_.axes if axis.name not in around]
-        return [(owner, int(np.prod(shape, dtype=int)))]
+                owner, cells = population.path, {population.axis, *population.instance_axes}
+        neurons, places = 1, 1
+        for axis in type_.axes:
+            if axis.role == "plain":
+                length = axis.size.evaluate(sizes)
+                neurons, places = (neurons * length, places) if axis.name in cells else (neurons, places * length)
+        return [Stretch(owner, neurons, places)]
     for group in model.groups:
         rest = path.removeprefix(f"{group.path}.") if path != group.path else ""
         if path == group.path or path.startswith(f"{group.path}."):
@@ -137,13 +153,13 @@ def neurons_of(model: Model, path: str, sizes: Mapping[str, int]) -> list[tuple[
 
 def _rule(
     projection: Projection,
-    target: list[tuple[str, int]],
-    source: list[tuple[str, int]],
+    target: list[Stretch],
+    source: list[Stretch],
     values: Mapping[str, tuple[Array, tuple[str, ...]]],
     seed: int,
     sources: Mapping[str, str],
 ) -> _Rule:
-    rows, columns = sum(size for _, size in target), sum(size for _, size in source)
+    rows, columns = sum(one.size for one in target), sum(one.size for one in source)
     names = [name for name, _ in rule_arguments(projection.rule)]
     path = projection.path
     sides = (_side_names(projection, "target"), _side_names(projection, "source"))
@@ -157,7 +173,7 @@ def _rule(
         raise rule.stop("CS700", f"drawing among {rows * columns} pairs is not supported yet")
     possible = np.ones((rows, columns), bool)
     if not given.get("autapses", True):
-        owners = {owner: place for place, owner in enumerate({owner: None for owner, _ in (*target, *source)})}
+        owners = {owner: place for place, owner in enumerate({one.owner: None for one in (*target, *source)})}
         possible &= _identities(target, owners)[:, np.newaxis] != _identities(source, owners)
     if "where" in given:
         possible &= np.broadcast_to(np.asarray(given["where"], bool), possible.shape)
@@ -187,9 +203,10 @@ def _over_pairs(
     return array.reshape((shape[0], 1) if rows else (1, shape[1]))
 
 
-def _identities(neurons: list[tuple[str, int]], owners: Mapping[str, int]) -> Array:
+def _identities(neurons: list[Stretch], owners: Mapping[str, int]) -> Array:
     """A number for each neuron, the same wherever it stands."""
-    return np.concatenate([owners[owner] * 2**32 + np.arange(size, dtype=np.int64) for owner, size in neurons])
+    found = [owners[one.owner] * 2**32 + np.repeat(np.arange(one.neurons), one.places) for one in neurons]
+    return np.concatenate(found)
 
 
 # The rules, as (target, source) of each edge.

@@ -109,6 +109,63 @@ def test_a_draw_depends_on_its_site_and_the_seed_alone():
     assert not np.array_equal(edges(rule, seed=4)[0], edges(rule, seed=3)[0])
 
 
+def test_without_a_matrix_the_same_arrives(monkeypatch):
+    """Where [target, source] does not fit in memory, edges are summed one by one."""
+    weights = ("", "weight = -2", "weight ~ lognormal(0, 1)", "weight = 0.1*shuffled(list)")
+    settings = [
+        {"rule": "fixed_total(40)", "source": "both", "target": "both", "weight": one, "count": 40} for one in weights
+    ]
+    dense = [compiled(**one).simulate(duration=3, trials=2, record=["wires.arriving", "both.x"]) for one in settings]
+    monkeypatch.setattr("cortexspec.lowering.wiring.DENSE_LIMIT", 0)
+    for one, wanted in zip(settings, dense, strict=True):
+        for backend in ("interpreter", "torch"):
+            if backend == "torch":
+                pytest.importorskip("torch.nn")
+            found = compiled(**one, backend=backend).simulate(duration=3, trials=2, record=["wires.arriving", "both.x"])
+            for name in wanted.data_vars:
+                np.testing.assert_allclose(found[name], wanted[name], rtol=0, atol=1e-12)
+    with pytest.raises(cs.SpecError) as caught:
+        compiled("bernoulli(0.4)", weight="weight = pre.place")
+    assert [d.code for d in caught.value.diagnostics] == ["CS700"]
+
+
+BRANCHES = """
+neuron branched(n: int = 3) {
+  input s[n]
+  state x ~ normal(0, 1)
+  x <- sum(s)
+  output x
+}
+
+circuit net {
+  population a[5] : branched
+  connect wires: a.x -> a.s { rule = fixed_indegree(2, autapses = false); weight ~ normal(0, 1) }
+}
+"""
+
+
+def test_each_branch_is_a_target_and_knows_its_neuron():
+    sim = cs.compile(cs.parse(BRANCHES), "net", dt=1, dtype="float64", seed=1)
+    pre, post = (sim.buffers()[f"wires.{side}"] for side in ("pre", "post"))
+    assert np.array_equal(np.bincount(post, minlength=15), np.full(15, 2))
+    assert not np.any(pre == post // 3) and pre.max() < 5
+    run = sim.simulate(duration=2, trials=1, record=["a.x", "a.s"])
+    wanted = np.zeros(15)
+    np.add.at(wanted, post, sim.parameters()["wires.weight"] * run["a.x"].values[0, 0][pre])
+    np.testing.assert_allclose(run["a.s"].values[0, 1].reshape(15), wanted, rtol=0, atol=1e-12)
+
+
+def test_wiring_in_an_array_of_parts_is_not_there_yet():
+    text = """
+neuron unit { input u; state x = 0; x <- u; output x }
+circuit column { population a[4] : unit; connect a -> a { rule = bernoulli(0.5) } }
+circuit net { part V[2] : column }
+"""
+    with pytest.raises(cs.SpecError) as caught:
+        cs.compile(cs.parse(text), "net", dt=1)
+    assert [d.code for d in caught.value.diagnostics] == ["CS700"]
+
+
 @pytest.mark.parametrize(
     ("rule", "weight", "count"),
     [
