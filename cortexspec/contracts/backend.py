@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from cortexspec.ir.module import Function, Module
+from cortexspec.ir.module import Module
 
 Array = np.ndarray[Any, Any]
 PassStep = str | tuple[str, Mapping[str, Any]]  # a pass by its kebab-case name, with options where it has some
@@ -42,8 +42,8 @@ class Backend(Protocol):
     """Found through entry points in group `cortexspec.backends`; made without arguments.
 
     A backend may also have `prefers_adjoint(function: Function) -> bool`: whether `gradient = auto` means the IR's own adjoint of
-    this function. Without it, `auto` means the framework's autograd. And `before_adjoint(function: Function, sizes) -> Function`: a
-    rewrite of the function that only its adjoint is derived from, for sizes that are known.
+    this function. Without it, `auto` means the framework's autograd. And `adjoint_pipeline: tuple[PassStep, ...]`:
+    passes that only what its adjoint is derived from goes through, with sizes that are known.
     """
 
     name: str
@@ -59,10 +59,9 @@ class Backend(Protocol):
         ...
 
 
-def before_adjoint(backend: Backend, function: Function, sizes: Mapping[str, int]) -> Function:
-    """The function that the adjoint is derived from on this backend."""
-    rewrite: Callable[[Function, Mapping[str, int]], Function] | None = getattr(backend, "before_adjoint", None)
-    return function if rewrite is None else rewrite(function, sizes)
+def adjoint_pipeline(backend: Backend) -> tuple[PassStep, ...]:
+    """The passes that only what an adjoint is derived from goes through; none where the backend names none."""
+    return getattr(backend, "adjoint_pipeline", ())
 
 
 class Simulator(Protocol):

@@ -25,11 +25,13 @@ from cortexspec.passes.fold_constants import fold_constants
 from cortexspec.passes.fuse_contractions import fuse_contractions
 from cortexspec.passes.hoist import hoist
 from cortexspec.passes.merge_axes import merge_axes
+from cortexspec.passes.recurrences import recurrences
 from cortexspec.passes.remove_dead import remove_dead
 from cortexspec.passes.save_policy import save_policy
 from cortexspec.passes.scale_carries import scale_carries
 from cortexspec.passes.share_common import share_common
 from cortexspec.passes.sigmoid_as_tanh import sigmoid_as_tanh
+from cortexspec.passes.sizes_of_one import sizes_of_one
 from cortexspec.passes.squeeze import squeeze
 from cortexspec.passes.sum_parts import sum_parts
 from cortexspec.passes.tidy_names import tidy_names
@@ -72,6 +74,14 @@ def _scale(module: Module) -> Module:
     return with_each_function(module, lambda function: scale_carries(function, module.sizes))
 
 
+def _ones(module: Module) -> Module:
+    return with_each_function(module, lambda function: sizes_of_one(function, module.sizes))
+
+
+def _recurrences(module: Module, **options: Any) -> Module:
+    return with_each_function(module, lambda function: recurrences(function, module.sizes, **options))
+
+
 def _merge(module: Module) -> Module:
     return with_each_function(module, lambda function: merge_axes(function, module.layout))
 
@@ -98,6 +108,8 @@ PASSES: Mapping[str, Pass] = MappingProxyType(
         "merge-axes": _merge,
         "choose-layout": choose_layout,
         "tidy-names": tidy_names,
+        "sizes-of-one": _ones,
+        "recurrences": _recurrences,
         "checkpoint": _checkpoint,
         "save-policy": each_function(save_policy),
     }
@@ -140,6 +152,14 @@ def run_pipeline(module: Module, steps: Sequence[PassStep] = DEFAULT, verify: bo
         if verify:
             check(module, after=name, sound=sound)
     return module
+
+
+def through(module: Module, name: str, steps: Sequence[PassStep]) -> Function:
+    """One function of the module after these passes, by itself. Raises as `run_pipeline`."""
+    if not steps:
+        return module.function(name)
+    alone = replace(module, functions=MappingProxyType({name: module.function(name)}))
+    return run_pipeline(alone, steps).function(name)
 
 
 def named_step(step: PassStep) -> tuple[str, Mapping[str, Any]]:

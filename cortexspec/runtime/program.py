@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cortexspec.contracts.backend import Backend, Bound, Options, PassStep, Simulator, before_adjoint
+from cortexspec.contracts.backend import Backend, Bound, Options, PassStep, Simulator, adjoint_pipeline
 from cortexspec.ir.module import Function, Module
 from cortexspec.lowering.declarations import TRIAL
 from cortexspec.passes.differentiate import differentiate, forward_and_backward
-from cortexspec.passes.pipeline import CLEAN, DEFAULT, run_pipeline
+from cortexspec.passes.pipeline import CLEAN, DEFAULT, run_pipeline, through
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,14 @@ def with_adjoints(
     for name, paths in wrt.items():
         if _has_adjoint(module.function(name), backend, settings):
             read = {value.name for value in module.function(name).inputs}
-            source = before_adjoint(backend, module.function(name), module.sizes)
+            source = through(module, name, adjoint_pipeline(backend))
             function = differentiate(source, [path for path in paths if path in read])
             made[function.name] = function
     for name in ("rollout", "rollout_training") if "rollout_training" in made else ():
         if _has_adjoint(made[name], backend, settings):
             trained = [value.name for value in made[name].inputs if value.name in trainable]
-            for function in forward_and_backward(before_adjoint(backend, made[name], module.sizes), trained):
+            source = through(module, name, adjoint_pipeline(backend))
+            for function in forward_and_backward(source, trained):
                 made[function.name] = function
     if len(made) == len(module.functions):
         return module

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ from cortexspec.ir.builder import Builder
 from cortexspec.ir.inline import inline
 from cortexspec.ir.module import Function, Layout, Module, Value
 from cortexspec.ir.op import Array, Op
-from cortexspec.ir.ops import arith, constant, indexing, linear, random, reduce, shape
+from cortexspec.ir.ops import arith, constant, indexing, linear, random, recurrence, reduce, shape
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
+from cortexspec.units import unit_of
 
 A, B, C = Axis("a", Size.of(3)), Axis("b", Size.of(4)), Axis("c", Size.of(2))
 A2, B2, AB = Axis("a2", Size.of(3)), Axis("b2", Size.of(4)), Axis("ab", Size.of(12))
@@ -31,6 +32,7 @@ LAYOUTS = (
     Layout(("q", "p", "kw", "kh", "channel", "height", "width", "out", "c", "b2", "b", "ab", "a2", "a", "sample")),
 )
 SIZES = {"sample": 2}
+VOLTS = unit_of("mV")
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,7 @@ def _shapes() -> list[Case]:
         Case(shape.Index("b", Size.of(2)), (x,), (one(x),)),
         Case(shape.Diagonal("a", "a2", Axis("p", Size.of(3))), (square,), (one(square),)),
         Case(shape.Flip("b"), (x,), (one(x),)),
+        Case(shape.InUnit(VOLTS), (x,), (one(x),)),
     ]
 
 
@@ -319,6 +322,36 @@ def _linear() -> list[Case]:
     return cases
 
 
+def _recurrences() -> list[Case]:
+    steps, before, after = Axis("time", Size.of(5)), Axis("b", Size.of(4)), Axis("b2", Size.of(4))
+    z, matrix = _float(before, SAMPLE), _float(before, after)
+    arrays = (floats(z), 0.5 * floats(matrix, seed=1))
+
+    def of(*curved: tuple[str, int, int]) -> recurrence.Recurrence:
+        names = tuple(name for name, _, _ in curved)
+        starts, stops = (tuple(Size.of(entry[i]) for entry in curved) for i in (1, 2))
+        return recurrence.Recurrence(steps, "b2", "b", names, starts, stops)
+
+    forward = of(("tanh", 1, 2), ("sigmoid", 2, 3))
+    kinds = (("", forward), ("linear", of()), ("exp", of(("exp", 3, 4))))
+    cases = [Case(kind, (z, matrix), arrays, note=note) for note, kind in kinds]
+    shifts = (("rows", _float(after)), ("samples", _float(after, SAMPLE)))
+    for note, shift in shifts:
+        cases.append(Case(forward, (z, matrix, shift), (*arrays, floats(shift, seed=2)), note=note))
+    none_at_all = replace(forward, over=Axis("time", Size.of(0)))
+    cases.append(Case(none_at_all, (z, matrix), arrays, note="no step"))
+    stack = _float(before, SAMPLE, steps)
+    states = (floats(z), floats(stack, seed=3), floats(stack, seed=4), arrays[1])
+    for given in ((True, True, True), (True, False, False), (False, False, True)):
+        flows = [x for x, has in zip((z, stack, stack), given, strict=True) if has]
+        for shift in ("none", "rows", "samples") if given == (True, True, True) else ("none",):
+            backward = recurrence.RecurrenceBackward(**forward.attributes(), given=given, shift=shift)
+            drawn = [floats(x, seed=5 + i) for i, x in enumerate(flows)]
+            note = f"{shift} {sum(given)}{'' if given[0] else ' later'}"
+            cases.append(Case(backward, (z, stack, stack, matrix, *flows), (*states, *drawn), slope=False, note=note))
+    return cases
+
+
 def _indexing() -> list[Case]:
     x = _float(A, B, SAMPLE)
     places: Sequence[tuple[str, Type]] = (
@@ -371,7 +404,16 @@ def _draws() -> list[Case]:
 
 def cases() -> tuple[Case, ...]:
     """All cases. Scans are in `testing.programs`."""
-    return (*_elementwise(), *_constants(), *_shapes(), *_reductions(), *_linear(), *_indexing(), *_draws())
+    return (
+        *_elementwise(),
+        *_constants(),
+        *_shapes(),
+        *_reductions(),
+        *_linear(),
+        *_recurrences(),
+        *_indexing(),
+        *_draws(),
+    )
 
 
 COVERED_ELSEWHERE: Mapping[str, str] = {

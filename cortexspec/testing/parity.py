@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from cortexspec.contracts.backend import Backend, Bound, Options, Simulator, before_adjoint
+from cortexspec.contracts.backend import Backend, Bound, Options, Simulator, adjoint_pipeline
 from cortexspec.diagnostics import SpecError
 from cortexspec.ir.module import Function, Layout, Module, Value
 from cortexspec.ir.op import Array
@@ -173,10 +173,7 @@ def passed(backend: Backend, case: Case, setting: Setting, steps: int) -> Module
         sizes = {name: size for name, size in reference.sizes.items() if name != "time"}
         sizes |= {"time": steps} if setting.segments else {}
         _PASSED.clear()
-        known = {name: size for name, size in sizes.items() if name != "trial"}
-        _PASSED[key] = setting.apply(
-            reference.loss, sizes, backend.pipeline, reference.wrt, lambda loss: before_adjoint(backend, loss, known)
-        )
+        _PASSED[key] = setting.apply(reference.loss, sizes, backend.pipeline, reference.wrt, adjoint_pipeline(backend))
     return _PASSED[key]
 
 

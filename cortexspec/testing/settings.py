@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
 from cortexspec.contracts.backend import PassStep
-from cortexspec.ir.module import Function, Module
+from cortexspec.ir.module import Module
 from cortexspec.passes.differentiate import differentiate, forward_and_backward
-from cortexspec.passes.pipeline import CLEAN, DEFAULT, run_pipeline
+from cortexspec.passes.pipeline import CLEAN, DEFAULT, run_pipeline, through
 
 # native: the framework's own; whole: the IR's value-and-gradient function; halves: the IR's forward and backward functions
 # under the framework's autograd.
@@ -45,10 +45,10 @@ class Setting:
         sizes: Mapping[str, int],
         own: Sequence[PassStep],
         wrt: Sequence[str] = (),
-        before: Callable[[Function], Function] = lambda function: function,
+        adjoint: Sequence[PassStep] = (),
     ) -> Module:
         """The module after the passes; with `wrt`, and where the gradient is the IR's own, with the functions that give it,
-        which are derived from what `before` makes of the function.
+        derived from what it is after the passes `adjoint`.
 
         Raises: SpecError where a pass breaks a rule of the IR.
         """
@@ -56,7 +56,7 @@ class Setting:
         module = run_pipeline(replace(module, sizes=known), self.pipeline(own))
         if not wrt or self.gradient == "native":
             return module
-        function = before(module.function("loss"))
+        function = through(module, "loss", adjoint)
         halves = forward_and_backward(function, wrt)
         made = halves if self.gradient == "halves" else (differentiate(function, wrt),)
         return run_pipeline(

@@ -13,6 +13,8 @@ from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Layout, Value
 from cortexspec.ir.op import OPS
 from cortexspec.ir.ops import linear, write
+from cortexspec.ir.ops.recurrence import Recurrence
+from cortexspec.ir.ops.shape import InUnit
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
 from cortexspec.passes.differentiate import differentiate
@@ -58,7 +60,23 @@ def sizes_of(x):
     return {a.name: a.size.fixed for a in x.type.axes}
 
 
+def recurrence_types(n):
+    rows, samples, *_ = n(), n()
+    return [typed(p=rows, s=samples), typed(p=rows, q=rows), typed(q=rows, s=samples)]
+
+
+def recurrence(build, z, matrix, shift):
+    """Three steps; the first row goes through tanh. Every result takes part."""
+    steps = axis("t", 3)
+    op = Recurrence(steps, "q", "p", ("tanh",), (Size.of(0),), (Size.of(1),))
+    end, before, after, again = build.emit(op, z, matrix, shift)
+    stacks = write.sum_(build, write.mul(build, before, write.scale(build, after, 0.5)), ["t"])
+    return write.mul(build, write.add(build, end, stacks), write.sum_(build, again, ["q"]))
+
+
 CASES = [
+    unary("shape.in_unit", lambda b, x: b.one(InUnit(MS), x), unit=MV),
+    Case("recurrence", recurrence_types, recurrence, -0.8, 0.8),
     binary("arith.add", write.add, (MV, MV)),
     binary("arith.sub", write.sub, (MV, MV)),
     binary("arith.mul", write.mul, (MV, MS)),
@@ -256,6 +274,7 @@ def test_pullback_is_the_slope(case, data):
 def test_every_differentiable_operation_has_a_case():
     no_float = {"const", "table", "shape.iota", "shape.identity", "shape.size_of", "linear.pool_matrix", "scan"}
     truths = {"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not", "floor_div"}
+    no_float.add("recurrence.backward")  # has no pullback: the second derivative goes another way
     no_float |= {f"arith.{name}" for name in truths} | {"reduce.argmax", "reduce.argsort", "reduce.any", "reduce.all"}
     drawn = {name for name in OPS if name.startswith("random.")}
     built_in = {name for name, cls in OPS.items() if cls.__module__.startswith("cortexspec.ir.")}

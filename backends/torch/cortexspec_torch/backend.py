@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from cortexspec.contracts.backend import Bound, Options, PassStep
@@ -13,9 +12,9 @@ from cortexspec.ir.ops.linear import Conv2d, DepthwiseConv2d
 from cortexspec.ir.ops.scan import Scan
 from cortexspec_torch.adaptive import SOLVERS
 from cortexspec_torch.generate import generate
-from cortexspec_torch.recurrence import as_recurrences
 from cortexspec_torch.simulator import Simulator
 
+CLEAN: tuple[PassStep, ...] = ("fold-constants", "share-common", "hoist", "share-common", "remove-dead")
 CONVOLUTIONS = (Conv2d, DepthwiseConv2d)
 
 
@@ -24,6 +23,8 @@ class Backend:
 
     name: ClassVar[str] = "torch"
     pipeline: ClassVar[tuple[PassStep, ...]] = ()
+    # Where there are few places, calls are what a training step costs (docs/decisions/0030).
+    adjoint_pipeline: ClassVar[tuple[PassStep, ...]] = ("sizes-of-one", *CLEAN, "recurrences", *CLEAN)
     adaptive_solvers: ClassVar[tuple[str, ...]] = tuple(SOLVERS)
 
     def generate(self, bound: Bound, options: Options) -> str:
@@ -42,10 +43,6 @@ class Backend:
         return any(isinstance(op, Scan) for op in operations) and not any(
             isinstance(op, CONVOLUTIONS) for op in operations
         )
-
-    def before_adjoint(self, function: Function, sizes: Mapping[str, int]) -> Function:
-        """Small loops as recurrences: where there are few places, calls are what a training step costs (docs/decisions/0030)."""
-        return as_recurrences(function, sizes)
 
     def load(self, bound: Bound, options: Options) -> Simulator:
         """Executes the text of `generate` and wraps it."""

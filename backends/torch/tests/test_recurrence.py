@@ -10,10 +10,11 @@ import cortexspec as cs
 pytest.importorskip("torch.nn")
 
 import torch
-from cortexspec_torch.recurrence import LIMIT, Recurrence
 
 from cortexspec.ir.op import Context
+from cortexspec.ir.ops.recurrence import Recurrence
 from cortexspec.ir.ops.scan import evaluate_function
+from cortexspec.passes.recurrences import LIMIT
 
 SPEC = """
 neuron oscillator {{

@@ -15,6 +15,7 @@ from cortexspec.ir.op import Context, Op, Tensor, in_layout, op, transpose
 from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, RuleError, Type, require_axis, require_free, require_size
+from cortexspec.units import Unit
 
 
 class Linear(Op):
@@ -331,3 +332,22 @@ class Flip(Linear):
 
     def flow(self, build: Builder, cotangent: Value, operand: Value) -> Value:
         return write.flip(build, cotangent, self.axis)
+
+
+@op
+@dataclass(frozen=True, slots=True)
+class InUnit(Linear):
+    """The same numbers in another unit: so quantities of several dimensions can stand side by side in one array."""
+
+    name: ClassVar[str] = "shape.in_unit"
+    saved: ClassVar[bool] = False
+    unit: Unit
+
+    def rule(self, x: Type) -> tuple[Type, ...]:
+        return (Type(x.axes, x.dtype, self.unit),)
+
+    def evaluate(self, operands: Sequence[Tensor], results: Sequence[Type], context: Context) -> tuple[Tensor, ...]:
+        return (operands[0],)
+
+    def flow(self, build: Builder, cotangent: Value, operand: Value) -> Value:
+        return build.one(InUnit(cotangent.type.unit * self.unit / operand.type.unit), cotangent)

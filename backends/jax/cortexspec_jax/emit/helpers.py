@@ -194,3 +194,41 @@ def draw_permutation(site, shape, *keys):
     w0, w1 = draw_words(site, shape, *keys)
     order = jnp.lexsort((w1, w0), axis=-1)
     return order.astype(int)
+
+
+def recurrence(z, K, b, steps, curved):
+    """z[n+1] = φ(K z[n] + b): z at the end, and as each step finds and leaves it, [rows, steps, samples]; and K.
+
+    `curved` has the functions in φ, each with its first row and the one after its last."""
+
+    def step(z, frame):
+        new = matrix_product(K, z)
+        new = new if b is None else new + b
+        for function, start, stop in curved:
+            new = new.at[start:stop].set(function(new[start:stop]))
+        return new, (z, new)
+
+    end, (before, after) = lax.scan(step, z, (), length=steps)
+    return end, before.transpose(1, 0, 2), after.transpose(1, 0, 2), K
+
+
+def recurrence_backward(end, before, after, K, d_end, d_before, d_after, curved, shift):
+    """The cotangents of z, K and, where `shift` says so ("rows" or "samples"), of b.
+
+    `curved` has the derivatives of the functions in φ from their values."""
+    stacks = [jnp.zeros_like(before) if flow is None else flow for flow in (d_before, d_after)]
+    frames = tuple(x.transpose(1, 0, 2) for x in (*stacks, after))
+
+    def step(flow, frame):
+        more, late, value = frame
+        flow = flow + late
+        for slope, start, stop in curved:
+            flow = flow.at[start:stop].multiply(slope(value[start:stop]))
+        return matrix_product(K.T, flow) + more, flow
+
+    start = jnp.zeros_like(end) if d_end is None else d_end
+    d_z, flows = lax.scan(step, start, frames, reverse=True)
+    d_K = jnp.einsum("tas,bts->ab", flows, before)
+    if shift is None:
+        return d_z, d_K
+    return d_z, d_K, flows.sum(0) if shift == "samples" else flows.sum((0, 2))

@@ -14,6 +14,11 @@ def rename(op: shape.Rename, write: Writer, x: Term) -> str | Term:
 
 
 @emit.register
+def in_unit(op: shape.InUnit, write: Writer, x: Term) -> Term:
+    return write.same(x, op.rule(x.type)[0], x.axes)
+
+
+@emit.register
 def merge(op: shape.Merge, write: Writer, x: Term) -> str:
     (result,) = op.rule(x.type)
     wanted: list[str] = []

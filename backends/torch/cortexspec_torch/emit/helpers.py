@@ -112,6 +112,20 @@ def recurrence(z, K, b, steps, curved):
     return states[steps], states[:steps].transpose(0, 1), states[1:].transpose(0, 1), K
 
 
+def recorded_recurrence(z, K, b, steps, curved):
+    """What `recurrence` gives, where autograd records."""
+    states = [z]
+    for _ in range(steps):
+        new = K @ states[-1] if b is None else K @ states[-1] + b
+        parts, done = [], 0
+        for function, start, stop in curved:
+            parts += [new[done:start], function(new[start:stop])]
+            done = stop
+        states.append(torch.cat([*parts, new[done:]]))
+    stack = torch.stack(states, dim=1)
+    return states[-1], stack[:, :-1], stack[:, 1:], K
+
+
 def recurrence_backward(end, before, after, K, d_end, d_before, d_after, curved, shift):
     """The cotangents of z, K and, where `shift` says so ("rows" or "samples"), of b.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cortexspec.contracts.program import Term, Writer, margin
+from cortexspec.ir.ops.recurrence import Recurrence, RecurrenceBackward
 from cortexspec_torch.emit.base import emit, in_order
-from cortexspec_torch.recurrence import InUnit, Recurrence, RecurrenceBackward
 
 FUNCTIONS: Mapping[str, str] = {"tanh": "torch.tanh", "sigmoid": "torch.sigmoid", "exp": "torch.exp"}
 SLOPES: Mapping[str, str] = {
@@ -17,17 +17,12 @@ SLOPES: Mapping[str, str] = {
 
 
 @emit.register
-def in_unit(op: InUnit, write: Writer, x: Term) -> Term:
-    return write.same(x, op.rule(x.type)[0], x.axes)
-
-
-@emit.register
 def recurrence(op: Recurrence, write: Writer, z: Term, K: Term, *b: Term) -> None:
-    write.helper("recurrence")
+    name = write.helper("recorded_recurrence" if write.records else "recurrence")
     sample = [name for name in z.axes if name != op.before]
     matrix = in_order(K, K.axes, (op.after, op.before))
     steps = write.size(op.over.size)
-    text = f"recurrence({in_order(z, z.axes, [op.before, *sample])}, {matrix}, {_shift(op, b)}, {steps}, {_curved(op, write, FUNCTIONS)})"
+    text = f"{name}({in_order(z, z.axes, [op.before, *sample])}, {matrix}, {_shift(op, b)}, {steps}, {_curved(op, write, FUNCTIONS)})"
     stacked = [op.before, op.over.name, *sample]
     _assign(write, text, [[op.before, *sample], stacked, stacked, [op.after, op.before]])
 

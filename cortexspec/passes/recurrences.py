@@ -1,232 +1,40 @@
-"""A loop whose step is one matrix product and squashing functions, as one operation.
+"""Make small loops one operation: what is carried and what is squashed side by side, a step as one product (`ir/ops/recurrence.py`).
 
-Where a circuit has few places, a call costs more than its arithmetic. So what a step carries and what it squashes stand side by side in
-one array z; all that is linear in a step is one matrix K, the arguments of the squashing functions included, since these
-are linear in the next carry:
-
-    z[n+1] = φ(K z[n] + b),    φ: the identity in some rows, tanh, a sigmoid or exp in others
-
-A step is two calls, its pullback two more, and the gradient of K is one batched product behind the loop. These operations are torch's
-own: XLA fuses by itself. What was measured: docs/decisions/0030.
+Where a circuit has few places, a call costs more than its arithmetic: a step becomes two calls, its pullback two more, and the gradient
+of the matrix is one batched product behind the loop. Where it has many, the one matrix has too many zeros. It is for engines that
+run calls one by one; one that fuses gains nothing. What was measured: docs/decisions/0030.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from cortexspec.ir.builder import Builder, Names
 from cortexspec.ir.inline import copied
 from cortexspec.ir.module import Function, Line, Value
-from cortexspec.ir.op import Array, Context, Op, Tensor, in_layout, op
+from cortexspec.ir.op import Op
 from cortexspec.ir.ops import write
-from cortexspec.ir.ops.arith import Exp, Sigmoid, Tanh
+from cortexspec.ir.ops.recurrence import CURVES, Recurrence
 from cortexspec.ir.ops.scan import Scan
-from cortexspec.ir.ops.shape import Index, Merge, Rename, Slice, Split
+from cortexspec.ir.ops.shape import Index, InUnit, Merge, Rename, Slice, Split
 from cortexspec.ir.size import Size
-from cortexspec.ir.specialise import specialise
-from cortexspec.ir.types import Axis, RuleError, Type
-from cortexspec.passes.fold_constants import fold_constants
-from cortexspec.passes.hoist import hoist
+from cortexspec.ir.types import Axis, Type
 from cortexspec.passes.linearity import Linearity, Replay, Seed, plain_axes
 from cortexspec.passes.loop import Loop, loop_of, renamed
-from cortexspec.passes.remove_dead import remove_dead
-from cortexspec.passes.share_common import share_common
-from cortexspec.units import DIMENSIONLESS, Unit
+from cortexspec.units import DIMENSIONLESS
 
 LIMIT = 48
-"""Rows of z up to which one product beats several calls (docs/decisions/0030)."""
-
-# A squashing function, and its derivative from its value.
-CURVES: Mapping[str, tuple[type[Op], Callable[[Array], Array], Callable[[Array], Array]]] = {
-    "tanh": (Tanh, np.tanh, lambda y: 1 - y * y),
-    "sigmoid": (Sigmoid, lambda x: 0.5 + 0.5 * np.tanh(0.5 * x), lambda y: y * (1 - y)),
-    "exp": (Exp, np.exp, lambda y: y),
-}
+"""Rows of z up to which one product beats several calls on one core (docs/decisions/0030)."""
 
 
-@op
-@dataclass(frozen=True, slots=True)
-class InUnit(Op):
-    """The same numbers in another unit: quantities of several dimensions stand side by side in z."""
-
-    name: ClassVar[str] = "torch.in_unit"
-    saved: ClassVar[bool] = False
-    unit: Unit
-
-    def rule(self, x: Type) -> tuple[Type, ...]:
-        return (Type(x.axes, x.dtype, self.unit),)
-
-    def evaluate(self, operands: Sequence[Tensor], results: Sequence[Type], context: Context) -> tuple[Tensor, ...]:
-        return (operands[0],)
-
-    def pullback(
-        self, build: Builder, cotangents: Sequence[Value | None], operands: Sequence[Value], results: Sequence[Value]
-    ) -> Sequence[Value | None]:
-        (flow,), (x,) = cotangents, operands
-        return (None if flow is None else build.one(InUnit(flow.type.unit * self.unit / x.type.unit), flow),)
-
-
-@op
-@dataclass(frozen=True, slots=True)
-class Recurrence(Op):
-    """z at the end, z as each step finds it, z as each step leaves it, and K again: the pullback reads results only.
-
-    The rows starts[i] <= row < stops[i] of z go through functions[i].
-
-    Operands: z [before, sample], K [after, before], and b [after] or [after, sample] where there is one. All are pure numbers.
-    """
-
-    name: ClassVar[str] = "torch.recurrence"
-    over: Axis
-    after: str
-    before: str
-    functions: tuple[str, ...]
-    starts: tuple[Size, ...]
-    stops: tuple[Size, ...]
-
-    def rule(self, z: Type, K: Type, *b: Type) -> tuple[Type, ...]:
-        if K.names != {self.after, self.before} or any(x.unit != DIMENSIONLESS for x in (z, K, *b)):
-            raise RuleError(
-                "CS601", f"a recurrence takes pure numbers and a matrix of `{self.after}` by `{self.before}`"
-            )
-        stacked = z.with_axes((*z.axes, self.over))
-        return (z, stacked, stacked, K)
-
-    def evaluate(self, operands: Sequence[Tensor], results: Sequence[Type], context: Context) -> tuple[Tensor, ...]:
-        z, K, b = _arrays(self, operands)
-        states = [z]
-        for _ in range(self.over.size.evaluate(context.sizes)):
-            new = K @ states[-1] + b
-            for function, rows in _curved(self, context):
-                new[rows] = CURVES[function][1](new[rows])
-            states.append(new)
-        sample = [name for name in operands[0].axes if name != self.before]
-        one, all_ = [self.before, *sample], [self.over.name, self.before, *sample]
-        stack = np.stack(states)
-        return (
-            in_layout(states[-1], one, results[0], context),
-            in_layout(stack[:-1], all_, results[1], context),
-            in_layout(stack[1:], all_, results[2], context),
-            operands[1],
-        )
-
-    def pullback(
-        self, build: Builder, cotangents: Sequence[Value | None], operands: Sequence[Value], results: Sequence[Value]
-    ) -> Sequence[Value | None]:
-        given = tuple(flow is not None for flow in cotangents[:3])
-        flows = [build.one(InUnit(DIMENSIONLESS), flow) for flow in cotangents[:3] if flow is not None]
-        unit = next(flow.type.unit for flow in cotangents[:3] if flow is not None)
-        shift: Shift = "none"
-        if len(operands) > 2:
-            shift = "rows" if len(operands[2].type.axes) == 1 else "samples"
-        reverse = RecurrenceBackward(**self.attributes(), given=given, shift=shift)
-        found = build.emit(reverse, *results, *flows, hint="recurrence_backward")
-        return [build.one(InUnit(unit), flow) for flow in found]
-
-
-Shift = Literal["none", "rows", "samples"]
-
-
-@op
-@dataclass(frozen=True, slots=True)
-class RecurrenceBackward(Op):
-    """The cotangents of z, of K and, where `shift` says what axes it has, of b.
-
-    Operands: the results of the recurrence, and the cotangents of those of the first three that `given` says.
-    """
-
-    name: ClassVar[str] = "torch.recurrence_backward"
-    over: Axis
-    after: str
-    before: str
-    functions: tuple[str, ...]
-    starts: tuple[Size, ...]
-    stops: tuple[Size, ...]
-    given: tuple[bool, ...]
-    shift: Shift
-
-    def rule(self, end: Type, before: Type, after: Type, K: Type, *flows: Type) -> tuple[Type, ...]:
-        row = K.axis(self.after)
-        match self.shift:
-            case "none":
-                return (end, K)
-            case "rows":
-                return (end, K, K.with_axes((row,)))
-            case "samples":
-                return (end, K, end.with_axes((row, *end.without([self.before]))))
-
-    def evaluate(self, operands: Sequence[Tensor], results: Sequence[Type], context: Context) -> tuple[Tensor, ...]:
-        K = _ordered(operands[3], (self.after, self.before))
-        sample = [name for name in operands[0].axes if name != self.before]
-        stacked = [self.over.name, self.before, *sample]
-        before, after = (_ordered(x, stacked) for x in operands[1:3])
-        flows = dict(zip([i for i, has in enumerate(self.given) if has], operands[4:], strict=True))
-        d = _ordered(flows[0], stacked[1:]) if 0 in flows else np.zeros(before.shape[1:], K.dtype)
-        d_before, d_after = (
-            _ordered(flows[i], stacked) if i in flows else np.zeros(before.shape, K.dtype) for i in (1, 2)
-        )
-        d_K, d_b = np.zeros_like(K), np.zeros(before.shape[1:], K.dtype)
-        for n in reversed(range(len(before))):
-            d = d + d_after[n]
-            for function, rows in _curved(self, context):
-                d[rows] = d[rows] * CURVES[function][2](after[n][rows])
-            d_K, d_b = d_K + d @ before[n].reshape(len(K), -1).T, d_b + d
-            d = K.T @ d + d_before[n]
-        found = [(d, stacked[1:]), (d_K, [self.after, self.before])]
-        if self.shift == "samples":
-            found.append((d_b, [self.after, *sample]))
-        elif self.shift == "rows":
-            found.append((d_b.reshape(len(K), -1).sum(1), [self.after]))
-        return tuple(
-            in_layout(array, axes, result, context) for (array, axes), result in zip(found, results, strict=True)
-        )
-
-
-def _curved(of: Recurrence | RecurrenceBackward, context: Context) -> list[tuple[str, slice]]:
-    """Each squashing function with its rows."""
-    starts, stops = ([size.evaluate(context.sizes) for size in sizes] for sizes in (of.starts, of.stops))
-    return [(name, slice(start, stop)) for name, start, stop in zip(of.functions, starts, stops, strict=True)]
-
-
-def _ordered(tensor: Tensor, axes: Sequence[str]) -> Array:
-    return np.array(tensor.array.transpose([tensor.axes.index(name) for name in axes]))
-
-
-def _arrays(op_: Recurrence, operands: Sequence[Tensor]) -> tuple[Array, Array, Array | float]:
-    z, K, *b = operands
-    sample = [name for name in z.axes if name != op_.before]
-    offset: Any = 0.0
-    if b:
-        offset = _ordered(b[0], [op_.after, *(name for name in sample if name in b[0].axes)])
-        offset = offset.reshape(len(offset), -1) if len(b[0].axes) == 1 and sample else offset
-    return _ordered(z, [op_.before, *sample]), _ordered(K, (op_.after, op_.before)), offset
-
-
-# ---------------------------------------------------------------- the pass
-
-
-def as_recurrences(function: Function, sizes: Mapping[str, int]) -> Function:
-    """The function with its small loops of this form as one operation each. Sizes of 1 are written in: what is summed or
-    coupled over one place needs no call."""
-    ones = {symbol: size for symbol, size in sizes.items() if size == 1}
-    return _cleaned(_replaced(_cleaned(specialise(function, ones)) if ones else function, sizes))
-
-
-def _cleaned(function: Function) -> Function:
-    """Coefficients that only move elements are found before the adjoint would keep them."""
-    return remove_dead(share_common(hoist(share_common(fold_constants(function)))))
-
-
-def _replaced(function: Function, sizes: Mapping[str, int]) -> Function:
+def recurrences(function: Function, sizes: Mapping[str, int], rows: int = LIMIT) -> Function:
+    """The function with its loops of this form as one operation each, where z has at most so many rows."""
     names = Names.of(function)
     lines: list[Line] = []
     for line in function.body:
         form = _Form(loop_of(line)) if isinstance(line.op, Scan) else None
-        lines += [line] if form is None or not form.fits(sizes) else _Written(form, names).lines
+        lines += [line] if form is None or not form.fits(sizes, rows) else _Written(form, names).lines
     return replace(function, body=tuple(lines))
 
 
@@ -245,13 +53,13 @@ class _Form:
         self.following = [carry.next for carry in loop.carries]
         self.sources = [*self.carried, *(line.results[0] for line in self.squashed)]
 
-    def fits(self, sizes: Mapping[str, int]) -> bool:
+    def fits(self, sizes: Mapping[str, int], limit: int) -> bool:
         """Whether the loop has the form, and is small."""
         loop = self.loop
         if loop.op.reverse or loop.xs or loop.sums or not loop.carries or not all(self.curves):
             return False
         samples = {frozenset(axis for axis in value.type.axes if axis.role == "sample") for value in self.sources}
-        if len(samples) != 1 or any(value.type.dtype != "float" for value in self.sources):
+        if [len(each) for each in samples] != [1] or any(value.type.dtype != "float" for value in self.sources):
             return False
         every, carried = ({value.name for value in values} for values in (self.sources, self.carried))
         linear = all(self._is_linear_in(value, every) for value in self.following)
@@ -259,7 +67,7 @@ class _Form:
         seen = {self.view(given.inside)[0].name for given in loop.stacks} <= every | {v.name for v in self.following}
         rows = [rows_of(value) for value in self.sources]
         known = all(size.symbols <= sizes.keys() for size in rows)
-        return linear and seen and known and sum(size.evaluate(sizes) for size in rows) <= LIMIT
+        return linear and seen and known and sum(size.evaluate(sizes) for size in rows) <= limit
 
     def view(self, value: Value) -> tuple[Value, list[Op]]:
         """What a value shows of another, and the operations that do it, first to last."""
@@ -318,7 +126,7 @@ class _Written:
         self.before = self._axis("before", form.sources)
         self.after = self._axis("after", form.sources)
         rows = self._axis("at", form.carried)
-        K = self._matrix(form.following, form.sources, carries, rows, self.before)
+        step = self._matrix(form.following, form.sources, carries, rows, self.before)
         z = self._beside(
             [(value, carry.start) for value, carry in zip(form.carried, self.loop.carries, strict=True)], rows
         )
@@ -326,8 +134,8 @@ class _Written:
         if arguments:
             asking = self._axis("after", [line.results[0] for line in form.squashed])
             A = self._matrix(arguments, form.carried, asked, asking, rows)
-            z, K, b = self._with_arguments(z, K, b, A, self._vector(arguments, shifts, asking))
-        self._emit(z, K, b)
+            z, step, b = self._with_arguments(z, step, b, A, self._vector(arguments, shifts, asking))
+        self._emit(z, step, b)
         self.lines = self.build.lines
 
     # Coefficients, inside the loop.
@@ -424,7 +232,7 @@ class _Written:
         return write.concat(self.build, made, [axis.name for axis in row], rows)
 
     def _with_arguments(
-        self, z: Value, K: Value, b: Value | None, A: Value, c: Value | None
+        self, z: Value, matrix: Value, b: Value | None, A: Value, c: Value | None
     ) -> tuple[Value, Value, Value | None]:
         """The squashed values as rows too: A gives their arguments from the carries, now and after the step."""
         build, at, asking = self.build, _along(A, "at"), _along(A, "after")
@@ -438,10 +246,10 @@ class _Written:
             squashed.append(build.one(line.op, write.slice_(build, asked, asking, start, stop, part)))
             start = stop
         z = write.concat(build, squashed, [at, *(_along(x, "before") for x in squashed[1:])], self.before)
-        rest = write.contract(build, A, K, [at])
-        K = write.concat(build, [K, rest], [at, asking], self.after)
+        rest = write.contract(build, A, matrix, [at])
+        whole = write.concat(build, [matrix, rest], [at, asking], self.after)
         if b is None and c is None:
-            return z, K, None
+            return z, whole, None
         if b is None:
             b = write.full(build, 0.0, Type((self._axis("at", self.form.carried),), "float", DIMENSIONLESS))
             shift = c
@@ -449,11 +257,11 @@ class _Written:
             shift = write.contract(build, A, b, [at])
             shift = shift if c is None else write.add(build, shift, c)
         assert shift is not None
-        return z, K, write.concat(build, [b, shift], [_along(b, "at"), asking], self.after)
+        return z, whole, write.concat(build, [b, shift], [_along(b, "at"), asking], self.after)
 
-    def _emit(self, z: Value, K: Value, b: Value | None) -> None:
+    def _emit(self, z: Value, matrix: Value, b: Value | None) -> None:
         build, form = self.build, self.form
-        operands = [x for x in (z, K, b) if x is not None]
+        operands = [x for x in (z, matrix, b) if x is not None]
         if not form.squashed:
             named = [self.before.name, *[self.after.name] * 2]
             operands = [
@@ -466,8 +274,8 @@ class _Written:
             start = start + rows_of(value)
         rows = [places[line.results[0].name] for line in form.squashed]
         starts, stops = tuple(start for start, _ in rows), tuple(stop for _, stop in rows)
-        over, after, before = self.loop.op.over, self.after.name, self.before.name
-        op_ = Recurrence(over, after, before, tuple(form.curves), starts, stops)
+        axes = self.after.name, self.before.name
+        op_ = Recurrence(self.loop.op.over, *axes, tuple(form.curves), starts, stops)
         end, before, after, _ = build.emit(op_, *operands)
         for carry in self.loop.carries:
             self._leave(end, carry.inside, places[carry.inside.name], carry.result)
