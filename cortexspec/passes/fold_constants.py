@@ -252,7 +252,7 @@ class _Folder:
 
     def nothing(self, a: Value, b: Value, type_: Type) -> Folded:
         """0 times what is never infinite. What is may be: 0 times that is no number, and says that a run went out of bounds."""
-        for zero, x in ((a, b), (b, a)):
+        for zero, x in ((a, b), (b, a)) if type_.dtype == "float" else ():
             number = self.number_everywhere(zero)
             if number is not None and number.value == 0 and self.is_bounded(x):
                 nothing = Const(0.0, type_.dtype, type_.unit)

@@ -143,3 +143,20 @@ def test_two_runs_may_wait_for_their_gradients():
         found = torch.autograd.grad(total, parameter, retain_graph=True)[0]
         again = torch.autograd.grad(total, parameter)[0]
         assert torch.equal(found, wanted) and torch.equal(again, wanted)
+
+
+@pytest.mark.parametrize("n", [2, LIMIT])
+def test_memory_serves_again(n):
+    """However many steps of training: what a run left is taken by the next one."""
+    module = module_of("tanh", "ir", n=n)
+    draw = np.random.default_rng(2)
+    parameter = dict(module.named_parameters())["a"]
+    held = []
+    for samples in (4000, 4000, 4000, 3000, 4000, 4000, 4000):
+        start = torch.from_numpy(draw.normal(size=(2, n, samples)))
+        next(iter(module(v0=start[0], w0=start[1]).values())).square().sum().backward()
+        assert parameter.grad is not None
+        lent, rented = (module._namespace.get(name) for name in ("lent", "rented"))
+        held.append(len(lent.__defaults__[0]) if rented is None else sum(map(len, rented.__defaults__[0].values())))
+    assert 0 < held[-1] <= held[1] <= held[0] + 2
+    assert held[2] == held[1] and held[6] == held[5]
