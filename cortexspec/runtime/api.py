@@ -19,7 +19,7 @@ from cortexspec.runtime.read import read_file
 from cortexspec.runtime.registry import load_backend
 from cortexspec.runtime.simulation import Settings, Simulation
 from cortexspec.schema.spec import Spec
-from cortexspec.units import Unit, UnitError, parse_quantity
+from cortexspec.units import DIMENSIONLESS, Unit, UnitError, parse_quantity
 
 # Where a loaded Spec came from, so that its mistakes can be shown with their lines. A Spec made in Python has no text.
 _SOURCES: dict[int, tuple[Spec, Source]] = {}
@@ -94,7 +94,14 @@ def compile(
     """
     source = source_of(spec)
     engine = load_backend(backend)
-    model = elaborated(source, circuit, arguments or {}, experiment, variant, _time_unit(dt, duration))
+    unit = _time_unit(dt, duration)
+    try:
+        model = elaborated(source, circuit, arguments or {}, experiment, variant, unit)
+    except SpecError:
+        if unit != DIMENSIONLESS:
+            raise
+        # Time is no number in these equations: then the text without a unit is the mistake, and told as such.
+        model = elaborated(source, circuit, arguments or {}, experiment, variant)
     asked = experiment_of(source, experiment, variant, arguments or {}) if experiment is not None else None
     section: Mapping[str, Expression] = asked.simulate if asked is not None else {}
     solver = solver or _word(section.get("solver")) or "euler"
@@ -128,7 +135,8 @@ def _whole(expression: Expression | None) -> int | None:
 
 
 def _time_unit(*given: Quantity | None) -> Unit | None:
-    """Where a time is given in ms the equations must have it so; a bare number says nothing."""
+    """Where a time is given in ms the equations must have it so, where it is a text without a unit they may; a number says nothing."""
+    found: Unit | None = None
     for one in given:
         if one is not None and not isinstance(one, (int, float)):
             try:
@@ -137,7 +145,9 @@ def _time_unit(*given: Quantity | None) -> Unit | None:
                 continue  # told where the quantity is read
             if unit == TIME:
                 return TIME
-    return None
+            if isinstance(one, str) and unit == DIMENSIONLESS:
+                found = DIMENSIONLESS
+    return found
 
 
 def _word(node: Expression | None) -> str:

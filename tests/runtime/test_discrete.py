@@ -174,6 +174,16 @@ def test_the_draw_of_a_start_is_judged_too():
     assert [d.code for d in caught.value.diagnostics] == ["CS512"]
 
 
+def test_steps_are_counted_where_time_is_given_without_a_unit():
+    text = FLIPPING.replace("P", "0.5", 1)
+    sim = cs.compile(cs.parse(text), "coins", dt="1", duration="5")
+    assert sim.model.time_unit.name() == "1" and sim.simulate({"drive": np.zeros(3)}).sizes["time"] == 5
+    leaky = cs.parse("neuron leaky {\n state v = 1\n (10 ms)*v' = -v\n}\ncircuit one { population a : leaky }\n")
+    with pytest.raises(cs.SpecError) as caught:
+        cs.compile(leaky, "one", dt="1")
+    assert [d.code for d in caught.value.diagnostics] == ["CS401"] and "dt is wanted in ms" in str(caught.value)
+
+
 def test_a_binary_state_has_no_equation_beside_its_update():
     text = FLIPPING.replace("x <- bernoulli(P)", "x <- bernoulli(0.5)\n  10*x' = -x")
     with pytest.raises(cs.SpecError) as caught:
