@@ -22,7 +22,8 @@ neuron unit {
   param b = 0 per neuron
   input u = 0
   state x ~ bernoulli(0.5)
-  x <- bernoulli(sigmoid(u + b))
+  let p = sigmoid(u + b)
+  x <- bernoulli(p)
   output x
 }
 
@@ -49,6 +50,8 @@ WEIGHTS = np.array([[0, 2, -3, 1, 0], [1, 0, 2, -2, 1], [-2, 3, 0, 1, -1], [2, 0
 CALLS = {
     "entropy": ("entropy(A)", lambda one: one.entropy([0, 1])),
     "divergence": ("divergence(A, B)", lambda one: one.divergence([0, 1], [2, 3, 4])),
+    "closed": ("closed_divergence(a.p)", lambda one: one.divergence()),
+    "closed_flux": ("entropy(a.x) - closed_divergence(a.p)", lambda one: one.flux()),
     "flux": ("flux(A, B)", lambda one: one.flux([0, 1], [2, 3, 4])),
     "lagged": ("flux(A, B, lag = 2)", lambda one: one.flux([0, 1], [2, 3, 4], 2)),
     "own": ('flux(a.x, correction = "nsb")', lambda one: one.flux()),

@@ -11,7 +11,7 @@ from cortexspec.contracts.measure import MeasureEntry
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec_binary.measures import information, pairs
 from cortexspec_binary.measures.counts import JointCounts
-from cortexspec_binary.measures.entropy import Correction, entropy
+from cortexspec_binary.measures.entropy import Correction, binary_entropy, entropy
 from cortexspec_binary.measures.pairs import PairCounts
 
 Array = np.ndarray[Any, Any]
@@ -47,6 +47,22 @@ class _Pairs:
 
     def result(self) -> Array:
         return pairs.reduced(self.estimate(self.counts), self.reduce, self.autapses)
+
+
+class _Scatter:
+    """The mean over steps of the neurons' own entropies, from their probabilities."""
+
+    def __init__(self, trials: int, elements: Sequence[int], settings: Settings):
+        self.sum: Array = np.zeros(trials)
+        self.steps = 0
+
+    def update(self, pieces: Sequence[Array]) -> None:
+        (p,) = pieces
+        self.sum = self.sum + binary_entropy(p).sum(axis=(1, 2))
+        self.steps += p.shape[1]
+
+    def result(self) -> Array:
+        return self.sum / self.steps
 
 
 def _estimator(name: str, estimate: Estimate, settings: Settings, shuffles: Shuffles | None = None) -> Any:
@@ -124,6 +140,10 @@ MEASURES = (
     MeasureEntry(
         "divergence", _start_two("divergence", information.divergence), (1, 2), _LAGGED,
         "D = H(Y|X) of a group's next state, given the present one of the first group, in bit",
+    ),
+    MeasureEntry(
+        "closed_divergence", _Scatter, (1, 1), {},
+        "D of a whole network from its neurons' firing probabilities, without a histogram, in bit",
     ),
     MeasureEntry(
         "flux", _start_two("flux", information.flux, information.shuffled_flux), (1, 2), _LAGGED,
