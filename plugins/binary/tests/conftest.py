@@ -12,8 +12,8 @@ def simulated(
     steps: int,
     runs: int,
     *,
-    t0: float = 1.0,
-    sigma: float = 0.0,
+    t0: float | np.ndarray = 1.0,
+    sigma: float | np.ndarray = 0.0,
     burn_in: int = 200,
     seed: int = 0,
 ) -> np.ndarray:
@@ -23,7 +23,7 @@ def simulated(
     kept = np.zeros((runs, steps, len(biases)), np.uint8)
     for step in range(-burn_in, steps):
         drive = (states @ np.asarray(weights, float).T + biases) / t0
-        if sigma:
+        if np.any(sigma):
             drive = drive + sigma * draw.standard_normal(drive.shape)
         states = (draw.random(drive.shape) < 1 / (1 + np.exp(-drive))).astype(float)
         if step >= 0:

@@ -51,8 +51,8 @@ def enumerated(one: ExactNetwork, sources: tuple[int, ...], targets: tuple[int, 
         on = []
         for i in range(n):
             u = sum(one.weights[i, j] * z[j] for j in range(n)) + one.biases[i]
-            noise = one.sigma if one.noise_units == "scaled" else one.sigma / one.t0
-            on.append(averaged(u / one.t0, noise))
+            t0, sigma = float(one.t0[i]), float(one.sigma[i])
+            on.append(averaged(u / t0, sigma if one.noise_units == "scaled" else sigma / t0))
         for b, after in enumerate(states):
             matrix[a, b] = np.prod([p if bit == 1 else 1 - p for p, bit in zip(on, after, strict=True)])
     values, vectors = np.linalg.eig(matrix.T)
@@ -79,6 +79,7 @@ CASES = [
     (5, {"sigma": 0.5, "noise_units": "input", "t0": 2.0}),
     (4, {"states": "plus_minus", "sigma": 1.0}),
     (6, {"t0": 0.7}),
+    (4, {"t0": np.array([1.0, 2.0, 3.0, 1.0]), "sigma": np.array([0.0, 1.0, 1.0, 2.0])}),
 ]
 
 
@@ -178,7 +179,9 @@ def test_bounds_and_data_processing() -> None:
         (Flux((0, 1), (2, 3)), Flux((2, 3), (0, 1), factor=-0.5), Flux((0,), (0, 1, 4), lag=2)),
     ],
 )
-@pytest.mark.parametrize("settings", [{"t0": 2.0}, {"sigma": 1.0}, {"states": "plus_minus", "t0": 5.0}])
+@pytest.mark.parametrize(
+    "settings", [{"t0": 2.0}, {"sigma": np.linspace(0, 1, 5)}, {"states": "plus_minus", "t0": np.linspace(1, 5, 5)}]
+)
 def test_the_gradient_against_central_differences(terms: tuple[Flux, ...], settings: dict) -> None:
     one = network(5, seed=1, **settings)
     found = value_and_gradient(one, terms)
