@@ -87,7 +87,8 @@ BufferRole = Literal["constant", "index", "running"]
 class Buffer:
     """An array that is not trained: data, drawn wiring (index), running statistics (a program returns their new value).
 
-    `source` says how bind gets it: "start" (the function `start` computes it), or "data:FILE:KEY".
+    `source` says how bind gets it: "start" (the function `start` computes it), "wiring" (the edges of a projection, drawn on the host
+    from what `wiring` gives), or "data:FILE:KEY".
     """
 
     value: Value
@@ -132,8 +133,8 @@ class Layout:
 class Module:
     """A program in the IR. `sizes` are what the size symbols are bound to at load; they take no part in the passes.
 
-    Functions (those a circuit has): `start` () -> natural parameters and buffers; `unconstrain` natural -> raw,
-    `constrain` raw -> natural, `project` raw -> raw after an optimiser's step; `init` -> state; `derivative`; `step`;
+    Functions (those a circuit has): `wiring` () -> the arguments of connection rules; `start` () -> natural parameters and
+    buffers; `unconstrain` natural -> raw, `constrain` raw -> natural, `project` raw -> raw after an optimiser's step; `init` -> state; `derivative`; `step`;
     `output`; `penalty`; then what `drive` makes: `rollout`, and `loss` or measures where they are asked for; `NAME_apart` is the same
     as NAME in another form.
     """
