@@ -134,9 +134,9 @@ class Module:
     """A program in the IR. `sizes` are what the size symbols are bound to at load; they take no part in the passes.
 
     Functions (those a circuit has): `wiring` () -> the arguments of connection rules; `start` () -> natural parameters and
-    buffers; `unconstrain` natural -> raw, `constrain` raw -> natural, `project` raw -> raw after an optimiser's step; `init` -> state; `derivative`; `step`;
-    `output`; `penalty`; then what `drive` makes: `rollout`, and `loss` or measures where they are asked for; `NAME_apart` is the same
-    as NAME in another form.
+    buffers; `unconstrain` natural -> raw, `constrain` raw -> natural, `project` raw -> raw after an optimiser's step;
+    `init` -> state; `derivative`; `step`; `output`; `penalty`; then what `drive` makes: `rollout`, and
+    `loss` or measures where they are asked for; `NAME_apart` is the same as NAME in another form.
     """
 
     name: str
