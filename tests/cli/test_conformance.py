@@ -28,8 +28,9 @@ def test_a_case_holds() -> None:
         ["holds", "cmc", "euler", "default"],
         ["holds", "cmc", "euler", "no"],
         ["holds", "cmc", "euler", "single"],
+        ["holds", "cmc", "euler", "populations"],
     ]
-    assert lines[-2].startswith("interpreter: 7 rows hold; ")
+    assert lines[-2].startswith("interpreter: 9 rows hold; ")
     told = [part.partition(" (")[0].rsplit(" ", 3) for part in lines[-1].split("; ")]
     assert [kind for kind, *_ in told] == ["values", "gradients", "differences", "float32 values", "float32 gradients"]
     assert [bound for *_, bound in told[:3]] == ["1e-12", "1e-10", "1e-06"]
