@@ -15,7 +15,7 @@ from cortexspec.ir.ops import arith, linear, shape
 from cortexspec.ir.ops.scan import Scan
 from cortexspec_torch.emit.base import dtype, emit
 from cortexspec_torch.emit.fused import added
-from cortexspec_torch.fuse import Part, Terms, Update, is_matrix_product
+from cortexspec_torch.fuse import Part, SigmoidBackward, TanhBackward, Terms, Update, is_matrix_product
 
 
 @emit.register
@@ -150,6 +150,26 @@ class _Loop:
             name = line.results[0].name
             if len(line.results) == 1 and name not in leaving and name not in write.slots and line.result.type.axes:
                 self.arrays[name] = write.slots[name] = write.names.fresh(f"{identifier(name)}_array")
+        self._overwrite()
+
+    def _overwrite(self) -> None:
+        """What a squashing function reads, and nothing else does, is made where its result goes: an array less to go through."""
+        op, write = self.op, self.write
+        made = {line.results[0].name: line for line in op.body.body}
+        read = [operand.name for line in op.body.body for operand in line.operands]
+        read += [value.name for value in op.body.outputs]
+        for line in reversed(op.body.body):
+            if not isinstance(line.op, _SQUASHING) or line.result.name not in write.slots:
+                continue
+            x = line.operands[0]
+            if (
+                x.name in self.arrays
+                and x.name in made
+                and read.count(x.name) == 1
+                and x.type.names == line.result.type.names
+            ):
+                del self.arrays[x.name]
+                write.slots[x.name] = write.slots[line.result.name]
 
     def _value(self, name: str) -> Value:
         return next(value for line in self.op.body.body for value in line.results if value.name == name)
@@ -210,6 +230,9 @@ class _Loop:
                 outer.add(f"{stack.name} = {stack.name}.narrow({stack.place}, {int(op.reverse)}, {length})", note)
             write.bind(stack.result, Term.of(stack.name, stack.result.type, axes, outer))
 
+
+# Operations that go through their first operand place by place, and may write where they read.
+_SQUASHING = (arith.Tanh, arith.Sigmoid, arith.Exp, TanhBackward, SigmoidBackward)
 
 # Operations that may give the array that they are given.
 _VIEWS = (
