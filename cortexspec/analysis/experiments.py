@@ -12,9 +12,10 @@ from types import MappingProxyType
 from typing import Any
 
 from cortexspec.analysis.apply_variant import Cell, Merged
+from cortexspec.analysis.data_sets import check_dataset, signature_of
 from cortexspec.analysis.expand_templates import walk
 from cortexspec.analysis.infer_types import BodyScope, Typing, kind_of_unit
-from cortexspec.analysis.library import ADAPTIVE, DATA_FIELDS, FIXED_STEP
+from cortexspec.analysis.library import ADAPTIVE, FIXED_STEP
 from cortexspec.analysis.model import ClaimModel, ExperimentModel, MeasureModel, Model, Penalty
 from cortexspec.analysis.report import Report, suggestion
 from cortexspec.analysis.resolve_names import Unresolved, literal
@@ -115,7 +116,8 @@ class ExperimentChecker:
         match one:
             case written.Equation(left=tree.Name("dataset")):
                 self.dataset = one.right
-                self.check_dataset(one.right)
+                if not self.typing.library.missing_plugins:
+                    check_dataset(one.right, self.typing.library.datasets, self.report)
             case written.Declare(kind="let"):
                 for declarator in one.declarators:
                     self.name("let", declarator.name, declarator.value, declarator.span or one.span)
@@ -156,22 +158,12 @@ class ExperimentChecker:
             elif not (kind == "train" and one.kind in ("penalty", "stimulus")):
                 self.report.add("CS105", f"this cannot stand in `{kind}`", one.span)
 
-    def check_dataset(self, node: tree.Expression) -> None:
-        name = node.function if isinstance(node, tree.Call) else node
-        if self.typing.library.missing_plugins:
-            return
-        known = (*DATA_FIELDS, *self.typing.library.datasets)
-        if not isinstance(name, tree.Name) or name.name not in known:
-            text = print_expression(name)
-            help = suggestion(text, known) or f"there are {', '.join(known)}"
-            self.report.add("CS912", f"there is no data set `{text}`", name.span, help=help)
-
     def fields(self) -> Mapping[str, Type] | None:
         """The data set's own fields; None where nobody can tell."""
-        name = self.dataset.function if isinstance(self.dataset, tree.Call) else self.dataset
-        if isinstance(name, tree.Name) and name.name in self.typing.library.datasets:
-            return self.typing.library.datasets[name.name].fields
-        return DATA_FIELDS.get(name.name) if isinstance(name, tree.Name) else {} if self.dataset is None else None
+        if self.dataset is None:
+            return {}
+        signature = signature_of(self.dataset, self.typing.library.datasets)
+        return signature.fields if signature is not None else None
 
     # Typed expressions.
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cortexspec import library
-from cortexspec.contracts.dataset import DatasetEntry
+from cortexspec.contracts.dataset import DatasetEntry, DatasetSignature
 from cortexspec.contracts.measure import MeasureEntry
 from cortexspec.contracts.plugin import (
     ConstraintEntry,
@@ -16,7 +16,6 @@ from cortexspec.contracts.plugin import (
     FunctionEntry,
     PartEntry,
 )
-from cortexspec.ir.types import Type
 from cortexspec.library import ConnectionRule
 from cortexspec.schema.spec import Template
 
@@ -28,11 +27,6 @@ SURROGATES: Mapping[str, int] = MappingProxyType(
 # Solvers of fixed step, which are passes, and the adaptive ones that backends bring.
 FIXED_STEP = ("euler", "heun", "midpoint", "rk4", "exponential_euler", "exact", "euler_maruyama")
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "tsit5", "heun_adaptive", "radau", "bdf", "lsoda", "kvaerno5")
-
-# What the fields of a data set are in an experiment besides the circuit's own inputs; each has the trials in front.
-DATA_FIELDS: Mapping[str, Mapping[str, Type]] = MappingProxyType(
-    {"images": MappingProxyType({"label": Type((), "int")})}
-)
 
 
 def _none() -> Mapping[str, Any]:
@@ -79,7 +73,7 @@ class Library:
     templates: Mapping[str, Template] = field(default_factory=_none)
     missing_plugins: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
-    datasets: Mapping[str, DatasetEntry] = field(default_factory=_none)
+    datasets: Mapping[str, DatasetSignature] = field(default_factory=lambda: library.datasets)
     measures: Mapping[str, MeasureEntry] = field(default_factory=_none)  # their signatures are among the functions
     entries: tuple[Any, ...] = ()  # those of plugins, which are among the others too
 

@@ -61,15 +61,24 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetEntry:
-    """`load(positional, settings, places)` raises SpecError CS901 where a file is not there, CS911 where it is malformed.
+class DatasetSignature:
+    """What a spec may write of a data set: `NAME("choice", setting = value)`, judged before anything is read.
 
+    `settings` are the named arguments with their defaults, whose kind (true or false, text, number) a value must have.
+    `choices` are what the argument without a name may be, the first its default; None where only the data tell.
     `fields` are the types, without the trials in front, of what it has besides the circuit's own inputs; None where only
     the data tell.
     """
 
     name: str
-    load: Callable[[tuple[Any, ...], Mapping[str, Any], Places], Dataset]
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     doc: str = ""
     fields: Mapping[str, Type] | None = None
+    choices: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetEntry(DatasetSignature):
+    """`load(positional, settings, places)` raises SpecError CS901 where a file is not there, CS911 where it is malformed."""
+
+    load: Callable[[tuple[Any, ...], Mapping[str, Any], Places], Dataset] = field(kw_only=True)

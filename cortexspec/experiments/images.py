@@ -13,6 +13,7 @@ import numpy as np
 from cortexspec.contracts.dataset import Array, Dataset, DatasetEntry, Field, Places, Split
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.experiments.idx import malformed, missing, read_idx
+from cortexspec.library import datasets
 
 EMBEDDED = Path(__file__).parent / "data"
 _IDX = {
@@ -152,9 +153,7 @@ def _folder_of(data: Path | None, name: str, first: str) -> Path | None:
     return None
 
 
+_written = datasets["images"]
 IMAGES = DatasetEntry(
-    "images",
-    load_images,
-    settings={"standardize": False, "embedded": True},
-    doc="Pictures with a label: mnist, fashion_mnist, cifar10.",
+    _written.name, _written.settings, _written.doc, _written.fields, _written.choices, load=load_images
 )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cortexspec.analysis.apply_variant import Cell, Merged, cell_of, merge_like
+from cortexspec.analysis.data_sets import check_dataset
 from cortexspec.analysis.elaborate import experiments_of, library_of, model_of_cell, time_unit_of
 from cortexspec.analysis.model import ClaimModel
 from cortexspec.analysis.report import Report
@@ -395,9 +396,12 @@ def _penalties(body: Sequence[written.Statement]) -> dict[str, tree.Expression]:
 
 
 def _data_of(choice: Choice, body: Sequence[written.Statement], source: Source) -> _Data:
-    """The data set of an experiment. Raises: SpecError CS901, CS911, CS912, at the place where the spec names it."""
+    """The data set of an experiment. Raises: SpecError CS901, CS911, CS912, CS923, at the place where the spec names it."""
     for one in body:
         if isinstance(one, written.Equation) and one.left == tree.Name("dataset"):
+            report = Report()
+            check_dataset(one.right, _datasets(choice), report)
+            _require(report, source)
             try:
                 return _data(choice, print_expression(one.right))
             except SpecError as error:
@@ -408,26 +412,15 @@ def _data_of(choice: Choice, body: Sequence[written.Statement], source: Source) 
 
 @lru_cache(maxsize=8)
 def _data(choice: Choice, text: str) -> _Data:
-    """The data set that `dataset = NAME(...)` names. Raises: SpecError CS901, CS911, CS912, CS923."""
+    """The data set that `dataset = NAME(...)` names, which has been checked. Raises: SpecError CS901, CS911."""
     from cortexspec.expressions.parse import parse_expression
 
     call = parse_expression(text)
-    if (
-        not isinstance(call, tree.Call)
-        or not isinstance(call.function, tree.Name)
-        or call.function.name not in (known := _datasets(choice))
-    ):
-        name = print_expression(call.function) if isinstance(call, tree.Call) else text
-        help = f"known are: {', '.join(_datasets(choice))}"
-        raise SpecError([Diagnostic("CS912", f"no data set is called `{name}`", call.span, help=help)])
-    positional = tuple(_argument(a.value) for a in call.arguments if not a.name and a.value is not None)
-    named = {a.name: _argument(a.value) for a in call.arguments if a.name and a.value is not None}
+    name, given = (call.function, call.arguments) if isinstance(call, tree.Call) else (call, ())
+    entry = _datasets(choice)[print_expression(name)]
+    positional = tuple(_argument(a.value) for a in given if not a.name and a.value is not None)
+    named = {a.name: _argument(a.value) for a in given if a.name and a.value is not None}
     folder = choice.file if choice.file.is_dir() else choice.file.parent
-    entry = known[call.function.name]
-    unknown = sorted(set(named) - set(entry.settings))
-    if unknown:
-        help = f"known are: {', '.join(entry.settings)}"
-        raise SpecError([Diagnostic("CS923", f"`{entry.name}` has no setting `{unknown[0]}`", call.span, help=help)])
     return _Data(entry.load(positional, {**entry.settings, **named}, Places(folder, choice.data)), text)
 
 

@@ -1,9 +1,10 @@
-"""Built-in entries, of the same kinds as a plugin's: functions, parts, distributions, constraints, connection rules."""
+"""Built-in entries, of the same kinds as a plugin's: functions, parts, distributions, constraints, connection rules, data sets."""
 
 from types import MappingProxyType
 
 from cortexspec.library.connection_rules import CONNECTION_RULES, ConnectionRule
 from cortexspec.library.constraints import CONSTRAINTS
+from cortexspec.library.datasets import DATASETS
 from cortexspec.library.distributions import DISTRIBUTIONS
 from cortexspec.library.functions import FUNCTIONS
 from cortexspec.library.later import LATER, SIGNATURES
@@ -15,6 +16,7 @@ signatures = MappingProxyType({entry.name: entry for entry in SIGNATURES if func
 parts = MappingProxyType({entry.name: entry for entry in PARTS})
 distributions = MappingProxyType({entry.name: entry for entry in DISTRIBUTIONS})
 constraints = MappingProxyType({entry.name: entry for entry in CONSTRAINTS})
+datasets = MappingProxyType({entry.name: entry for entry in DATASETS})
 connection_rules = MappingProxyType({entry.name: entry for entry in CONNECTION_RULES})
 
 # What `use NAME` brings where NAME is no plugin: the names that need it.
@@ -24,6 +26,7 @@ __all__ = [
     "ConnectionRule",
     "connection_rules",
     "constraints",
+    "datasets",
     "distributions",
     "functions",
     "groups",
