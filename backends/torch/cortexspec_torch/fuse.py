@@ -8,7 +8,7 @@ benchmarks, one core.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import prod
 from typing import ClassVar, Literal
 
@@ -20,6 +20,12 @@ from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.types import Type
 
 SMALL = 16
+
+# Operations that may give the array that they are given.
+VIEWS = (
+    *(shape.Rename, shape.Merge, shape.Split, shape.Slice, shape.Index, shape.Expand, shape.Diagonal),
+    *(arith.Cast, Scan),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,19 @@ class Update(Op):
 
     name: ClassVar[str] = "torch.update"
     parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered(Scan):
+    """A loop with sums of products, which a call makes within it or behind it, as its number of samples wants.
+
+    Of each such sum, by its name in the body, the lines that make it of stacks. `rings`: the stacks, by the names of what
+    they keep, that only those lines read; without them a step needs no more than the step before.
+    """
+
+    name: ClassVar[str] = "torch.gathered"
+    behind: tuple[tuple[str, tuple[Line, ...]], ...] = ()
+    rings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +102,7 @@ class Stack(Op):
 def fuse(function: Function, layout: Layout, records: bool) -> Function:
     """The function in fewer calls. `records`: autograd records these lines, so its own formulas for derivatives serve."""
     if not records:
-        function = _sums_after_loops(function, Names.of(function))
+        function = _sums_after_loops(function, Names.of(function), layout)
     return _fused(function, layout)
 
 
@@ -265,31 +284,32 @@ def orientation(a: Type, b: Type, over: Sequence[str], result: Sequence[str]) ->
 # Sums over time.
 
 
-def _sums_after_loops(function: Function, names: Names) -> Function:
+def _sums_after_loops(function: Function, names: Names, layout: Layout) -> Function:
     lines: list[Line] = []
     for line in function.body:
         if isinstance(line.op, Scan):
-            line = replace(line, op=replace(line.op, body=_sums_after_loops(line.op.body, names)))
-            lines += _late(line, names)
+            line = replace(line, op=replace(line.op, body=_sums_after_loops(line.op.body, names, layout)))
+            lines += _late(line, names, layout)
         else:
             lines.append(line)
     return replace(function, body=tuple(lines))
 
 
-def _late(line: Line, names: Names) -> list[Line]:
+def _late(line: Line, names: Names, layout: Layout) -> list[Line]:
     """Takes out of the loop what its sums need not do in each step.
 
     A sum of outer products of values whose stacks are there anyway is one batched product behind the loop (two calls in
-    place of two a step). A sum of reductions adds up whole arrays in place and reduces them once.
+    place of two a step); over samples that may be many it is either (`Gathered`). A sum of reductions adds up whole arrays in
+    place and reduces them once.
     """
-    loop = _Late(line, names)
+    loop = _Late(line, names, layout)
     for value, result in zip(loop.sums, loop.results[loop.op.carry + loop.op.stack :], strict=True):
         loop.take(value, result)
     return loop.lines()
 
 
 class _Late:
-    def __init__(self, line: Line, names: Names):
+    def __init__(self, line: Line, names: Names, layout: Layout):
         assert isinstance(line.op, Scan)
         self.line, self.op, self.names = line, line.op, names
         self.results = line.results
@@ -301,7 +321,9 @@ class _Late:
         self.sum_results: list[Value] = []
         self.after: list[Line] = []
         self.added: list[Line] = []
-        self.body = _Body(body.body, body.outputs, Layout())
+        self.body = _Body(body.body, body.outputs, layout)
+        self.behind: list[tuple[str, tuple[Line, ...]]] = []
+        self.rings: set[str] = set()
         inputs = body.inputs
         self.frames = dict(
             zip((v.name for v in self.op.split(inputs)[2]), self.op.split(line.operands)[2], strict=True)
@@ -338,10 +360,16 @@ class _Late:
         producer = self.body.line(value, linear.Contract, reduce.Sum)
         match producer.op if producer is not None else None:
             case linear.Contract(over=axes) if axes and producer is not None:
+                count = len(self.after)
                 stacks = [self.stack_of(operand) for operand in producer.operands]
                 if all(stack is not None for stack in stacks):
                     operands = tuple(stack for stack in stacks if stack is not None)
                     self.after.append(Line((result,), linear.Contract((over, *axes)), operands, self.line.span))
+                    if _over_samples(producer, axes) and is_matrix_product(producer, self.body.layout):
+                        self.behind.append((value.name, tuple(self.after[count:])))
+                        del self.after[count:]
+                        self.kept_sums.append(value)
+                        self.sum_results.append(result)
                     return
                 a, b = producer.operands
                 if a.type.names == b.type.names:
@@ -389,8 +417,25 @@ class _Late:
         body = replace(self.op.body, outputs=(*self.carry, *self.stack, *self.kept_sums), output_names=())
         body = replace(body, body=live((*body.body, *self.added), body.outputs))
         op = replace(self.op, body=body, stack=len(self.stack), sum=len(self.kept_sums))
+        if self.behind:
+            given = {field.name: getattr(op, field.name) for field in fields(Scan)}
+            op = Gathered(**given, behind=tuple(self.behind), rings=self._rings())
         results = (*self.results[: self.op.carry], *self.stack_results, *self.sum_results)
         return [replace(self.line, op=op, results=results), *self.after]
+
+    def _rings(self) -> tuple[str, ...]:
+        """Stacks made here that only sums of products read, and whose values no other carry takes into the next step."""
+        made = zip(self.stack[self.op.stack :], self.stack_results[self.op.stack :], strict=True)
+        read = {operand.name for line in self.after for operand in line.operands}
+        leaving = {value.name for value in self.carry}
+        for line in reversed(self.op.body.body):
+            if any(result.name in leaving for result in line.results) and isinstance(line.op, VIEWS):
+                leaving.update(operand.name for operand in line.operands)
+        return tuple(value.name for value, result in made if result.name not in read and value.name not in leaving)
+
+
+def _over_samples(contraction: Line, axes: Sequence[str]) -> bool:
+    return any(contraction.operands[0].type.axis(name).role == "sample" for name in axes)
 
 
 def _is_small(type_: Type) -> bool:

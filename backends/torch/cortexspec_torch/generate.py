@@ -39,6 +39,7 @@ _PLACEABLE = (
     *(
         "abs",
         "add",
+        "addcmul",
         "addmm",
         "baddbmm",
         "bmm",

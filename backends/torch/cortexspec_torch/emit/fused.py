@@ -45,6 +45,11 @@ def _first(write: Writer, parts: list[Given], axes: Sequence[str]) -> tuple[str,
             return text, _without(parts, matrices[0], small)
         text = f"{'torch.bmm' if batched else 'torch.mm'}({left}, {right})"
         return text + _scaled(part.scale), _without(parts, matrices[0])
+    base = next((given for given in ones if given[1][0].axes == tuple(axes)), None)
+    if products and base is not None and not write.records and not any(term.literal for term in products[0][1]):
+        part, (a, b) = products[0]
+        texts = ", ".join(write.align(term, axes) for term in (base[1][0], a, b))
+        return f"torch.addcmul({texts}{_option('value', part.scale)})", _without(parts, base, products[0])
     if products:
         part, (a, b) = products[0]
         left, right = (write.align(term, axes) for term in sorted((a, b), key=lambda term: term.literal))

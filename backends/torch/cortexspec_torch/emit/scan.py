@@ -7,15 +7,31 @@ old value nothing reads any more; what lives within a step has one array for all
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from math import prod
 
 from cortexspec.contracts.program import Block, Term, Writer, identifier, margin
 from cortexspec.ir.module import Line, Value
-from cortexspec.ir.ops import arith, linear, shape
+from cortexspec.ir.ops import arith, linear
 from cortexspec.ir.ops.scan import Scan
-from cortexspec_torch.emit.base import dtype, emit
+from cortexspec.ir.size import Size
+from cortexspec.ir.types import Type
+from cortexspec_torch.emit.base import arranged, dtype, emit
 from cortexspec_torch.emit.fused import added
-from cortexspec_torch.fuse import Part, SigmoidBackward, TanhBackward, Terms, Update, is_matrix_product
+from cortexspec_torch.fuse import (
+    VIEWS,
+    Gathered,
+    Part,
+    SigmoidBackward,
+    TanhBackward,
+    Terms,
+    Update,
+    is_matrix_product,
+    live,
+    orientation,
+)
 
 
 @emit.register
@@ -39,7 +55,9 @@ def scan(op: Scan, write: Writer, *operands: Term) -> None:
 
 @dataclass
 class _Stack:
-    """A stack of the loop. `lagged`: one place longer, since it keeps the old value of a carry whose new value goes next to it."""
+    """A stack of the loop. `lagged`: one place longer, since it keeps the old value of a carry whose new value goes next to it.
+    `ring`: of many samples it has two places, which take turns.
+    """
 
     name: str
     value: Value
@@ -47,6 +65,7 @@ class _Stack:
     place: int
     slot: str = ""
     lagged: bool = False
+    ring: bool = False
 
 
 @dataclass
@@ -62,6 +81,10 @@ class _Loop:
     deferred: dict[str, Line] = field(default_factory=dict[str, Line])
     updated: dict[str, Line] = field(default_factory=dict[str, Line])
     arrays: dict[str, str] = field(default_factory=dict[str, str])
+    many: str = ""
+    behind: dict[str, tuple[Line, ...]] = field(default_factory=dict[str, tuple[Line, ...]])
+    products: list[str] = field(default_factory=list[str])
+    frames: dict[str, Term] = field(default_factory=dict[str, Term])
 
     def enter(self, operands: tuple[Term, ...]) -> None:
         """Gives the body's inputs their names: consts, carries, one frame of each x."""
@@ -78,6 +101,7 @@ class _Loop:
             own = ".clone()" if new.name in self.updated else ""
             self.outer.add(f"{write.declare(value)} = {start}{own}")
         for value, term in zip(inputs[2], xs, strict=True):
+            self.frames[value.name] = term
             frames = write.names.fresh(f"{term}_frames")
             self.outer.add(f"{frames} = {term}.unbind({term.axes.index(op.over.name)})")
             write.assign(value, f"{frames}[{self.step}]")
@@ -90,6 +114,10 @@ class _Loop:
         for value, result in zip(stacked, stack_results, strict=True):
             name = write.names.fresh(f"{identifier(value.name)}_stack")
             self.stacks.append(_Stack(name, value, result, write.axes(result.type).index(op.over.name)))
+        if isinstance(op, Gathered):
+            self.behind = dict(op.behind)
+            self.many = write.names.fresh("many")
+            self.outer.add(f"{self.many} = {write.helper('in_steps')}({self._count(summed)})")
         if write.records:
             for stack in self.stacks:
                 self.outer.add(f"{stack.name} = []")
@@ -98,6 +126,74 @@ class _Loop:
         for value, result in zip(summed, sum_results, strict=True):
             self.sums.append(write.names.fresh(f"{identifier(value.name)}_sum"))
             self.outer.add(f"{self.sums[-1]} = {_new(write, 'zeros', result)}")
+        if self.behind:
+            self._products_within()
+
+    def _products_within(self) -> None:
+        """Many samples: the factors of each step, ready to be multiplied."""
+        op, write, outer = self.op, self.write, self.outer
+        made = {line.results[0].name: line for line in op.body.body}
+        outer.add(f"if {self.many}:")
+        with self._deeper(outer) as block:
+            whole: dict[str, tuple[Term, str]] = {}
+            for name, value in zip(self.sums, op.divide(op.body.outputs)[2], strict=True):
+                if value.name not in self.behind:
+                    continue
+                line, axes = made[value.name], write.axes(value.type)
+                assert isinstance(line.op, linear.Contract)
+                over, (a, b) = line.op.over, line.operands
+                left, right = (a, b) if orientation(a.type, b.type, over, axes) else (b, a)
+                rows = [axis for axis in axes if left.type.has(axis)]
+                columns = [axis for axis in axes if axis not in rows]
+                lead = rows[:-1]
+                (first, i), (second, j) = self._whole(left, made, whole), self._whole(right, made, whole)
+                first = arranged(write, first, [op.over.name, *rows, *over])
+                second = arranged(write, second, [op.over.name, *lead, *over, *columns])
+                total, x, y = (write.names.fresh(f"{name}_{part}") for part in ("total", "left", "right"))
+                block.add(
+                    f"{total}, {x}, {y} = {write.helper('paired')}({name}, {first}, {second}, {write.size(op.over.size)})"
+                )
+                self.products.append(f"{total}.baddbmm_({x}[{i}], {y}[{j}])")
+        outer.lines += block.lines
+
+    def _whole(self, value: Value, made: dict[str, Line], known: dict[str, tuple[Term, str]]) -> tuple[Term, str]:
+        """What has a value of each step, and the place of the present one in it."""
+        if value.name in known:
+            return known[value.name]
+        over, write = self.op.over, self.write
+        stack = next((stack for stack in self.stacks if stack.value.name == value.name), None)
+        if value.name in self.frames:
+            x = self.frames[value.name]
+            found = Term.of(x, x.type, x.axes, write.block), self.step
+        elif stack is not None:
+            size = Size.of(2) if stack.ring else over.size
+            type_ = value.type.with_axes((*value.type.axes, replace(over, size=size)))
+            place = f"{self.step} + 1" if stack.lagged and self.op.reverse else self.step
+            found = Term.of(stack.name, type_, write.axes(type_), write.block), place
+        else:
+            line = made[value.name]
+            term, place = self._whole(line.operands[0], made, known)
+            source = Value(write.names.fresh(line.operands[0].name), term.type)
+            (type_,) = line.op.rule(term.type)
+            result = Value(write.names.fresh(value.name), type_)
+            write.bind(source, term)
+            write.line(Line((result,), line.op, (source,), line.span))
+            found = write.term(result), place
+        known[value.name] = found
+        return found
+
+    def _count(self, summed: Sequence[Value]) -> str:
+        """How many numbers a step multiplies at most, of a factor of one of the sums."""
+        made = {line.results[0].name: line for line in self.op.body.body}
+        factors = [x.type for value in summed if value.name in self.behind for x in made[value.name].operands]
+        counts = list(dict.fromkeys(self._product(type_) for type_ in factors))
+        return counts[0] if len(counts) == 1 else f"max({', '.join(counts)})"
+
+    def _product(self, type_: Type) -> str:
+        sizes = [self.write.fixed(axis.size) for axis in type_.axes]
+        known = prod(size for size in sizes if size is not None)
+        open_ = [self.write.size(axis.size) for axis, size in zip(type_.axes, sizes, strict=True) if size is None]
+        return " * ".join([str(known), *(f"({text})" if " " in text else text for text in sorted(open_))])
 
     def _allocate(self) -> None:
         op, write = self.op, self.write
@@ -107,10 +203,17 @@ class _Loop:
         for stack in self.stacks:
             new = following.get(stack.value.name)
             stack.lagged = new is not None and new.name in made and new.name not in write.slots
-            longer = 1 if stack.lagged else 0
-            self.outer.add(f"{stack.name} = {_new(write, 'empty', stack.result, op.over.name, longer)}")
+            stack.ring = stack.lagged and isinstance(op, Gathered) and stack.value.name in op.rings
+            places = f"{write.size(op.over.size)}"
+            if stack.lagged:
+                places = str(int(places) + 1) if places.isdecimal() else f"{places} + 1"
+            turns = ""
+            if stack.ring:
+                turns = f" * ({places} if {self.many} else 1)"
+                places = f"2 if {self.many} else {places}"
+            self.outer.add(f"{stack.name} = {_new(write, 'empty', stack.result, op.over.name, places)}")
             slots = write.names.fresh(f"{stack.name}_slots")
-            self.outer.add(f"{slots} = {stack.name}.unbind({stack.place})")
+            self.outer.add(f"{slots} = {stack.name}.unbind({stack.place}){turns}")
             stack.slot = f"{slots}[{self.step}]"
             if stack.lagged and new is not None:
                 first = write.size(op.over.size) if op.reverse else "0"
@@ -132,19 +235,26 @@ class _Loop:
                 if line is not None and read.count(value.name) == 1 and parts_of(line, write) is not None:
                     self.deferred[value.name] = line
             self._reuse()
+        alone = self._lines_of_products()
         for line in op.body.body:
-            if line.results[0].name not in self.deferred:
+            if line.results[0].name not in self.deferred and line not in alone:
                 write.line(self.updated.get(line.results[0].name, line))
         for name, array in self.arrays.items():
             if name in write.filled:
                 self.outer.add(f"{array} = {_new(write, 'empty', self._value(name))}")
+
+    def _lines_of_products(self) -> list[Line]:
+        """The lines that only the sums read which may be made behind the loop."""
+        outputs = [value for value in self.op.body.outputs if value.name not in self.behind]
+        read = live(self.op.body.body, outputs)
+        return [line for line in self.op.body.body if line not in read and line.results[0].name not in self.behind]
 
     def _reuse(self) -> None:
         """One array for each value that lives within a step: neither carried nor a view that is."""
         op, write = self.op, self.write
         leaving = {value.name for value in op.divide(op.body.outputs)[0]}
         for line in reversed(op.body.body):
-            if line.results[0].name in leaving and isinstance(line.op, _VIEWS):
+            if line.results[0].name in leaving and isinstance(line.op, VIEWS):
                 leaving.update(operand.name for operand in line.operands)
         for line in op.body.body:
             name = line.results[0].name
@@ -186,13 +296,31 @@ class _Loop:
             elif wanted.name not in write.filled or write.slots.get(wanted.name) != stack.slot:
                 inner.add(f"{stack.slot}.copy_({write.array(write.term(wanted))})")
         for name, value in zip(self.sums, summed, strict=True):
-            self._add(name, value)
+            if value.name not in self.behind:
+                self._add(name, value)
+        if self.products:
+            inner.add(f"if {self.many}:")
+            inner.lines += [(inner.depth + 1, text, "") for text in self.products]
         carried = [str(write.term(value)) for value in op.split(op.body.inputs)[1]]
         new = [write.array(write.term(value)) for value in carry]
         moved = [(name, term) for name, term in zip(carried, new, strict=True) if name != term]
         if moved:
             inner.add(f"{', '.join(name for name, _ in moved)} = {', '.join(term for _, term in moved)}")
         return carried
+
+    @contextmanager
+    def _deeper(self, block: Block) -> Generator[Block]:
+        """Writes into a block within another. Its names end with it, and views that it needs are made in it."""
+        write, terms, before = self.write, self.write.terms, self.write.block
+        write.block = Block(block.depth + 1)
+        write.terms = {
+            name: Term.of(term, term.type, term.axes, write.block, term.literal) if term.block is block else term
+            for name, term in terms.items()
+        }
+        try:
+            yield write.block
+        finally:
+            write.block, write.terms = before, terms
 
     def _add(self, name: str, value: Value) -> None:
         write, inner = self.write, self.inner
@@ -226,19 +354,37 @@ class _Loop:
             if write.records:
                 frames = f"{stack.name}[::-1]" if op.reverse else stack.name
                 outer.add(f"{stack.name} = torch.stack({frames}, dim={stack.place})", note)
-            elif stack.lagged:
-                outer.add(f"{stack.name} = {stack.name}.narrow({stack.place}, {int(op.reverse)}, {length})", note)
+            elif stack.lagged and not stack.ring:
+                outer.add(f"{stack.name} = {self._narrow(stack)}", note)
             write.bind(stack.result, Term.of(stack.name, stack.result.type, axes, outer))
+        if self.behind:
+            self._products_behind()
+
+    def _narrow(self, stack: _Stack) -> str:
+        """The stack without the place that a lagged one has more."""
+        length = self.write.size(self.op.over.size)
+        return f"{stack.name}.narrow({stack.place}, {int(self.op.reverse)}, {length})"
+
+    def _products_behind(self) -> None:
+        """Few samples: the sums of products, from the stacks."""
+        op, write, outer = self.op, self.write, self.outer
+        outer.add(f"if not {self.many}:")
+        with self._deeper(outer) as block:
+            for stack in self.stacks:
+                if stack.ring:
+                    axes = write.axes(stack.result.type)
+                    block.add(f"{stack.name} = {self._narrow(stack)}", margin(stack.result.type, axes))
+                    write.bind(stack.result, Term.of(stack.name, stack.result.type, axes, block))
+            for name, value in zip(self.sums, op.divide(op.body.outputs)[2], strict=True):
+                if value.name in self.behind:
+                    lines = self.behind[value.name]
+                    write.lines(lines)
+                    block.add(f"{name} = {write.array(write.term(lines[-1].result))}")
+        outer.lines += block.lines
 
 
 # Operations that go through their first operand place by place, and may write where they read.
 _SQUASHING = (arith.Tanh, arith.Sigmoid, arith.Exp, TanhBackward, SigmoidBackward)
-
-# Operations that may give the array that they are given.
-_VIEWS = (
-    *(shape.Rename, shape.Merge, shape.Split, shape.Slice, shape.Index, shape.Expand, shape.Diagonal),
-    *(arith.Cast, Scan),
-)
 
 
 def _updates(op: Scan) -> dict[str, Line]:
@@ -253,7 +399,7 @@ def _updates(op: Scan) -> dict[str, Line]:
         last = readers[-1] if readers else None
         if last is None or last.results != (new,) or old.name in kept or not isinstance(last.op, Terms):
             continue
-        if any(isinstance(line.op, _VIEWS) or line.results[0].name in late for line in readers):
+        if any(isinstance(line.op, VIEWS) or line.results[0].name in late for line in readers):
             continue
         if [each.name for each in op.body.outputs].count(new.name) > 1:
             continue
@@ -293,11 +439,9 @@ def parts_of(line: Line, write: Writer) -> tuple[Part, ...] | None:
             return None
 
 
-def _new(write: Writer, how: str, value: Value, longer: str = "", by: int = 0) -> str:
-    sizes = [
-        write.size(axis.size + by if axis.name == longer else axis.size)
-        for axis in (value.type.axis(name) for name in write.axes(value.type))
-    ]
+def _new(write: Writer, how: str, value: Value, axis: str = "", places: str = "") -> str:
+    """An array for the value, along `axis` with that many places."""
+    sizes = [places if name == axis else write.size(value.type.axis(name).size) for name in write.axes(value.type)]
     shape = f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
     if how == "empty":
         write.program.helper("lent")
