@@ -21,6 +21,7 @@ from cortexspec.ir.module import Function
 from cortexspec.ir.specialise import specialise
 from cortexspec_torch.emit import emit, helpers
 from cortexspec_torch.fuse import fuse
+from cortexspec_torch.starts import starts
 from cortexspec_torch.views import fewer_views, split_constants
 
 LITERALS = {"float": "FLOAT", "int": "torch.int64", "bool": "torch.bool", "bits": "torch.int64"}
@@ -154,7 +155,7 @@ def generate(bound: Bound, options: Options) -> str:
             program.helper("once")
             program.name_function(made.name)
             constants.append("@once\n" + Writer(program, made, records=False).write())
-        return function
+        return function if program.records(function.name) else starts(function)
 
     functions = {name: prepared(function) for name, function in bound.module.functions.items()}
     return program.text(

@@ -7,18 +7,19 @@ old value nothing reads any more; what lives within a step has one array for all
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import prod
+from typing import TypeVar
 
 from cortexspec.contracts.program import Block, Term, Writer, identifier, margin
 from cortexspec.ir.module import Line, Value
-from cortexspec.ir.ops import arith, linear
+from cortexspec.ir.ops import arith, linear, shape
 from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Type
-from cortexspec_torch.emit.base import arranged, dtype, emit
+from cortexspec_torch.emit.base import arranged, dtype, emit, in_order
 from cortexspec_torch.emit.fused import added
 from cortexspec_torch.fuse import (
     VIEWS,
@@ -32,6 +33,62 @@ from cortexspec_torch.fuse import (
     live,
     orientation,
 )
+from cortexspec_torch.starts import Start
+
+T = TypeVar("T")
+
+
+class Pending(Term):
+    """The first value of a carry, whose lines are still to be written."""
+
+    lines: tuple[Line, ...]
+
+
+@emit.register
+def start(op: Start, write: Writer, *operands: Term) -> Term:
+    value, pending = write.results[0], Pending()
+    pending.type, pending.axes, pending.block, pending.literal = value.type, write.axes(value.type), write.block, False
+    pending.lines = op.lines
+    return pending
+
+
+def _settled(write: Writer, term: Term) -> Term:
+    if not isinstance(term, Pending):
+        return term
+    results = write.results
+    write.lines(term.lines)
+    write.results = results
+    return write.term(term.lines[-1].result)
+
+
+def _placed(write: Writer, pending: Pending, place: str) -> None:
+    """Writes the lines so that their value is made in the place, an array with the axes of the value."""
+    *before, last = pending.lines
+    source = last.operands[0]
+    if isinstance(last.op, shape.Expand) and write.term(source).literal:
+        write.block.add(f"{place}.fill_({write.term(source)})")
+    elif isinstance(last.op, shape.Merge):
+        op = last.op
+        apart = [name for axis in pending.axes for name in (op.axes if axis == op.axis.name else [axis])]
+        target = f"{place}.view({write.shape(source.type, apart)})"
+        if before and not _made_in(write, before[0], in_order(target, apart, write.axes(source.type))):
+            write.line(before[0])
+            before = []
+        if not before:
+            x = write.term(source)
+            write.block.add(f"{target}.copy_({in_order(x, x.axes, apart)})")
+    else:
+        write.block.add(f"{place}.copy_({write.array(_settled(write, pending))})")
+
+
+def _made_in(write: Writer, line: Line, place: str) -> bool:
+    results, write.results = write.results, line.results
+    text = emit(line.op, write, *(write.term(value) for value in line.operands))
+    write.results = results
+    placed = write.dialect.into(text, place) if isinstance(text, str) and not isinstance(text, Term) else None
+    if placed is not None:
+        write.block.add(placed)
+    return placed is not None
 
 
 @emit.register
@@ -40,7 +97,7 @@ def scan(op: Scan, write: Writer, *operands: Term) -> None:
     in front of the loop: one node of the tape, not one a step.
     """
     if write.fixed(op.over.size) == 0:
-        _nothing(op, write, operands)
+        _nothing(op, write, tuple(_settled(write, operand) for operand in operands))
         return
     loop = _Loop(op, write, write.block, Block(write.block.depth + 1), write.names.fresh("i"), write.results)
     before, slots = dict(write.terms), write.slots
@@ -83,6 +140,7 @@ class _Loop:
     arrays: dict[str, str] = field(default_factory=dict[str, str])
     many: str = ""
     behind: dict[str, tuple[Line, ...]] = field(default_factory=dict[str, tuple[Line, ...]])
+    pending: dict[str, tuple[Pending, str]] = field(default_factory=dict[str, tuple[Pending, str]])
     products: list[str] = field(default_factory=list[str])
     frames: dict[str, Term] = field(default_factory=dict[str, Term])
 
@@ -93,13 +151,17 @@ class _Loop:
         inputs = op.split(op.body.inputs)
         for value, term in zip(inputs[0], consts, strict=True):
             write.bind(value, write.same(term, value.type))
-        starts = [write.array(term) for term in carry]
         if not write.records:
             self.updated = _updates(op)
         following = op.divide(op.body.outputs)[0]
+        starts = [write.array(term) if not isinstance(term, Pending) else term for term in carry]
         for value, start, new in zip(inputs[1], starts, following, strict=True):
             own = ".clone()" if new.name in self.updated else ""
-            self.outer.add(f"{write.declare(value)} = {start}{own}")
+            name = write.declare(value)
+            if isinstance(start, Pending):
+                self.pending[value.name] = start, own
+            else:
+                self.outer.add(f"{name} = {start}{own}")
         for value, term in zip(inputs[2], xs, strict=True):
             self.frames[value.name] = term
             frames = write.names.fresh(f"{term}_frames")
@@ -123,11 +185,22 @@ class _Loop:
                 self.outer.add(f"{stack.name} = []")
         else:
             self._allocate()
+        for name, (pending, own) in self.pending.items():
+            made = self._outside(_settled, pending)
+            self.outer.add(f"{write.terms[name]} = {write.array(made)}{own}")
         for value, result in zip(summed, sum_results, strict=True):
             self.sums.append(write.names.fresh(f"{identifier(value.name)}_sum"))
             self.outer.add(f"{self.sums[-1]} = {_new(write, 'zeros', result)}")
         if self.behind:
             self._products_within()
+
+    def _outside(self, make: Callable[..., T], *arguments: object) -> T:
+        """Writes in front of the loop."""
+        write = self.write
+        before, slots, write.block, write.slots = write.block, write.slots, self.outer, {}
+        made = make(write, *arguments)
+        write.block, write.slots = before, slots
+        return made
 
     def _products_within(self) -> None:
         """Many samples: the factors of each step, ready to be multiplied."""
@@ -217,7 +290,12 @@ class _Loop:
             stack.slot = f"{slots}[{self.step}]"
             if stack.lagged and new is not None:
                 first = write.size(op.over.size) if op.reverse else "0"
-                self.outer.add(f"{slots}[{first}].copy_({write.term(stack.value)})")
+                if stack.value.name in self.pending:
+                    pending, _ = self.pending.pop(stack.value.name)
+                    self._outside(_placed, pending, f"{slots}[{first}]")
+                    self.outer.add(f"{write.term(stack.value)} = {slots}[{first}]")
+                else:
+                    self.outer.add(f"{slots}[{first}].copy_({write.term(stack.value)})")
                 stack.slot = f"{slots}[{self.step}]" if op.reverse else f"{slots}[{self.step} + 1]"
                 write.slots[new.name] = stack.slot
             elif stack.value.name in made and stack.value.name not in write.slots:
