@@ -13,6 +13,9 @@ from cortexspec.ir.module import Module
 Array = np.ndarray[Any, Any]
 PassStep = str | tuple[str, Mapping[str, Any]]  # a pass by its kebab-case name, with options where it has some
 
+# What tidies up after a pass that wrote lines anew, in the default pipeline and in a backend's own.
+CLEAN: tuple[PassStep, ...] = ("fold-constants", "share-common", "hoist", "share-common", "remove-dead")
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:
@@ -41,9 +44,11 @@ class Options:
 class Backend(Protocol):
     """Found through entry points in group `cortexspec.backends`; made without arguments.
 
+    `pipeline`: the passes of its programs; empty for the default ones. Sizes are bound when they run.
+
     A backend may also have `prefers_adjoint(function: Function) -> bool`: whether `gradient = auto` means the IR's own adjoint of
     this function. Without it, `auto` means the framework's autograd. And `adjoint_pipeline: tuple[PassStep, ...]`:
-    passes that only what its adjoint is derived from goes through, with sizes that are known.
+    passes that only what its adjoint is derived from goes through, after those.
     """
 
     name: str

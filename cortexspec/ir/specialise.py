@@ -22,7 +22,7 @@ def _function(function: Function, sizes: Mapping[str, int]) -> Function:
 
     def value(old: Value) -> Value:
         if old.name not in seen:
-            seen[old.name] = Value(old.name, _type(old.type, sizes))
+            seen[old.name] = Value(old.name, specialise_type(old.type, sizes))
         return seen[old.name]
 
     def line(old: Line) -> Line:
@@ -33,7 +33,7 @@ def _function(function: Function, sizes: Mapping[str, int]) -> Function:
     return replace(function, inputs=inputs, body=body, outputs=tuple(map(value, function.outputs)))
 
 
-def _type(type_: Type, sizes: Mapping[str, int]) -> Type:
+def specialise_type(type_: Type, sizes: Mapping[str, int]) -> Type:
     return type_.with_axes(_attribute(type_.axes, sizes))
 
 

@@ -50,8 +50,8 @@ def fold_constants(function: Function) -> Function:
 class _Folder:
     """One body: the lines so far, what made each value, and which values turned out to be others."""
 
-    def __init__(self, names: Names, reads: Mapping[str, int]):
-        self.names, self.reads = names, reads
+    def __init__(self, names: Names, reads: Mapping[str, int], lasting: frozenset[str] = frozenset()):
+        self.names, self.reads, self.lasting = names, reads, lasting
         self.lines: list[Line] = []
         self.made: dict[str, Line] = {}
         self.same: dict[str, Value] = {}
@@ -84,7 +84,7 @@ class _Folder:
                 numbers.append(Line((fed.inside,), known, (), self.made[fed.outside.name].span))
         inside = {line.result.name for line in numbers}
         consts = tuple(fed for fed in loop.consts if fed.inside.name not in inside)
-        body = _Folder(self.names, readers(loop.lines, loop.outputs))
+        body = _Folder(self.names, readers(loop.lines, loop.outputs), _lasting(loop))
         body.fold((*numbers, *loop.lines))
         return renamed_outputs(replace(loop, consts=consts, lines=tuple(body.lines)), body.same)
 
@@ -251,10 +251,11 @@ class _Folder:
         return Again(Mul(), (self.line(Mul(), a, self.const(inner)), rest)) if inner is not None else None
 
     def nothing(self, a: Value, b: Value, type_: Type) -> Folded:
-        """0 times what is never infinite. What is may be: 0 times that is no number, and says that a run went out of bounds."""
+        """0 times what is never infinite, or what goes on saying so itself. Of other things that may be, 0 times that is no number, and
+        says that a run went out of bounds."""
         for zero, x in ((a, b), (b, a)) if type_.dtype == "float" else ():
             number = self.number_everywhere(zero)
-            if number is not None and number.value == 0 and self.is_bounded(x):
+            if number is not None and number.value == 0 and (self.is_bounded(x) or self.is_lasting(x)):
                 nothing = Const(0.0, type_.dtype, type_.unit)
                 return Again(Expand(type_.axes), (self.const(nothing),)) if type_.axes else Again(nothing)
         return None
@@ -267,6 +268,13 @@ class _Folder:
                 return all(self.is_bounded(operand) for operand in self.operands(value))
             case _:
                 return False
+
+    def is_lasting(self, value: Value) -> bool:
+        """Whether it is made of states that stay out of bounds once they are."""
+        if value.name in self.lasting:
+            return True
+        views = Sum | Mean | Rename | Expand | Index | Slice | Concat | Merge | Split
+        return isinstance(self.op(value), views) and all(self.is_lasting(operand) for operand in self.operands(value))
 
     def spread(self, x: Value, type_: Type) -> Folded:
         """x at every place of the axes that it lacks of the type."""
@@ -527,6 +535,17 @@ class _Folder:
                 return Again(Expand((*_without(spread, (axis,)), *axes)), self.operands(x))
             case _:
                 return None
+
+
+def _lasting(loop: Loop) -> frozenset[str]:
+    """Carries that a step adds to: where one is not finite, its next value is not either."""
+    summed = {
+        carry.inside.name: {carry.inside.name} for carry in loop.carries
+    }  # the carries that a value is a sum of, each at its own places
+    for line in loop.lines:
+        if isinstance(line.op, Add | Sub | Neg):
+            summed[line.result.name] = {name for value in line.operands for name in summed.get(value.name, ())}
+    return frozenset(each.inside.name for each in loop.carries if each.inside.name in summed.get(each.next.name, ()))
 
 
 def _evaluated(op: Elementwise, numbers: Sequence[Const], type_: Type) -> Const | None:

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
-from cortexspec.contracts.backend import PassStep
+from cortexspec.contracts.backend import CLEAN, PassStep
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.ir.module import APART, Function, Line, Module
 from cortexspec.ir.verifier import check
@@ -31,7 +31,7 @@ from cortexspec.passes.save_policy import save_policy
 from cortexspec.passes.scale_carries import scale_carries
 from cortexspec.passes.share_common import share_common
 from cortexspec.passes.sigmoid_as_tanh import sigmoid_as_tanh
-from cortexspec.passes.sizes_of_one import sizes_of_one
+from cortexspec.passes.sizes_of_one import sizes_of_one, states_of_one
 from cortexspec.passes.squeeze import squeeze
 from cortexspec.passes.sum_parts import sum_parts
 from cortexspec.passes.tidy_names import tidy_names
@@ -75,6 +75,7 @@ def _scale(module: Module) -> Module:
 
 
 def _ones(module: Module) -> Module:
+    module = replace(module, states=states_of_one(module.states, module.sizes))
     return with_each_function(module, lambda function: sizes_of_one(function, module.sizes))
 
 
@@ -114,8 +115,6 @@ PASSES: Mapping[str, Pass] = MappingProxyType(
         "save-policy": each_function(save_policy),
     }
 )
-
-CLEAN: tuple[PassStep, ...] = ("fold-constants", "share-common", "hoist", "share-common", "remove-dead")
 
 # Populations first, while the lines of one neuron type are still alike, and what arrives at them; then what is linear in the
 # states and rates; then one axis for [instance, neuron], so that its matrices are matrices; then products of one vector together.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cortexspec.contracts.backend import Backend, Bound, Options, PassStep, Simulator, adjoint_pipeline
+from cortexspec.contracts.backend import CLEAN, Backend, Bound, Options, PassStep, Simulator, adjoint_pipeline
 from cortexspec.ir.module import Function, Module
 from cortexspec.lowering.declarations import TRIAL
 from cortexspec.passes.differentiate import differentiate, forward_and_backward
-from cortexspec.passes.pipeline import CLEAN, DEFAULT, run_pipeline, through
+from cortexspec.passes.pipeline import DEFAULT, run_pipeline, through
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
-from cortexspec.contracts.backend import PassStep
+from cortexspec.contracts.backend import CLEAN, PassStep
 from cortexspec.ir.module import Module
 from cortexspec.passes.differentiate import differentiate, forward_and_backward
-from cortexspec.passes.pipeline import CLEAN, DEFAULT, run_pipeline, through
+from cortexspec.passes.pipeline import DEFAULT, run_pipeline, through
 
 # native: the framework's own; whole: the IR's value-and-gradient function; halves: the IR's forward and backward functions
 # under the framework's autograd.

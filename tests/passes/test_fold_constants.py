@@ -9,7 +9,8 @@ from cortexspec.ir.module import Layout, Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.ops.arith import Mul
 from cortexspec.ir.ops.constant import Identity
-from cortexspec.ir.ops.reduce import Sum
+from cortexspec.ir.ops.reduce import Mean, Sum
+from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
 from cortexspec.passes.fold_constants import fold_constants
@@ -76,3 +77,33 @@ def test_nothing_times_what_may_be_infinite_stays(squash, left):
     """0 times infinity is no number, and tells that a run overflowed."""
     _, after = folded([X], lambda build: write.scale(build, squash(build, X), 0.0))
     assert (Mul in kinds(after)) == left
+
+
+STEPS = {
+    "a step adds to it": (lambda build, x, more: write.add(build, x, more), False),
+    "a step takes from it": (lambda build, x, more: write.sub(build, x, more), False),
+    "a step takes it from another": (lambda build, x, more: write.sub(build, more, x), False),
+    "it is squashed": (lambda build, x, more: write.add(build, write.tanh(build, x), more), True),
+    "it starts anew": (lambda build, x, more: more, True),
+    # Else two zeros would vouch for each other.
+    "it is read as nothing only": (lambda build, x, more: write.add(build, write.scale(build, x, 0.0), more), True),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_nothing_times_a_state_goes_where_the_state_itself_stays_out_of_bounds(step):
+    """x' = step(x, 0*mean(x) + r): once x is infinite it says so itself, if a step adds to it."""
+    following, stays = STEPS[step]
+    time, rate = Axis("time", Size.of(4), "time"), Value("r", X.type)
+
+    def make(build):
+        inner, carried = Builder(build.names), Value(build.names.fresh("state"), X.type)
+        given = Value(build.names.fresh("rate"), X.type)
+        mean = write.mean(inner, carried, ["cells"])
+        more = write.add(inner, write.scale(inner, mean, 0.0), given)
+        body = inner.function("step", [given, carried], [following(inner, carried, more)], ["next"])
+        return build.one(Scan(body, 1, 1, 0, 0, 0, time), rate, X)
+
+    after = both([X, rate], make, {"x": np.array([1.0, 2.0, 4.0]), "r": np.array([0.5, -1.0, 0.0])})
+    (scan,) = (line.op for line in after.body if isinstance(line.op, Scan))
+    assert (Mean in kinds(scan.body)) == stays

@@ -1,4 +1,4 @@
-"""A rollout with two forms: which one runs at which sizes, and that both give the interpreter's values and gradients."""
+"""The form that sizes give a rollout: populations apart or together, and sizes of one. All give the interpreter's values and gradients."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ TRAINED = ("V.g", "V.e.κ", "W")
 
 
 @cache
-def compiled(backend: str, columns: int = COLUMNS, **more):
-    spec = cs.parse(SPEC)
+def compiled(backend: str, columns: int = COLUMNS, text: str = SPEC, **more):
+    spec = cs.parse(text)
     settings = {"dtype": "float64", "dt": "2 ms", "duration": "20 ms", **more}
     return cs.compile(spec, "sheet", {"columns": columns}, backend=backend, **settings)
 
@@ -118,3 +118,57 @@ def test_all_give_the_same_gradients(samples):
         assert largest > 0
         for other in found[1:]:
             assert np.abs(np.asarray(other[name]) - np.asarray(found[0][name])).max() < 1e-10 * largest
+
+
+# Between columns only, so that one column gets nothing from itself.
+OTHERS = SPEC.replace("weight = W", "weight = off_diagonal(W)")
+
+
+def operations_of_a_step(columns: int) -> list[str]:
+    """What stands right of each `=` in the first step function."""
+    _, _, text = compiled("jax", columns, OTHERS).program.partition("def time_step(carry, frame):\n")
+    lines = text.partition("        return")[0].splitlines()[1:]
+    return [line.partition("#")[0].partition(" = ")[2].strip() for line in lines]
+
+
+def test_one_column_has_as_many_operations_as_five_but_one_product_less():
+    one, five = operations_of_a_step(1), operations_of_a_step(5)
+    assert len(one) == len(five)
+    assert sum("matrix_product" in line for line in one) == 1
+    assert sum("matrix_product" in line for line in five) == 2
+
+
+@pytest.mark.parametrize(
+    ("solver", "duration", "samples"), [("euler", "20 ms", 3), ("euler", "2 ms", 1), ("rk4", "20 ms", 1)]
+)
+@pytest.mark.parametrize("text", [SPEC, OTHERS])
+def test_one_column_runs_as_the_interpreter_s(text, solver, duration, samples):
+    v0 = np.random.default_rng(0).normal(size=(samples, 1, 2))
+    settings = {"text": text, "solver": solver, "duration": duration}
+    runs = [
+        compiled(name, 1, **settings).simulate({"v0": v0}, record=["e", "V.i.v"]) for name in ("interpreter", "jax")
+    ]
+    for name in ("e", "V.i.v"):
+        wanted, found = (run[name].to_numpy() for run in runs)
+        assert found.shape == wanted.shape
+        assert np.abs(found - wanted).max() < 1e-12 * np.abs(wanted).max()
+
+
+def test_one_column_s_gradients_are_the_interpreter_s():
+    v0 = {"v0": np.random.default_rng(0).normal(size=(3, 1, 2))}
+    loss = "mean((e[time = end] / 1 mV)^2)"
+    (wanted, expected), (value, found) = (
+        compiled(name, 1, OTHERS).value_and_grad(loss, v0) for name in ("interpreter", "jax")
+    )
+    assert abs(value - wanted) < 1e-12 * wanted
+    for name in TRAINED:
+        assert np.abs(found[name] - expected[name]).max() <= 1e-10 * np.abs(expected[name]).max()
+
+
+def test_one_column_has_its_adaptive_solvers():
+    v0 = {"v0": np.random.default_rng(0).normal(size=(2, 1, 2))}
+    wanted, found = (
+        compiled("jax", 1, OTHERS, solver=solver, dt=dt).simulate(v0, record=["e"])["e"].to_numpy()[:, -1]
+        for solver, dt in (("rk4", "0.1 ms"), ("tsit5", "2 ms"))
+    )
+    assert np.abs(found - wanted).max() < 1e-4 * np.abs(wanted).max()

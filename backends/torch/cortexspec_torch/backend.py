@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from cortexspec.contracts.backend import Bound, Options, PassStep
+from cortexspec.contracts.backend import CLEAN, Bound, Options, PassStep
 from cortexspec.contracts.program import all_lines, execute
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.ir.module import Function
@@ -14,7 +14,6 @@ from cortexspec_torch.adaptive import SOLVERS
 from cortexspec_torch.generate import generate
 from cortexspec_torch.simulator import Simulator
 
-CLEAN: tuple[PassStep, ...] = ("fold-constants", "share-common", "hoist", "share-common", "remove-dead")
 CONVOLUTIONS = (Conv2d, DepthwiseConv2d)
 
 
