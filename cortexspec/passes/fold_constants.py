@@ -15,6 +15,7 @@ from cortexspec.ir.op import Op
 from cortexspec.ir.ops.arith import Add, Cast, Div, Elementwise, Mul, Neg, Pow, Sigmoid, Sub, Tanh, Where
 from cortexspec.ir.ops.constant import Const, Identity, Iota, SizeOf
 from cortexspec.ir.ops.linear import Contract
+from cortexspec.ir.ops.random import Normal, Uniform
 from cortexspec.ir.ops.reduce import Mean, ReduceMax, ReduceMin, Sum
 from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.ops.shape import Concat, Diagonal, Expand, Index, Merge, Rename, Slice, Split
@@ -262,7 +263,7 @@ class _Folder:
 
     def is_bounded(self, value: Value) -> bool:
         match self.op(value):
-            case Tanh() | Sigmoid() | Const() | Identity():
+            case Tanh() | Sigmoid() | Const() | Identity() | Normal() | Uniform():
                 return True
             case Mul() | Rename() | Expand() | Merge() | Split():
                 return all(self.is_bounded(operand) for operand in self.operands(value))

@@ -132,6 +132,8 @@ class Wanted:
     rollout: bool = True
     pieces: tuple[str, ...] = ()  # functions of the module that are kept: `init`, `derivative`, `output`, ...
     resumed: tuple[str, ...] = ()  # readouts that go on from states that they are given
+    ahead: tuple[str, ...] = ()  # functions of which the host computes what parameters and buffers alone decide
+    zeros: tuple[str, ...] = ()  # numbers among the parameters that are 0 and stay so
 
 
 def program_module(
@@ -172,8 +174,9 @@ def program_module(
     for name in ("project", *wanted.pieces):
         if name in plain.functions:
             functions[name] = plain.functions[name]
-    if dt is not None:
-        functions = {name: with_constants(function, {"dt": dt}) for name, function in functions.items()}
+    numbers = {**({} if dt is None else {"dt": dt}), **dict.fromkeys(wanted.zeros, 0.0)}
+    if numbers:
+        functions = {name: with_constants(function, numbers) for name, function in functions.items()}
     # What a program reads beside the circuit's inputs has a default too, where there is a sensible one.
     seeded = any(value.name == SEED.name for function in functions.values() for value in function.inputs)
     inputs = (*plain.inputs, Input(SEED, default=float(seed))) if seeded else plain.inputs

@@ -18,6 +18,7 @@ from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.expressions import tree
 from cortexspec.expressions.linear import children
 from cortexspec.expressions.print import print_expression
+from cortexspec.interpreter import run
 from cortexspec.ir.module import Module, Value
 from cortexspec.ir.op import Array
 from cortexspec.ir.types import RuleError, Type
@@ -46,9 +47,7 @@ class Gathered:
     arguments: tuple[tree.Expression, ...]
     settings: Mapping[str, Any]
     call: tree.Call
-
-    def outputs(self) -> dict[str, tree.Expression]:
-        return {f"{self.name}.{place}": argument for place, argument in enumerate(self.arguments)}
+    outputs: tuple[str, ...]  # what its arguments are recorded as: one name for all calls that read the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Plan:
     written: Mapping[str, tree.Expression] = field(default_factory=dict[str, tree.Expression])
 
     def pieces(self) -> dict[str, tree.Expression]:
-        found = {name: value for one in self.gathered for name, value in one.outputs().items()}
+        found = {name: value for one in self.gathered for name, value in zip(one.outputs, one.arguments, strict=True)}
         return {**found, **self.means}
 
 
@@ -95,6 +94,7 @@ class _Splitter:
     def __init__(self, known: Mapping[str, MeasureEntry]):
         self.known = known
         self.found: dict[str, Gathered] = {}
+        self.recorded: dict[str, str] = {}
 
     def split(self, node: tree.Expression) -> tree.Expression:
         match node:
@@ -121,7 +121,10 @@ class _Splitter:
                     message = f"`{entry.name}` has no argument `{argument.name}`"
                     raise SpecError([Diagnostic("CS301", message, argument.span, help=help)])
                 settings[argument.name] = _setting(argument.value)
-        return Gathered(name, entry, positional, settings, call)
+        outputs = tuple(
+            self.recorded.setdefault(print_expression(one), f"{name}.{i}") for i, one in enumerate(positional)
+        )
+        return Gathered(name, entry, positional, settings, call, outputs)
 
 
 def _setting(node: tree.Expression) -> Any:
@@ -153,7 +156,11 @@ def _step_by_step(node: tree.Expression, lets: Mapping[str, tree.Expression]) ->
         case tree.Call() | tree.Comprehension():
             return False
         case tree.Index(operand=operand, arguments=arguments):
-            return all(one.name not in ("", "time") for one in arguments) and _step_by_step(operand, lets)
+            # A name alone selects a member of a group: `around.arriving[core]`.
+            members = all(
+                one.name or (isinstance(one.value, tree.Name) and one.value.name not in lets) for one in arguments
+            )
+            return members and all(one.name != "time" for one in arguments) and _step_by_step(operand, lets)
         case tree.Name(name) if name in lets:
             return _step_by_step(lets[name], {key: value for key, value in lets.items() if key != name})
         case _:
@@ -183,6 +190,7 @@ class _Run:
     piece: Readout
     after: tuple[Readout, ...] = ()
     loaded: dict[int, Loaded] = field(default_factory=dict[int, Loaded])
+    ahead: dict[int, dict[str, Array]] = field(default_factory=dict[int, dict[str, Array]])  # by length
 
     def load(self, steps: int) -> Loaded:
         """The program for so many steps. Parameters do not change during a run, so they are set once."""
@@ -193,7 +201,9 @@ class _Run:
     def _load(self, steps: int) -> Loaded:
         readouts = (self.piece, *self.after)
         names = tuple(one.function for one in readouts)
-        wanted = Wanted(readouts=readouts, rollout=False, resumed=names, pieces=("init",))
+        piece = (self.piece.function,)
+        zeros = self.simulation.zeros
+        wanted = Wanted(readouts=readouts, rollout=False, resumed=names, pieces=("init",), ahead=piece, zeros=zeros)
         fields = {name: type_ for one in readouts for name, type_ in one.fields.items()}
         return self.simulation.load(wanted, steps, streams=self.given.streams, fields=fields, trials=self.given.trials)
 
@@ -204,7 +214,20 @@ class _Run:
         given = _frames_of(self.given, done, count)
         own = self.simulation.arguments(loaded, function, given, self.seed, self.first_trial)
         read = {value.name for value in loaded.module.function(function).inputs}
-        return loaded.simulator.call(function, {n: a for n, a in {**own, **more}.items() if n in read})
+        arrays = {**own, **self._ahead(loaded, function), **more}
+        return loaded.simulator.call(function, {n: a for n, a in arrays.items() if n in read})
+
+    def _ahead(self, loaded: Loaded, function: str) -> Mapping[str, Array]:
+        """What parameters and buffers alone decide: the same in every piece."""
+        if function not in loaded.ahead:
+            return {}
+        length = loaded.bound.sizes["time"]
+        if length not in self.ahead:
+            sim, module = self.simulation, loaded.module
+            values = sim.in_layout(module, sim.raw_parameters() | sim.buffers())
+            dtype = sim.settings.options.dtype
+            self.ahead[length] = run(loaded.ahead[function], values, sim.sizes, module.layout, dtype)
+        return self.ahead[length]
 
 
 def measured(
@@ -239,7 +262,7 @@ def measured(
     for count in _counts(steps, length) if plan.pieces() else ():
         found = _go_on(run, count, state, done)
         for one in plan.gathered:
-            pieces = [_arranged(loaded, name, found[name], given.trials) for name in one.outputs()]
+            pieces = [_arranged(loaded, name, found[name], given.trials) for name in one.outputs]
             gatherings[one.name].update(pieces)
         for name in plan.means:
             sums[name] += float(np.mean(found[name])) * count / steps
@@ -320,7 +343,7 @@ def _begin(simulation: Simulation, plan: Plan, module: Module, trials: int) -> d
     values = _outputs(module, "piece")
     begun: dict[str, Gathering] = {}
     for one in plan.gathered:
-        read = [values[name] for name in one.outputs()]
+        read = [values[name] for name in one.outputs]
         try:
             for place, value in enumerate(read):
                 one.entry.check(place, value.type)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cortexspec.contracts.backend import CLEAN, Backend, Bound, Options, PassStep, Simulator, adjoint_pipeline
-from cortexspec.ir.module import Function, Module
+from cortexspec.ir.module import APART, Function, Module
 from cortexspec.lowering.declarations import TRIAL
 from cortexspec.passes.differentiate import differentiate, forward_and_backward
 from cortexspec.passes.pipeline import DEFAULT, run_pipeline, through
+from cortexspec.passes.split_ahead import split_ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,15 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A program that runs, with its module and what it was made for."""
+    """A program that runs, with its module and what it was made for.
+
+    `ahead` are parts of its functions that the host computes once: their results, by public name, are inputs of the functions.
+    """
 
     simulator: Simulator
     module: Module
     bound: Bound
+    ahead: Mapping[str, Function] = field(default_factory=dict[str, Function])
 
 
 def optimised(module: Module, backend: Backend, settings: Settings) -> Module:
@@ -68,6 +73,17 @@ def with_adjoints(
     if len(made) == len(module.functions):
         return module
     return run_pipeline(module.with_functions(**made), CLEAN)
+
+
+def without_ahead(module: Module, names: Sequence[str]) -> tuple[Module, dict[str, Function]]:
+    """The module with the named functions after what parameters and buffers alone decide, and that part of each."""
+    known = {entry.value.name for entry in (*module.params, *module.buffers)}
+    rest, ahead = dict(module.functions), dict[str, Function]()
+    for name in names:
+        parts = None if name + APART in rest else split_ahead(rest[name], known)
+        if parts is not None:
+            ahead[name], rest[name] = parts
+    return module.with_functions(**rest), ahead
 
 
 def _has_adjoint(function: Function, backend: Backend, settings: Settings) -> bool:

@@ -24,7 +24,7 @@ from cortexspec.runtime.compile import FIXED_STEP, Wanted, lowered, program_modu
 from cortexspec.runtime.dynamics import Equilibrium, Flow, fixed_points, spectrum
 from cortexspec.runtime.given import Given, not_finite, read_inputs
 from cortexspec.runtime.probabilities import check_probabilities
-from cortexspec.runtime.program import Loaded, Settings, optimised, tells_trials, with_adjoints
+from cortexspec.runtime.program import Loaded, Settings, optimised, tells_trials, with_adjoints, without_ahead
 from cortexspec.runtime.quantities import Quantity, coherent, coherent_array, whole_steps
 from cortexspec.runtime.recordings import Recording, dataset, outputs_of
 from cortexspec.runtime.start import started
@@ -89,6 +89,13 @@ class Simulation:
     def trainable(self) -> tuple[str, ...]:
         """The names of what is trained."""
         return tuple(name for name, param in self._params.items() if param.trainable)
+
+    @property
+    def zeros(self) -> tuple[str, ...]:
+        """Parameters of one number that are 0 at present."""
+        plain = [name for name, param in self._params.items() if not param.reparametrised]
+        raw = self.raw_parameters()
+        return tuple(name for name in plain if raw[name].ndim == 0 and raw[name] == 0)
 
     def raw_parameters(self) -> dict[str, Array]:
         """What is trained: the logarithm of a `positive(by = exp)`, and so on."""
@@ -251,9 +258,10 @@ class Simulation:
             sizes = {**self.sizes, **{name: count for name, count in told.items() if count is not None}}
             module = optimised(replace(module, sizes=sizes), self.backend, self.settings)
             module = with_adjoints(module, self.backend, self.settings, wrt or {}, self.trainable)
+            module, ahead = without_ahead(module, wanted.ahead)
             raw, buffers = self.raw_parameters(), self.buffers()
             bound = Bound(module, sizes, self.in_layout(module, raw), self.in_layout(module, buffers))
-            self._loaded[key] = Loaded(self.backend.load(bound, self.settings.options), module, bound)
+            self._loaded[key] = Loaded(self.backend.load(bound, self.settings.options), module, bound, ahead)
         loaded = self._loaded[key]
         if loaded is not self._main:
             loaded.simulator.set_parameters(self.in_layout(loaded.module, self.raw_parameters()))

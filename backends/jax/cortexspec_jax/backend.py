@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import lru_cache
+from typing import Any, ClassVar
 
 from cortexspec.contracts.backend import CLEAN, Bound, Options, PassStep
 from cortexspec.contracts.program import execute
@@ -52,4 +53,10 @@ class Backend:
     def load(self, bound: Bound, options: Options) -> Simulator:
         """Executes the text of `generate` and wraps it."""
         program = self.generate(bound, options)
-        return Simulator(bound, program, execute(program, f"cortexspec jax {bound.module.name}"), options)
+        return Simulator(bound, program, _executed(program, f"cortexspec jax {bound.module.name}"), options)
+
+
+@lru_cache(maxsize=32)
+def _executed(program: str, name: str) -> dict[str, Any]:
+    """One text is one set of functions, so that JAX compiles them once, however many networks they run."""
+    return execute(program, name)
