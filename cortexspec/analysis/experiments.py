@@ -525,7 +525,7 @@ class ExperimentChecker:
             case tree.Index(operand=operand, arguments=arguments):
                 self.claim_names(operand, bound)
                 for argument in arguments:
-                    self.selection(argument, bound)
+                    self.selection(argument, bound, self.owner(operand))
             case tree.Call(function=function, arguments=arguments):
                 self.claim_function(function)
                 for argument in arguments:
@@ -594,10 +594,16 @@ class ExperimentChecker:
             message = f"the experiment `{experiment}` has no measure `{node.name}`"
             self.report.add("CS921", message, node.span, help=suggestion(node.name, known))
 
-    def selection(self, argument: tree.Argument, bound: set[str]) -> None:
+    def owner(self, node: tree.Expression) -> Merged:
+        """The experiment whose measure is selected from."""
+        if isinstance(node, tree.Member) and isinstance(node.owner, tree.Name):
+            return self.around.merged.get(node.owner.name, self.merged)
+        return self.merged
+
+    def selection(self, argument: tree.Argument, bound: set[str], owner: Merged) -> None:
         """`accuracy[regions = 4, variant = feedforward]`."""
         if argument.name == "variant":
-            variants = [one.name for one in self.merged.body if isinstance(one, written.Variant)]
+            variants = [one.name for one in owner.body if isinstance(one, written.Variant)]
             value = argument.value
             if isinstance(value, tree.Name) and value.name not in (*variants, "base", *bound):
                 help = suggestion(value.name, [*variants, "base"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from cortexspec.cli.options import AsJson, Backend, Data, Dtype, Precision, SpecFile
+from cortexspec.cli.options import AsJson, Data, Dtype, Precision, SpecFile
 from cortexspec.cli.output import finish, reporting, say, say_json
 
 if TYPE_CHECKING:
@@ -26,7 +26,15 @@ def reproduce(
         str,
         typer.Option("--profile", metavar="NAME", help="smoke, parity or demo: the small experiments of that name."),
     ] = "",
-    backend: Backend = "torch",
+    backend: Annotated[
+        str,
+        typer.Option(
+            "--backend",
+            "-b",
+            metavar="NAME",
+            help="interpreter, torch, jax, or a plugin's; auto is torch for what trains by a gradient, else JAX.",
+        ),
+    ] = "auto",
     dtype: Dtype = Precision.float32,
     data: Data = None,
     results: Annotated[
@@ -79,7 +87,7 @@ def _tell_cell(task: Any, result: Any, status: str, done: int, total: int) -> No
     """A line a cell, to stderr, as it ends."""
     cell = task.cell
     at = " ".join(f"{name}={value}" for name, value in dict(cell.point).items())
-    numbers = ", ".join(f"{name} {value:.4g}" for name, value in result.measures.items() if _is_number(value))
+    numbers = ", ".join(f"{name} {float(value):.4g}" for name, value in result.measures.items() if _is_number(value))
     outcome = f"diverged: {result.diverged}" if result.diverged else numbers
     took = f"{result.seconds:.1f} s" if status == "ran" else status
     where = " ".join(part for part in (cell.experiment, cell.variant, at, f"seed={task.seed}") if part)
@@ -118,7 +126,12 @@ def print_table(table: "Table") -> None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    return (
+        kind in ("f", "i")
+        if getattr(value, "ndim", None) == 0
+        else isinstance(value, (int, float)) and not isinstance(value, bool)
+    )
 
 
 def _as_data(table: "Table") -> dict[str, Any]:

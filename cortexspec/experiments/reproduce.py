@@ -15,7 +15,7 @@ from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.experiments.cells import CellStore, Result
 from cortexspec.experiments.claim import BASE, CellKey, Grid, Row, judge, needed_cells
 from cortexspec.experiments.pool import run_all
-from cortexspec.experiments.session import Choice, ExperimentRead, Session, read_experiments
+from cortexspec.experiments.session import AUTO, Choice, ExperimentRead, Session, read_experiments
 from cortexspec.experiments.statistics import Spread, Verdict
 from cortexspec.experiments.train import Report
 from cortexspec.ir.op import Array
@@ -59,7 +59,7 @@ class Table:
 
 def run_task(task: Task, report: Report | None = None) -> Result:
     """Runs one cell and keeps its result before giving it."""
-    session = Session.open(task.choice, task.cell, task.seed)
+    session = Session.open(task.choice, task.cell, task.seed, task.store)
     result = session.result(report=report)
     CellStore(task.store).keep(task.key, session.description, result)
     return result
@@ -83,7 +83,8 @@ def reproduce(
     absent is `not run`; a diverged one is a result. Raises: SpecError for a spec that does not check, for an experiment that
     it does not have, and for a backend that is not installed.
     """
-    require_backend(choice.backend)
+    if choice.backend != AUTO:
+        require_backend(choice.backend)
     read = read_experiments(choice)
     _check_names(experiments, read)
     chosen = [name for name in read if _belongs(name, experiments, profile)]

@@ -20,7 +20,17 @@ from cortexspec.contracts.backend import Options, Recipe, Trainer
 from cortexspec.contracts.dataset import Dataset, DatasetEntry, Places
 from cortexspec.contracts.measure import MeasureEntry
 from cortexspec.diagnostics import Diagnostic, SpecError
-from cortexspec.experiments.cells import Result, address
+from cortexspec.experiments.across import (
+    Elsewhere,
+    Known,
+    Lookup,
+    evaluate,
+    lets_elsewhere,
+    read_by,
+    reads,
+    settled,
+)
+from cortexspec.experiments.cells import CellStore, Result, address
 from cortexspec.experiments.claim import BASE, CellKey, Grid, number_of
 from cortexspec.experiments.images import IMAGES
 from cortexspec.experiments.settings import claims_of, grid_of, plan_of, section
@@ -36,19 +46,26 @@ from cortexspec.runtime.api import input_sizes, source_of
 from cortexspec.runtime.compile import Source, Wanted, require_plugins
 from cortexspec.runtime.dynamics import Flow, spectrum
 from cortexspec.runtime.given import read_inputs
+from cortexspec.runtime.measure import moves_by_itself, recorded
+from cortexspec.runtime.quantities import whole_steps
 from cortexspec.runtime.read import SUFFIXES
-from cortexspec.runtime.registry import load_backend
+from cortexspec.runtime.registry import first_backend, load_backend
 from cortexspec.runtime.simulation import Loaded, Settings, Simulation
 from cortexspec.schema import statement as written
 from cortexspec.schema.spec import Experiment, Spec
+from cortexspec.units import DIMENSIONLESS
 
 DATASETS: Mapping[str, DatasetEntry] = {entry.name: entry for entry in (IMAGES,)}
+AUTO = "auto"
 _AT_ONCE = 1000  # held-out trials in one call
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the user chose: which file, which engine, which data folder."""
+    """What the user chose: which file, which engine, which data folder.
+
+    The backend `auto` is what is fastest for an experiment, of those that are installed: torch to train by a gradient, else JAX.
+    """
 
     file: Path
     backend: str = "torch"
@@ -89,9 +106,10 @@ class _Data:
 class Session:
     """A compiled cell. `description` is everything that its result depends on; its hash is the cell's address."""
 
-    def __init__(self, choice: Choice, key: CellKey, seed: int):
+    def __init__(self, choice: Choice, key: CellKey, seed: int, store: Path | None = None):
+        source, cell, merged, known = _settled(choice, key, seed, store)
+        choice = _with_backend(choice, cell.body)
         self.choice, self.key, self.seed = choice, key, seed
-        source, cell, merged = _edited(choice, key)
         self.body = cell.body
         self.data = _data_of(choice, cell.body, source)
         self.description = _description(choice, key, seed)
@@ -118,6 +136,9 @@ class Session:
             sizes=input_sizes(model, shapes),
         )
         stimuli = _stimuli(cell.body)
+        self.inputs: dict[str, Array] = {}
+        for name in [name for name, value in stimuli.items() if known.reads(value)]:
+            self.inputs[name] = known.frames(stimuli.pop(name))
         backend = load_backend(choice.backend)
         self.simulation = Simulation(model, backend, settings, sources=source.sources, stimuli=stimuli)
         measures = {one.name: one.value for one in cell.body if isinstance(one, written.Measure)}
@@ -130,9 +151,12 @@ class Session:
         self._evaluated: Loaded | None = None
 
     @staticmethod
-    def open(choice: Choice, key: CellKey, seed: int) -> Session:
-        """Raises: SpecError for a cell that does not check, or whose data are not there (CS901)."""
-        return Session(choice, key, seed)
+    def open(choice: Choice, key: CellKey, seed: int, store: Path | None = None) -> Session:
+        """`store`: where results of other experiments that this one reads are found, and kept.
+
+        Raises: SpecError for a cell that does not check, or whose data are not there (CS901).
+        """
+        return Session(choice, key, seed, store)
 
     @staticmethod
     def address(choice: Choice, key: CellKey, seed: int) -> str:
@@ -197,7 +221,8 @@ class Session:
     @property
     def _along_a_run(self) -> bool:
         """Whether measures are those of one long run, several trials of it, after a warm-up."""
-        return self.data.dataset is None and bool(self._gathered or self.trials_of_run > 1 or self.warm_up)
+        longer = self._gathered or self.trials_of_run > 1 or self.warm_up or self.inputs
+        return self.data.dataset is None and bool(longer)
 
     def train(self, folder: Path | None = None, report: TrainReport | None = None) -> list[dict[str, float]]:
         """Trains as the section says; afterwards `simulation` has the trained parameters. Raises: SpecError CS915."""
@@ -288,9 +313,8 @@ class Session:
         """Every lowered measure on the held-out split; a mean over trials is taken over chunks of them."""
         if self._along_a_run:
             lowered = {name: value for name, value in self.measures.items() if not _is_analysis(value)}
-            return dict(
-                self.simulation.measure(lowered, warm_up=self.warm_up, trials=self.trials_of_run, lets=_lets(self.body))
-            )
+            lets, trials = _lets(self.body), self.trials_of_run
+            return self.simulation.measure(lowered, self.inputs, warm_up=self.warm_up, trials=trials, lets=lets)
         if "measures" not in self.loaded.module.functions:
             return {}
         if self.data.dataset is None:
@@ -307,6 +331,34 @@ class Session:
             for name, value in found.items():
                 totals[name] = totals.get(name, 0.0) + np.asarray(value, float) * (len(places) / len(split))
         return {name: totals[name] for name in self.measures if name in totals}
+
+    def known(self, measure: str, store: Path | None = None) -> Known:
+        """A measure for another experiment to read: its recording where each step has a value, else its result.
+
+        Raises: SpecError CS700 for a unit, for what this cell does not measure, and for a run that diverges.
+        """
+        value, lets = self.measures.get(measure), _lets(self.body)
+        if value is None:
+            raise _not_known(
+                f"`{measure}` is not measured in the variant `{self.key.variant}` of `{self.key.experiment}`"
+            )
+        if self._along_a_run and moves_by_itself(value, {k: v for k, v in lets.items() if k != measure}):
+            before = whole_steps(self.warm_up, self.simulation.settings.dt or 1.0)
+            given = read_inputs(self.simulation.model, self.simulation.plain, self.inputs, self.trials_of_run)
+            steps = before + self.simulation.steps()
+            array, axes, unit = recorded(self.simulation, value, lets, given, steps=steps)
+            if unit != DIMENSIONLESS:
+                raise _not_known(f"`{measure}` has the unit {unit.name()}, which another experiment cannot read")
+            return Known(array, axes, before)
+        key = address(self.description)
+        kept = None if store is None else CellStore(store).find(key)
+        result = self.result() if kept is None else kept
+        if kept is None and store is not None:
+            CellStore(store).keep(key, self.description, result)
+        if result.diverged:
+            raise _not_known(f"`{self.key.experiment}` diverged: {result.diverged}")
+        found = np.asarray(result.measures[measure], float)
+        return Known(found, tuple(f"{measure}.{place}" for place in range(found.ndim)))
 
     def _analysed(self) -> dict[str, Any]:
         """Measures of the equations themselves: the spectrum of the Jacobian at rest."""
@@ -456,8 +508,12 @@ def _edited(choice: Choice, key: CellKey) -> tuple[Source, Cell, Merged]:
 def _edited_as(choice: Choice, key: CellKey, stamp: object) -> tuple[Source, Cell, Merged]:
     source = source_of(choice.file)
     report = Report()
-    library = library_of(source.spec, source.used, report, source.plugins)
     merged = merge_like(experiments_of(source.spec), key.experiment, report)
+    return _cell_of(source, merged, key, report)
+
+
+def _cell_of(source: Source, merged: Merged | None, key: CellKey, report: Report) -> tuple[Source, Cell, Merged]:
+    library = library_of(source.spec, source.used, report, source.plugins)
     cell = None
     if merged is not None:
         point = [_as_edit(name, value) for name, value in key.point]
@@ -466,6 +522,64 @@ def _edited_as(choice: Choice, key: CellKey, stamp: object) -> tuple[Source, Cel
     _require(report, source)
     assert cell is not None and merged is not None
     return source, cell, merged
+
+
+@dataclass(frozen=True, slots=True)
+class _Elsewhere:
+    """What a cell reads of other experiments; each value is found when it is first asked for."""
+
+    names: Mapping[str, Elsewhere]
+    lookup: Lookup
+    seed: int
+
+    def reads(self, value: tree.Expression) -> bool:
+        return bool(reads(value, self.names))
+
+    def frames(self, value: tree.Expression) -> Array:
+        """[trial, time, own...], the warm-up in front; or fewer axes where it has fewer."""
+        return evaluate(value, self.lookup, self.seed).array
+
+
+def _settled(choice: Choice, key: CellKey, seed: int, store: Path | None) -> tuple[Source, Cell, Merged, _Elsewhere]:
+    """The edited text with numbers for what it reads of other experiments."""
+    source, cell, merged = _edited(choice, key)
+    names = lets_elsewhere(merged.body, experiments_of(source.spec))
+    others = {name: _cell_elsewhere(choice, key, names[name]) for name in names}
+
+    def lookup(name: str) -> Known:
+        return _known(choice, others[name], seed, names[name].measure, store, _stamp(choice.file))
+
+    if read_by(merged, key.variant, names):
+        _description(choice, key, seed)  # tells where experiments read each other
+        merged = settled(merged, key.variant, names, lookup, seed)
+        source, cell, merged = _cell_of(source, merged, key, Report())
+    return source, cell, merged, _Elsewhere(names, lookup, seed)
+
+
+@lru_cache(maxsize=4)
+def _known(choice: Choice, key: CellKey, seed: int, measure: str, store: Path | None, stamp: object) -> Known:
+    """A recording of millions of numbers is not kept on disk: a run is as fast."""
+    return Session.open(choice, key, seed, store).known(measure, store)
+
+
+def _cell_elsewhere(choice: Choice, key: CellKey, other: Elsewhere) -> CellKey:
+    """The cell of another experiment at the same place of the grid. Raises: SpecError CS921 where there is not one."""
+    source, _, _ = _edited(choice, key)
+    report = Report()
+    merged = merge_like(experiments_of(source.spec), other.experiment, report)
+    _require(report, source)
+    assert merged is not None
+    here = dict(key.point)
+    grid = grid_of(other.experiment, merged.body)
+    points = [one for one in grid.points() if all(here.get(name, value) == value for name, value in one)]
+    if len(points) != 1 or other.variant not in (BASE, *grid.variants):
+        message = f"`{other.experiment}` has {len(points)} cells here, of which `{key.experiment}` reads one"
+        raise SpecError([Diagnostic("CS921", message, merged.span)], dict(source.sources))
+    return CellKey(other.experiment, other.variant, points[0])
+
+
+def _not_known(message: str) -> SpecError:
+    return SpecError([Diagnostic("CS700", message)])
 
 
 def _as_edit(name: str, value: object) -> written.Statement:
@@ -493,15 +607,36 @@ def _description_of_cell(choice: Choice, key: CellKey, stamp: object) -> Mapping
         "removed": sorted(cell.removed),
         "cuts": {name: list(map(list, cut)) for name, cut in sorted(cell.cuts.items())},
         "data": data.fingerprint if data is not None else "",
-        "backend": choice.backend,
+        "backend": _with_backend(choice, cell.body).backend,
         "dtype": choice.dtype,
         "library": sorted(built_in.groups),
         **({"plugins": sorted([one.plugin, one.version] for one in source.plugins)} if source.plugins else {}),
     }
 
 
-def _description(choice: Choice, key: CellKey, seed: int) -> dict[str, Any]:
-    return {**_description_of_cell(choice, key, _stamp(choice.file)), "seed": seed}
+def _description(choice: Choice, key: CellKey, seed: int, asked: tuple[CellKey, ...] = ()) -> dict[str, Any]:
+    """Raises: SpecError CS305 where experiments read each other."""
+    source, _, merged = _edited(choice, key)
+    if key in asked:
+        circle = " -> ".join(one.experiment for one in (*asked[asked.index(key) :], key))
+        raise SpecError(
+            [Diagnostic("CS305", f"experiments read each other: {circle}", merged.span)], dict(source.sources)
+        )
+    names = lets_elsewhere(merged.body, experiments_of(source.spec))
+    read = {
+        name: address(_description(choice, _cell_elsewhere(choice, key, names[name]), seed, (*asked, key)))
+        for name in sorted(read_by(merged, key.variant, names))
+    }
+    found = {**_description_of_cell(choice, key, _stamp(choice.file)), "seed": seed}
+    return {**found, "reads": read} if read else found
+
+
+def _with_backend(choice: Choice, body: Sequence[written.Statement]) -> Choice:
+    """The choice with a backend that has a name."""
+    if choice.backend != AUTO:
+        return choice
+    by_gradient = "loss" in section(body, "train")
+    return replace(choice, backend=first_backend(("torch", "jax") if by_gradient else ("jax", "torch")))
 
 
 def _require(report: Report, source: Source) -> None:
@@ -523,4 +658,4 @@ def _gradient(text: str) -> Any:
     return text
 
 
-__all__ = ["Choice", "ExperimentRead", "Session", "read_experiments"]
+__all__ = ["AUTO", "Choice", "ExperimentRead", "Session", "read_experiments"]

@@ -197,6 +197,8 @@ class Frame:
 
     def as_declared(self, variable: Variable, operand: Operand, span: Span | None) -> Operand:
         own = [name for name in written_axes(variable) if name not in variable.around]
+        if operand.anonymous and len(operand.axes) > len(own):  # a list with one value a neuron
+            own = list(written_axes(variable))
         try:
             operand = fit(self.build, operand, variable.type, own)
         except RuleError as error:

@@ -29,6 +29,7 @@ from cortexspec.runtime.compile import Wanted
 from cortexspec.runtime.finite import where_it_broke
 from cortexspec.runtime.given import Given
 from cortexspec.runtime.program import Loaded
+from cortexspec.units import Unit
 
 if TYPE_CHECKING:
     from cortexspec.runtime.simulation import Simulation
@@ -76,10 +77,11 @@ def plan_of(
     """Raises: SpecError CS303 for a setting that is no number, text or truth value, CS301 for an unknown one."""
     splitter = _Splitter(known)
     names = {**lets, **measures}
+    read = {one for value in names.values() for one in _names(value)}
     means = {
         name: value
         for name, value in measures.items()
-        if _is_mean(value, {k: v for k, v in names.items() if k != name})
+        if _is_mean(value, {k: v for k, v in names.items() if k != name}, of_elements=name not in read)
     }
     rest = {name: splitter.split(value) for name, value in measures.items() if name not in means}
     kept = {name: splitter.split(value) for name, value in lets.items()}
@@ -142,11 +144,18 @@ def _setting(node: tree.Expression) -> Any:
             raise SpecError([Diagnostic("CS303", "this must be known before anything runs", node.span, label=label)])
 
 
-def _is_mean(value: tree.Expression, lets: Mapping[str, tree.Expression]) -> bool:
-    """Whether pieces of the run may be averaged: what each step has by itself, or its mean over everything, which is the same."""
+def _is_mean(value: tree.Expression, lets: Mapping[str, tree.Expression], of_elements: bool) -> bool:
+    """Whether pieces of the run may be averaged: what each step has by itself, its mean over everything, which is the same,
+    or (`of_elements`) over trials and time, which has a value for each element."""
     match value:
         case tree.Call(function=tree.Name(name="mean"), arguments=(tree.Argument(name="", value=inner),)):
             return inner is not None and _step_by_step(inner, lets)
+        case tree.Call(
+            function=tree.Name(name="mean"),
+            arguments=(tree.Argument(name="", value=inner), tree.Argument(name="over", value=tree.ListOf(items=over))),
+        ):
+            axes = {one.name for one in over if isinstance(one, tree.Name)}
+            return of_elements and inner is not None and axes == {*_FRONT} and _step_by_step(inner, lets)
         case _:
             return _step_by_step(value, lets)
 
@@ -258,14 +267,16 @@ def measured(
     for count in _counts(warm_up, length):
         state, done = _only_state(_go_on(run, count, state, done), simulation), done + count
     warm = state
-    sums: dict[str, float] = dict.fromkeys(plan.means, 0.0)
+    sums: dict[str, Any] = dict.fromkeys(plan.means, 0.0)
     for count in _counts(steps, length) if plan.pieces() else ():
         found = _go_on(run, count, state, done)
         for one in plan.gathered:
             pieces = [_arranged(loaded, name, found[name], given.trials) for name in one.outputs]
             gatherings[one.name].update(pieces)
         for name in plan.means:
-            sums[name] += float(np.mean(found[name])) * count / steps
+            of_elements = isinstance(plan.means[name], tree.Call) and np.ndim(found[name]) > 0
+            part = np.asarray(found[name], float) if of_elements else float(np.mean(found[name]))
+            sums[name] += part * count / steps
         state, done = _only_state(found, simulation), done + count
     numbers: dict[str, Array] = {name: np.asarray(value) for name, value in sums.items()}
     if after is None:
@@ -277,6 +288,43 @@ def measured(
         loaded = run.load(steps)
     rest = run.call(loaded, "measures", {**warm, **fields, "n": np.array(warm_up)}, warm_up, steps)
     return numbers | {name: np.asarray(rest[name]) for name in plan.rest}
+
+
+def recorded(
+    simulation: Simulation,
+    value: tree.Expression,
+    lets: Mapping[str, tree.Expression],
+    given: Given,
+    *,
+    steps: int,
+    seed: int | None = None,
+) -> tuple[Array, tuple[str, ...], Unit]:
+    """What each step of a run has by itself [trial, time, own...], from the first step on, with the names of its axes and its unit.
+
+    Raises: SpecError CS915 where a number leaves the finite ones.
+    """
+    ends = {f"{name}[time = end]": _end(name) for name in simulation.states}
+    run = _Run(simulation, given, seed, 0, Readout("piece", {"value": value, **ends}, scalars=False, lets=lets))
+    plan = Plan((), {"value": value}, {}, {}, lets)
+    length = _length_of_piece(simulation, plan, given.trials, steps, 0)
+    state = {name: array for name, array in run.call(run.load(length), "init", {}).items() if name in simulation.states}
+    parts: list[Array] = []
+    names: tuple[str, ...] = ()
+    for done in range(0, steps, length):
+        count = min(length, steps - done)
+        loaded = run.load(count)
+        found = _go_on(run, count, state, done)
+        type_ = _outputs(loaded.module, "piece")["value"].type
+        order = loaded.module.layout.sort(type_.names)
+        names = (*_FRONT, *(axis for axis in order if axis not in _FRONT))
+        parts.append(np.asarray(found["value"]).transpose([order.index(axis) for axis in names]))
+        state = _only_state(found, simulation)
+    return np.concatenate(parts, axis=1), names, _outputs(run.load(length).module, "piece")["value"].type.unit
+
+
+def moves_by_itself(value: tree.Expression, lets: Mapping[str, tree.Expression]) -> bool:
+    """Whether an expression has a value at each step, which no other step takes part in: it can be recorded."""
+    return _step_by_step(value, lets)
 
 
 def _after(plan: Plan) -> Readout | None:
@@ -401,4 +449,4 @@ def known_measures(simulation: Simulation) -> Mapping[str, MeasureEntry]:
     return entries.measures(simulation.model)
 
 
-__all__ = ["Gathered", "Plan", "known_measures", "measured", "plan_of"]
+__all__ = ["Gathered", "Plan", "known_measures", "measured", "moves_by_itself", "plan_of", "recorded"]

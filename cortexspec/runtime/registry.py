@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -45,6 +46,11 @@ def require_backend(name: str) -> None:
     """Imports nothing. Raises: SpecError CS802 where no backend has the name."""
     if name not in _available(BACKENDS):
         raise SpecError([_missing(BACKENDS, name, tuple(_available(BACKENDS)))])
+
+
+def first_backend(names: Sequence[str]) -> str:
+    """The first of these that is installed; imports nothing. The interpreter always is."""
+    return next((name for name in names if name in _available(BACKENDS)), "interpreter")
 
 
 def load_plugin(name: str) -> Plugin:
