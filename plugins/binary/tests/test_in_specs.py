@@ -115,12 +115,12 @@ def test_a_small_embedded_core_is_measured_in_every_variant(variant: str, tmp_pa
     text = SPEC.read_text(encoding="utf-8")
     small = "embedded_core(n_core = 9, n_periphery = 6, n_inter = 3, density = 0.45)"
     text = text.replace("experiment embedding of embedded_core", f"experiment embedding of {small}", 1)
-    text = re.sub(r"duration = 20000; (.*); trials = \d+", r"duration = 300; \1; trials = 3", text, count=1)
+    text = re.sub(r"duration = \d+; (.*); trials = \d+", r"duration = 300; \1; trials = 3", text, count=1)
     file = tmp_path / "model.cortex"
     file.write_text(text, encoding="utf-8")
     session = Session.open(Choice(file, backend="interpreter"), CellKey("embedding", variant, ()), 1)
     found = session.result().measures
     gone = {"isolated", "homeostatic", "no_interneurons"}
-    assert set(found) == {"intra_flux", "inter_flux", "f", "activity"} | ({"g"} if variant not in gone else set())
+    assert {"intra_flux", "inter_flux", "f", "activity"} <= set(found) and ("g" in found) == (variant not in gone)
     assert 0 <= float(found["activity"]) <= 1
     assert float(found["f"]) == pytest.approx(float(found["intra_flux"]) + float(found["inter_flux"]), rel=1e-5)
