@@ -191,6 +191,7 @@ def cell_of(
         for body in statements:
             editor.edit(_single(body), variant=True)
         editor.edit(point)
+        editor.train_what_is_named()
         return editor
 
     editor = edited(Editor(library, merged, report))
@@ -331,6 +332,16 @@ class Editor:
                 self.body[place] = one.model_copy(update={"body": tuple(merged)})
                 return
         self.body.append(statement)
+
+    def train_what_is_named(self) -> None:
+        """`parameters = [core.b0]` in `train` makes these trainable, whatever the circuit says of them."""
+        trainable = written.Modifier(kind="trainable")
+        sections = [one for one in self.body if isinstance(one, written.Section) and one.kind == "train"]
+        for setting in (one for section in sections for one in section.body):
+            if isinstance(setting, written.Equation) and setting.left == tree.Name("parameters"):
+                named = setting.right.items if isinstance(setting.right, tree.ListOf) else (setting.right,)
+                for one in named:
+                    self.assign(one, None, (trainable,), one.span)
 
     def loop(self, statement: written.Loop, variant: bool) -> None:
         """Edits are made once a round; other statements stay a loop of the circuit."""

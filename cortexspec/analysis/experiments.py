@@ -22,6 +22,7 @@ from cortexspec.analysis.resolve_names import Unresolved, literal
 from cortexspec.analysis.rules.facts import Facts
 from cortexspec.analysis.scope import Body, Declared, Opaque, ProjectionHere, Static
 from cortexspec.analysis.static import NotStatic, evaluate, evaluated
+from cortexspec.analysis.training import OBJECTIVES, check_training
 from cortexspec.contracts.operand import Operand
 from cortexspec.contracts.plugin import FunctionEntry
 from cortexspec.contracts.translate import translate
@@ -40,8 +41,8 @@ TRIAL = Axis("trial", Size.symbol("trial"), "sample")
 TIME = Axis("time", Size.symbol("time"), "time")
 SIMULATE = ("duration", "dt", "solver", "warm_up", "trials", "seed", "wiring", "rtol", "atol")
 TRAIN = (
-    "loss", "optimizer", "schedule", "batch", "epochs", "steps", "clip", "shuffle", "parameters", "maximize",
-    "carry_state", "reset_chance",
+    "loss", "maximize", "minimize", "parameters", "optimizer", "schedule", "batch", "epochs", "steps", "clip", "shuffle",
+    "duration", "trials", "warm_up", "carry_state", "reset_chance",
 )  # fmt: skip
 _STEPS_OFF = 1e-6
 
@@ -231,11 +232,7 @@ class ExperimentChecker:
                 continue
             found[name] = literal(static, value.span)
             if name in ("duration", "dt", "warm_up"):
-                if static.unit != self.typing.time_unit and static.number != 0:
-                    expected = _spoken(self.typing.time_unit)
-                    label = f"expected {expected}, found {_spoken(static.unit)}"
-                    self.report.add("CS401", f"`{name}` is wanted in {expected}", value.span, label=label)
-                else:
+                if self.time(name, value) is not None:
                     times[name] = static
             elif name == "trials":
                 self.whole(name, value)
@@ -308,15 +305,12 @@ class ExperimentChecker:
         settings = self.sections["train"]
         found: dict[str, tree.Expression] = {}
         for name, (value, _) in settings.items():
-            static = evaluated(value, self.body) if name not in ("loss", "maximize", "optimizer", "schedule") else None
+            static = None if name in (*OBJECTIVES, "optimizer", "schedule") else evaluated(value, self.body)
             found[name] = literal(static, value.span) if static is not None else value
-            if name in ("loss", "maximize"):
+            if name == "loss":
                 self.typed(value)
                 found[name] = self.resolved(value)
-        if not {"loss", "maximize"} & settings.keys():
-            self.report.add(
-                "CS923", "`train` has no `loss`", section.span, help="write `loss = ...`, or `maximize = ...`"
-            )
+        check_training(self, section, settings)
         self.check_train_numbers(settings)
         self.check_trained(settings)
         self.check_surrogates(settings)
@@ -337,8 +331,26 @@ class ExperimentChecker:
                         self.pure(f"`{argument.name}`{of}" if argument.name else f"an argument{of}", argument.value)
             elif name in ("clip", "reset_chance"):
                 self.pure(f"`{name}`", value)
-            elif name in ("batch", "epochs", "steps"):
+            elif name in ("batch", "epochs", "steps", "trials"):
                 self.whole(name, value)
+            elif name in ("duration", "warm_up"):
+                self.time(name, value)
+
+    def time(self, name: str, value: tree.Expression) -> Static | None:
+        """A time, or a number of steps where time is counted in them."""
+        static = evaluated(value, self.body)
+        if static is None or static.unit == self.typing.time_unit or static.number == 0:
+            return static
+        expected = _spoken(self.typing.time_unit)
+        label = f"expected {expected}, found {_spoken(static.unit)}"
+        self.report.add("CS401", f"`{name}` is wanted in {expected}", value.span, label=label)
+        return None
+
+    def number(self, value: tree.Expression) -> float | None:
+        """A pure number that is known before anything runs, None where it is none."""
+        static = evaluated(value, self.body)
+        known = static is not None and static.unit == DIMENSIONLESS and not isinstance(static.value, bool)
+        return static.number if static is not None and known else None
 
     def pure(self, what: str, value: tree.Expression) -> Static | None:
         """The value of a setting that is a number without a unit. None where it is something else."""
@@ -368,9 +380,12 @@ class ExperimentChecker:
             self.report.add("CS505", message, value.span)
 
     def check_trained(self, settings: Mapping[str, tuple[tree.Expression, Span | None]]) -> None:
-        if self.model is None or "maximize" in settings or "parameters" in settings:
+        if self.model is None:
             return
-        if not any(variable.trainable for variable in self.model.variables.values()):
+        named = settings["parameters"][0] if "parameters" in settings else None
+        if isinstance(named, tree.ListOf) and not named.items:
+            self.report.add("CS923", "`parameters` names nothing", named.span, help="write `parameters = [core.b0]`")
+        elif named is None and not any(variable.trainable for variable in self.model.variables.values()):
             span = next(iter(settings.values()))[1] if settings else self.merged.span
             message = f"nothing in `{self.merged.circuit}` is trainable"
             self.report.add("CS923", message, span, help="write `trainable` after a parameter")

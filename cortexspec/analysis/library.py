@@ -9,7 +9,7 @@ from typing import Any
 
 from cortexspec import library
 from cortexspec.contracts.dataset import DatasetEntry, DatasetSignature
-from cortexspec.contracts.measure import MeasureEntry
+from cortexspec.contracts.measure import AnalysisEntry, MeasureEntry
 from cortexspec.contracts.plugin import (
     ConstraintEntry,
     DistributionEntry,
@@ -56,6 +56,7 @@ _PLACES: Mapping[type, str] = MappingProxyType(
         ConnectionRule: "rules",
         DatasetEntry: "datasets",
         MeasureEntry: "measures",
+        AnalysisEntry: "measures",
     }
 )
 ENTRY_KINDS = tuple(_PLACES)
@@ -74,7 +75,8 @@ class Library:
     missing_plugins: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     datasets: Mapping[str, DatasetSignature] = field(default_factory=lambda: library.datasets)
-    measures: Mapping[str, MeasureEntry] = field(default_factory=_none)  # their signatures are among the functions
+    # Their signatures are among the functions.
+    measures: Mapping[str, MeasureEntry | AnalysisEntry] = field(default_factory=_none)
     entries: tuple[Any, ...] = ()  # those of plugins, which are among the others too
 
     def with_entries(self, entries: Sequence[Any]) -> Library:
@@ -83,7 +85,7 @@ class Library:
         for entry in entries:
             place = _PLACES[type(entry)]
             found.setdefault(place, dict(getattr(self, place)))[entry.name] = entry
-            if isinstance(entry, MeasureEntry):
+            if isinstance(entry, MeasureEntry | AnalysisEntry):
                 found.setdefault("functions", dict(self.functions))[entry.name] = entry.signature()
         return replace(self, **found, entries=(*self.entries, *entries))
 

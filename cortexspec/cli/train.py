@@ -80,14 +80,10 @@ def train(
         key = CellKey(name, variant, _point(read_experiments(choice)[name], assignments(at)))
         folder = out or Path("runs") / "-".join([name, variant, *[f"{k}={v}" for k, v in key.point], str(seed)])
         session = Session.open(choice, key, seed)
-        if session.plan is None:
+        if session.plan is None and session.search is None:
             raise typer.BadParameter(f"the experiment `{name}` has no `train` section")
         if not as_json:
-            updates, trained = session.plan.updates(session.trials), set(session.trainable())
-            count = sum(array.size for path, array in session.simulation.parameters().items() if path in trained)
-            say(
-                f"{name} ({variant}, seed {seed}) on {backend}: {count} parameters, {session.trials} trials, {updates} updates"
-            )
+            say(f"{name} ({variant}, seed {seed}) on {backend}: {session.training()}")
             if session.data.dataset is not None and session.data.dataset.note:
                 say(session.data.dataset.note)
         progress = _Progress(folder)
@@ -167,7 +163,8 @@ class _Progress:
             filled = width * done // total
             bar = "#" * filled + "." * (width - filled)
             end = "\n" if done == total else ""
-            print(f"\r{bar} {done}/{total}  loss {numbers['loss']:.4f} ", end=end, file=sys.stderr, flush=True)
+            name, value = next(iter(numbers.items()))
+            print(f"\r{bar} {done}/{total}  {name} {value:.4f} ", end=end, file=sys.stderr, flush=True)
 
     def tell_epochs(self) -> None:
         """The epochs that ended since the last time."""

@@ -1,4 +1,4 @@
-"""What a measure signs that is gathered while a run goes on: it sees the run in pieces and keeps only what it counts."""
+"""What measures sign: one that is gathered while a run goes on, in pieces, and one of the circuit itself, without a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from cortexspec.contracts.operand import Operand
 from cortexspec.contracts.plugin import FunctionEntry
 from cortexspec.ir.builder import Builder
-from cortexspec.ir.module import Value
+from cortexspec.ir.module import Function, Value
 from cortexspec.ir.types import RuleError, Type, require_pure
 
 Array = np.ndarray[Any, Any]
@@ -61,20 +61,103 @@ class MeasureEntry:
 
     def refusal(self) -> FunctionEntry:
         """What lowering meets where the call is no part of a measure: in a loss, a penalty, a stimulus."""
-
-        def refuse(build: Builder, arguments: Sequence[Operand], settings: Mapping[str, Any]) -> Operand:
-            raise RuleError("CS700", f"`{self.name}` is gathered along a run, so it can stand in a measure alone")
-
-        return FunctionEntry(self.name, refuse, self.arity, tuple(self.settings), (), self.doc)
+        return _refusal(self, f"`{self.name}` is gathered along a run, so it can stand in a measure alone")
 
     def check(self, place: int, argument: Type) -> None:
         """Raises: RuleError CS401 or CS501 where the argument at this place cannot be gathered."""
-        require_pure(argument, f"`{self.name}`", place)
-        if not argument.has("time"):
-            message = f"`{self.name}` is gathered along a run, and this does not move in time"
-            raise RuleError("CS501", message, operand=place)
-        own = [name for name in argument.names if name not in _FRONT]
-        if len(own) > 1:
-            message = f"`{self.name}` reads one axis beside trial and time"
-            help = f"select in all but one of them, as in `x[{own[0]} = 0]`"
-            raise RuleError("CS501", message, label=f"here are {', '.join(own)}", help=help, operand=place)
+        _check(self.name, f"`{self.name}` is gathered along a run", place, argument)
+
+
+class Circuit(Protocol):
+    """A circuit with its present parameters, as a measure sees it that needs no run. Parameters are raw."""
+
+    @property
+    def simulation(self) -> Any:
+        """What `cortexspec.compile` gives."""
+        ...
+
+    def pull_back(
+        self, function: Function, values: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: Sequence[str]
+    ) -> dict[str, Array]:
+        """How the sum of cotangent times output changes with each input in `wrt`, through one function of the IR.
+
+        Arrays have their axes in the order of the layout of `simulation.plain`; `values` are those of all inputs.
+        """
+        ...
+
+
+Reader = Callable[[Mapping[str, Array]], Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an analysis. Each argument is read in states that are given by name, [trial, element]; it gives [trial, element].
+
+    States that are not given are at their start.
+    """
+
+    arguments: tuple[Reader, ...]
+    settings: Mapping[str, Any]
+
+
+class Analysis(Protocol):
+    """What is found of the calls of one entry, together: what they have in common is computed once."""
+
+    values: Array  # [call]
+
+    def pull_back(self, cotangents: Array, wrt: Sequence[str]) -> Mapping[str, Array]:
+        """How the sum of `cotangents` [call] times `values` changes with these raw parameters. Only of what is `differentiable`.
+
+        Raises: SpecError for a parameter that it has no gradient by.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisEntry:
+    """A function of an experiment that is found from the circuit itself, without a run: `measure f = exact_flux(core.x)`.
+
+    Its arguments are those of a MeasureEntry. One that is `differentiable` can be maximised by its gradient.
+    """
+
+    name: str
+    analyse: Callable[[Circuit, Sequence[Call]], Analysis]
+    arity: tuple[int, int | None] = (1, 1)
+    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    doc: str = ""
+    differentiable: bool = False
+
+    def signature(self) -> FunctionEntry:
+        """How a call of it is typed: a pure number."""
+
+        def typed(build: Builder, arguments: Sequence[Operand], settings: Mapping[str, Any]) -> Operand:
+            for place, argument in enumerate(arguments):
+                self.check(place, argument.type)
+            return Operand(Value(build.names.fresh(self.name), Type()))
+
+        return FunctionEntry(self.name, typed, self.arity, tuple(self.settings), (), self.doc)
+
+    def refusal(self) -> FunctionEntry:
+        return _refusal(self, f"`{self.name}` is found without a run, so it can stand in a measure alone")
+
+    def check(self, place: int, argument: Type) -> None:
+        """Raises: RuleError CS401 or CS501 where the argument at this place is no group of states."""
+        _check(self.name, f"`{self.name}` reads states", place, argument)
+
+
+def _refusal(entry: MeasureEntry | AnalysisEntry, message: str) -> FunctionEntry:
+    def refuse(build: Builder, arguments: Sequence[Operand], settings: Mapping[str, Any]) -> Operand:
+        raise RuleError("CS700", message)
+
+    return FunctionEntry(entry.name, refuse, entry.arity, tuple(entry.settings), (), entry.doc)
+
+
+def _check(name: str, what: str, place: int, argument: Type) -> None:
+    require_pure(argument, f"`{name}`", place)
+    if not argument.has("time"):
+        raise RuleError("CS501", f"{what}, and this does not move in time", operand=place)
+    own = [axis for axis in argument.names if axis not in _FRONT]
+    if len(own) > 1:
+        message = f"`{name}` reads one axis beside trial and time"
+        help = f"select in all but one of them, as in `x[{own[0]} = 0]`"
+        raise RuleError("CS501", message, label=f"here are {', '.join(own)}", help=help, operand=place)

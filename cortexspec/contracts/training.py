@@ -9,7 +9,11 @@ adamw    p -= lr*weight_decay*p, then adam without its first line
 adamax   g += weight_decay*p;  m as adam;  u = max(beta2*u, |g| + eps);  p -= lr * m/(1-beta1^t) / u
 rmsprop  g += weight_decay*p;  s = decay*s + (1-decay)*g^2;  d = g/(sqrt(s) + eps);  m = momentum*m + d;  p -= lr*m
 
-Source: Kingma & Ba 2015 (adam, adamax), Loshchilov & Hutter 2019 (adamw), Tieleman & Hinton 2012 (rmsprop).
+evolution needs no gradient. A generation draws `offspring` candidates p + s*η, η normal, one an element, around the point p;
+the point moves to the mean of the `parents` best of them, and s, which begins as `step`, is multiplied by `decay`.
+
+Source: Kingma & Ba 2015 (adam, adamax), Loshchilov & Hutter 2019 (adamw), Tieleman & Hinton 2012 (rmsprop),
+Beyer & Schwefel 2002 (the (μ/μ, λ) strategy).
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ DEFAULTS: dict[str, dict[str, float]] = {
     "sgd": {"lr": 1e-2, "momentum": 0.0, "nesterov": 0.0, "weight_decay": 0.0},
     "rmsprop": {"lr": 1e-2, "decay": 0.99, "eps": 1e-8, "momentum": 0.0, "weight_decay": 0.0},
 }
+EVOLUTION: dict[str, float] = {"parents": 5, "offspring": 20, "step": 1.0, "decay": 0.97}
 
 
 def optimizer_options(recipe: Recipe) -> dict[str, float]:

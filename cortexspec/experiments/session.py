@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from cortexspec.analysis.model import ClaimModel
 from cortexspec.analysis.report import Report
 from cortexspec.contracts.backend import Options, Recipe, Trainer
 from cortexspec.contracts.dataset import Dataset, DatasetEntry, Places
-from cortexspec.contracts.measure import MeasureEntry
+from cortexspec.contracts.measure import AnalysisEntry, MeasureEntry
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.experiments.across import (
     Elsewhere,
@@ -33,7 +33,9 @@ from cortexspec.experiments.across import (
 from cortexspec.experiments.cells import CellStore, Result, address
 from cortexspec.experiments.claim import BASE, CellKey, Grid, number_of
 from cortexspec.experiments.images import IMAGES
-from cortexspec.experiments.settings import claims_of, grid_of, plan_of, section
+from cortexspec.experiments.objective import MeasuredObjective, trained_names
+from cortexspec.experiments.optimise import Search, optimise
+from cortexspec.experiments.settings import claims_of, grid_of, parameters_of, plan_of, search_of, section
 from cortexspec.experiments.train import Plan, train
 from cortexspec.experiments.train import Report as TrainReport
 from cortexspec.expressions import tree
@@ -43,7 +45,7 @@ from cortexspec.ir.op import Array
 from cortexspec.language.print_spec import print_spec
 from cortexspec.lowering.readout import Readout
 from cortexspec.runtime.api import input_sizes, source_of
-from cortexspec.runtime.compile import Source, Wanted, require_plugins
+from cortexspec.runtime.compile import Source, Wanted, experiment_of, require_plugins
 from cortexspec.runtime.dynamics import Flow, spectrum
 from cortexspec.runtime.given import read_inputs
 from cortexspec.runtime.measure import moves_by_itself, recorded
@@ -118,9 +120,13 @@ class Session:
         if model is None:
             raise SpecError(found, dict(source.sources))
         require_plugins(source, found)
-        simulate = section(cell.body, "simulate")
         self.train_section = section(cell.body, "train")
-        self.plan: Plan | None = plan_of(self.train_section) if self.train_section else None
+        searches = bool({"maximize", "minimize"} & self.train_section.keys())
+        if searches:  # judged whole, and at its place, before anything is compiled
+            experiment_of(source, key.experiment, key.variant, {k: v for k, v in key.point if k != "wiring"})
+        simulate = section(cell.body, "simulate")
+        self.search: Search | None = search_of(self.train_section, simulate) if searches else None
+        self.plan: Plan | None = plan_of(self.train_section) if self.train_section and not searches else None
         shapes: dict[str, Sequence[int]] = {}
         if self.data.dataset is not None:
             fields = self.data.dataset.train.fields
@@ -178,7 +184,8 @@ class Session:
 
     def trainable(self) -> Sequence[str]:
         read = {value.name for value in self.loaded.module.function("loss").inputs}
-        return [name for name in self.simulation.trainable if name in read]
+        chosen = trained_names(self.simulation, parameters_of(self.train_section))
+        return [name for name in chosen if name in read]
 
     def trainer(self, recipe: Recipe) -> Trainer:
         return self.loaded.simulator.trainer(recipe)
@@ -215,7 +222,7 @@ class Session:
     def _gathered(self) -> list[str]:
         """The measures of plugins that are called here."""
         lets, known = _lets(self.body), self.simulation.model.entries
-        names = {entry.name for entry in known if isinstance(entry, MeasureEntry)}
+        names = {entry.name for entry in known if isinstance(entry, MeasureEntry | AnalysisEntry)}
         return [name for value in (*self.measures.values(), *lets.values()) for name in _called(value) if name in names]
 
     @property
@@ -226,12 +233,40 @@ class Session:
 
     def train(self, folder: Path | None = None, report: TrainReport | None = None) -> list[dict[str, float]]:
         """Trains as the section says; afterwards `simulation` has the trained parameters. Raises: SpecError CS915."""
+        if self.search is not None:
+            identity = address({**self.description, "plan": repr(self.search)})
+            self._loaded = None  # it has the parameters of before
+            return optimise(self.objective, self.search, folder, report, identity)
         if self.plan is None:
             return []
         identity = address({**self.description, "plan": repr(self.plan)})
         history = train(self, self.plan, folder, report, identity)
         self.adopt()
         return history
+
+    @cached_property
+    def objective(self) -> MeasuredObjective:
+        """What `maximize` or `minimize` names, at the parameters of `simulation`."""
+        assert self.search is not None
+        if self.inputs:
+            message = (
+                f"optimising under the stimulus `{next(iter(self.inputs))}` of another experiment is not supported yet"
+            )
+            raise SpecError([Diagnostic("CS700", message)])
+        measures = {name: value for name, value in self.measures.items() if not _is_analysis(value)}
+        return MeasuredObjective(self.simulation, self.search, measures, _lets(self.body), self.trials_of_run)
+
+    def training(self) -> str:
+        """What training will do, for people."""
+        if self.search is not None:
+            names, evaluations = self.objective.names, self.search.evaluations
+            rest = f"{evaluations} evaluations of `{self.search.objective}`"
+        else:
+            assert self.plan is not None
+            names = self.trainable()
+            rest = f"{self.trials} trials, {self.plan.updates(self.trials)} updates"
+        found = self.simulation.parameters()
+        return f"{sum(found[name].size for name in names)} parameters, {rest}"
 
     def adopt(self) -> None:
         """Makes the trained parameters those of `simulation`."""

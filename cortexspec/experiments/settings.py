@@ -9,6 +9,7 @@ from typing import Any
 from cortexspec.analysis.model import ClaimModel
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.experiments.claim import Grid, GridAxis, number_of
+from cortexspec.experiments.optimise import Search
 from cortexspec.experiments.train import Plan
 from cortexspec.expressions import tree
 from cortexspec.expressions.print import print_expression
@@ -118,14 +119,11 @@ def _bound(names: tuple[str, ...], item: tree.Expression) -> Mapping[str, Any]:
 
 def plan_of(train: Mapping[str, tree.Expression]) -> Plan:
     """The `train` section as numbers. Raises: SpecError CS923 for a setting that is not understood."""
-    known = {"loss", "optimizer", "schedule", "batch", "epochs", "steps", "clip", "shuffle", "parameters", "maximize"}
+    known = {"loss", "optimizer", "schedule", "batch", "epochs", "steps", "clip", "shuffle", "parameters"}
     for name, value in train.items():
         if name not in known:
             help = f"known are: {', '.join(sorted(known))}"
             raise SpecError([Diagnostic("CS923", f"`train` has no setting `{name}`", value.span, help=help)])
-    for name in ("parameters", "maximize"):
-        if name in train:
-            raise SpecError([Diagnostic("CS700", f"`{name}` in `train` is not supported yet", train[name].span)])
     optimizer, options = _called(train.get("optimizer", tree.Name("adam")))
     schedule, schedule_options = _called(train.get("schedule", tree.Name("constant")))
     defaults = Plan()
@@ -140,6 +138,35 @@ def plan_of(train: Mapping[str, tree.Expression]) -> Plan:
         clip=number_of(train["clip"]) if "clip" in train else None,
         shuffle=not (isinstance(train.get("shuffle"), tree.Name) and train["shuffle"] == tree.Name("false")),
     )
+
+
+def search_of(train: Mapping[str, tree.Expression], simulate: Mapping[str, tree.Expression]) -> Search:
+    """The `train` section of an experiment that maximises or minimises a measure. The checker has judged it."""
+    word = "maximize" if "maximize" in train else "minimize"
+    optimizer, options = _called(train.get("optimizer", tree.Name("adam")))
+    schedule, schedule_options = _called(train.get("schedule", tree.Name("constant")))
+    run = {**simulate, **train}
+    return Search(
+        objective=print_expression(train[word]),
+        largest=word == "maximize",
+        optimizer=optimizer,
+        options=options if optimizer == "evolution" else {**_OPTIMIZER_OPTIONS, **options},
+        parameters=parameters_of(train),
+        epochs=_number(train, "epochs", Search.epochs),
+        schedule=schedule,
+        schedule_warm_up=int(schedule_options.get("warm_up", 0)),
+        clip=number_of(train["clip"]) if "clip" in train else None,
+        duration=number_of(train["duration"]) if "duration" in train else None,
+        trials=int(number_of(run["trials"])) if "trials" in run else None,
+        settling=number_of(run["warm_up"]) if "warm_up" in run else None,
+    )
+
+
+def parameters_of(train: Mapping[str, tree.Expression]) -> tuple[str, ...]:
+    """`parameters = [core.b0]` as dotted names; none where everything that is trainable is trained."""
+    if "parameters" not in train:
+        return ()
+    return tuple(print_expression(one) for one in _items(train["parameters"]))
 
 
 def _number(train: Mapping[str, tree.Expression], name: str, default: int) -> int:

@@ -6,7 +6,6 @@ what happened (one JSON line an epoch, written as it happens) and the checkpoint
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,11 +17,9 @@ import numpy as np
 
 from cortexspec.contracts.backend import Recipe, Trainer
 from cortexspec.diagnostics import Diagnostic, SpecError
-from cortexspec.runtime.files import read_safetensors, write_whole
+from cortexspec.experiments.record import keep, kept
 
 Array = np.ndarray[Any, Any]
-_CHECKPOINT = "checkpoint.safetensors"
-_METRICS = "metrics.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,42 +162,17 @@ def diverged(why: str) -> SpecError:
 def _keep(
     session: Trained, trainer: Trainer, folder: Path, identity: str, done: int, history: list[dict[str, float]]
 ) -> None:
-    from safetensors.numpy import save
-
     arrays = {f"model/{name}": array for name, array in session.arrays().items()}
     arrays |= {f"optimizer/{name}": array for name, array in trainer.state().items()}
-    metadata = {"identity": identity, "done": str(done), "history": json.dumps(history)}
-    content = save({name: np.array(array, order="C") for name, array in arrays.items()}, metadata)
-    write_whole(folder / _METRICS, "".join(json.dumps(record) + "\n" for record in history).encode())
-    write_whole(folder / _CHECKPOINT, content)
+    keep(folder, identity, done, history, arrays)
 
 
 def _resume(
     session: Trained, trainer: Trainer, folder: Path | None, identity: str
 ) -> tuple[int, list[dict[str, float]]]:
-    path = None if folder is None else folder / _CHECKPOINT
-    if path is None or not path.is_file():
+    found = kept(folder, identity)
+    if found is None:
         return 0, []
-    try:
-        metadata, arrays = read_safetensors(path)
-    except (OSError, ValueError) as error:
-        raise SpecError(
-            [Diagnostic("CS914", f"the checkpoint `{path}` cannot be read: {error}", help="remove it to start again")]
-        ) from None
-    if metadata.get("identity") != identity:
-        raise SpecError(
-            [
-                Diagnostic(
-                    "CS914",
-                    f"the checkpoint `{path}` is of another circuit, experiment or plan",
-                    help="name another folder, or remove this one to start again",
-                )
-            ]
-        )
-    session.set_arrays(_under(arrays, "model/"))
-    trainer.restore(_under(arrays, "optimizer/"))
-    return int(metadata["done"]), json.loads(metadata["history"])
-
-
-def _under(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    session.set_arrays(found.under("model/"))
+    trainer.restore(found.under("optimizer/"))
+    return found.done, found.history

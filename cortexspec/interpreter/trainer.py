@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,43 +18,31 @@ Slots = dict[str, Array]
 Update = Callable[[Array, Array, Slots, Mapping[str, float], float, int], Array]
 
 
-class Trainer:
-    """Owns the optimiser's state."""
+class Updates:
+    """An optimiser of arrays by name, with its state."""
 
-    def __init__(self, simulator: Simulator, recipe: Recipe):
+    def __init__(self, names: Sequence[str], recipe: Recipe):
         """Raises SpecError CS804 for an optimiser or an option that no backend has."""
-        self.simulator, self.recipe = simulator, recipe
+        self.names, self.recipe = list(names), recipe
         self.options = optimizer_options(recipe)
-        trainable = [param.value.name for param in simulator.module.params if param.trainable]
-        self.names = list(recipe.trainable or trainable)
         self.slots: dict[str, Slots] = {name: {} for name in self.names}
         self.steps = 0
 
-    def step(self, inputs: Mapping[str, Array]) -> dict[str, float]:
-        """One update; writes running buffers back, projects constrained parameters, returns the function's scalars."""
-        simulator = self.simulator
-        outputs, gradients = simulator.value_and_grad(self.recipe.function, inputs, self.names)
-        self.apply_gradients(gradients)
-        simulator.write_running(outputs)
-        simulator.project()
-        buffers = {buffer.value.name for buffer in simulator.module.buffers}
-        return {name: float(x) for name, x in outputs.items() if x.ndim == 0 and name not in buffers}
-
-    def apply_gradients(self, gradients: Mapping[str, Array]) -> None:
-        """Clips by the global norm, then one step of the optimiser."""
+    def applied(self, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> dict[str, Array]:
+        """The parameters after one step against their gradients, which are clipped by their global norm."""
         factor = 1.0
         if self.recipe.clip is not None:
             norm = float(np.sqrt(sum(float((g * g).sum()) for g in gradients.values())))
             factor = clip_factor(norm, self.recipe.clip)
         rate = learning_rate(self.recipe, self.steps)
-        parameters = self.simulator.parameters()
         update = UPDATES[self.recipe.optimizer]
+        made: dict[str, Array] = {}
         for name in self.names:
             p, g = parameters[name], gradients[name]
             g = g * g.dtype.type(factor) if factor < 1 else g
-            parameters[name] = update(p, g, self.slots[name], self.options, rate, self.steps + 1)
-        self.simulator.set_parameters({name: parameters[name] for name in self.names})
+            made[name] = update(p, g, self.slots[name], self.options, rate, self.steps + 1)
         self.steps += 1
+        return made
 
     def state(self) -> dict[str, Array]:
         """Everything that a resume needs beside parameters and buffers: `steps`, and `SLOT/PARAMETER` for each slot."""
@@ -70,6 +58,32 @@ class Trainer:
             slot, _, name = key.partition("/")
             if name in self.slots:
                 self.slots[name][slot] = np.array(array)
+
+
+class Trainer:
+    """Owns the optimiser's state."""
+
+    def __init__(self, simulator: Simulator, recipe: Recipe):
+        """Raises SpecError CS804 for an optimiser or an option that no backend has."""
+        self.simulator, self.recipe = simulator, recipe
+        trainable = [param.value.name for param in simulator.module.params if param.trainable]
+        self.updates = Updates(recipe.trainable or trainable, recipe)
+
+    def step(self, inputs: Mapping[str, Array]) -> dict[str, float]:
+        """One update; writes running buffers back, projects constrained parameters, returns the function's scalars."""
+        simulator = self.simulator
+        outputs, gradients = simulator.value_and_grad(self.recipe.function, inputs, self.updates.names)
+        simulator.set_parameters(self.updates.applied(simulator.parameters(), gradients))
+        simulator.write_running(outputs)
+        simulator.project()
+        buffers = {buffer.value.name for buffer in simulator.module.buffers}
+        return {name: float(x) for name, x in outputs.items() if x.ndim == 0 and name not in buffers}
+
+    def state(self) -> dict[str, Array]:
+        return self.updates.state()
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        self.updates.restore(state)
 
 
 def _decayed(p: Array, g: Array, o: Mapping[str, float]) -> Array:

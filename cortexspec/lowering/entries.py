@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from cortexspec import library
 from cortexspec.analysis.model import Model
-from cortexspec.contracts.measure import MeasureEntry
+from cortexspec.contracts.measure import AnalysisEntry, MeasureEntry
 from cortexspec.contracts.plugin import ConstraintEntry, DistributionEntry, FunctionEntry, PartEntry
 from cortexspec.library import ConnectionRule
 
@@ -21,8 +21,8 @@ def functions(model: Model) -> Mapping[str, FunctionEntry]:
     }
 
 
-def measures(model: Model) -> Mapping[str, MeasureEntry]:
-    return {entry.name: entry for entry in model.entries if isinstance(entry, MeasureEntry)}
+def measures(model: Model) -> Mapping[str, MeasureEntry | AnalysisEntry]:
+    return {entry.name: entry for entry in model.entries if isinstance(entry, MeasureEntry | AnalysisEntry)}
 
 
 def distributions(model: Model) -> Mapping[str, DistributionEntry]:

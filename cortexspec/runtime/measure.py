@@ -1,30 +1,32 @@
 """Measures of a run of any length: it goes on piece by piece, each piece is taken in and forgotten.
 
-A measure is split in two. Calls of a MeasureEntry, and means over everything, are gathered along the run; what is left is
-an expression of their results, and is computed by a readout like any other.
+A measure is split. Calls of a MeasureEntry, and means over everything, are gathered along the run; calls of an AnalysisEntry are
+found without it; what is left is an expression of their results, and is computed by a readout like any other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import gcd
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cortexspec.contracts.measure import Gathering, MeasureEntry
+from cortexspec.contracts.measure import Analysis, AnalysisEntry, Call, Gathering, MeasureEntry
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.expressions import tree
 from cortexspec.expressions.linear import children
 from cortexspec.expressions.print import print_expression
-from cortexspec.interpreter import run
-from cortexspec.ir.module import Module, Value
+from cortexspec.interpreter import run as interpreted
+from cortexspec.ir.module import Function, Module, Value
 from cortexspec.ir.op import Array
 from cortexspec.ir.types import RuleError, Type
 from cortexspec.lowering import entries
 from cortexspec.lowering.declarations import TIME, TRIAL
 from cortexspec.lowering.readout import Readout, rebuilt
+from cortexspec.passes.differentiate import differentiate
+from cortexspec.runtime.analyse import CircuitAsItStands, function_of
 from cortexspec.runtime.compile import Wanted
 from cortexspec.runtime.finite import where_it_broke
 from cortexspec.runtime.given import Given
@@ -39,12 +41,15 @@ _LONGEST = 4096  # steps in a piece
 _FRONT = (TRIAL.name, TIME.name)
 
 
+Entry = MeasureEntry | AnalysisEntry
+
+
 @dataclass(frozen=True, slots=True)
-class Gathered:
-    """A call of a measure along the run: the entry, what it reads, and its settings."""
+class Called:
+    """A call of a measure: the entry, what it reads, and its settings."""
 
     name: str  # what stands for the call in the expression that is left
-    entry: MeasureEntry
+    entry: Entry
     arguments: tuple[tree.Expression, ...]
     settings: Mapping[str, Any]
     call: tree.Call
@@ -53,12 +58,13 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Measures as they are computed: `gathered` and `means` piece by piece, `rest` from what they give.
+    """Measures as they are computed: `gathered` and `means` piece by piece, `analysed` without a run, `rest` from what they give.
 
     `lets` are the names that the rest reads; `written` those that pieces read, lets and measures as they were written.
     """
 
-    gathered: tuple[Gathered, ...]
+    gathered: tuple[Called, ...]
+    analysed: tuple[Called, ...]
     means: Mapping[str, tree.Expression]
     rest: Mapping[str, tree.Expression]
     lets: Mapping[str, tree.Expression]
@@ -68,11 +74,22 @@ class Plan:
         found = {name: value for one in self.gathered for name, value in zip(one.outputs, one.arguments, strict=True)}
         return {**found, **self.means}
 
+    def for_measure(self, name: str) -> Plan:
+        """What one measure needs alone."""
+        needed = _reached(name, {**self.rest, **self.lets})
+        return replace(
+            self,
+            gathered=tuple(one for one in self.gathered if one.name in needed),
+            analysed=tuple(one for one in self.analysed if one.name in needed),
+            means={one: value for one, value in self.means.items() if one in needed},
+            rest={one: value for one, value in self.rest.items() if one == name},
+        )
+
 
 def plan_of(
     measures: Mapping[str, tree.Expression],
     lets: Mapping[str, tree.Expression],
-    known: Mapping[str, MeasureEntry],
+    known: Mapping[str, Entry],
 ) -> Plan:
     """Raises: SpecError CS303 for a setting that is no number, text or truth value, CS301 for an unknown one."""
     splitter = _Splitter(known)
@@ -87,15 +104,18 @@ def plan_of(
     kept = {name: splitter.split(value) for name, value in lets.items()}
     # A measure may read other measures: a mean that was gathered is a field like the result of a call.
     others = {name: value for name, value in rest.items() if any(name in _names(one) for one in rest.values())}
-    return Plan(tuple(splitter.found.values()), means, rest, {**kept, **others}, names)
+    calls = splitter.found.values()
+    analysed = tuple(one for one in calls if isinstance(one.entry, AnalysisEntry))
+    gathered = tuple(one for one in calls if one not in analysed)
+    return Plan(gathered, analysed, means, rest, {**kept, **others}, names)
 
 
 class _Splitter:
     """Replaces calls of measures by names, equal calls by one."""
 
-    def __init__(self, known: Mapping[str, MeasureEntry]):
+    def __init__(self, known: Mapping[str, Entry]):
         self.known = known
-        self.found: dict[str, Gathered] = {}
+        self.found: dict[str, Called] = {}
         self.recorded: dict[str, str] = {}
 
     def split(self, node: tree.Expression) -> tree.Expression:
@@ -103,12 +123,12 @@ class _Splitter:
             case tree.Call(function=tree.Name(name)) if name in self.known:
                 text = print_expression(node)
                 if text not in self.found:
-                    self.found[text] = self.gathered(f"{name}.{len(self.found)}", self.known[name], node)
+                    self.found[text] = self.called(f"{name}.{len(self.found)}", self.known[name], node)
                 return tree.Name(self.found[text].name, span=node.span)
             case _:
                 return rebuilt(node, self.split)
 
-    def gathered(self, name: str, entry: MeasureEntry, call: tree.Call) -> Gathered:
+    def called(self, name: str, entry: Entry, call: tree.Call) -> Called:
         positional = tuple(one.value for one in call.arguments if not one.name and one.value is not None)
         least, most = entry.arity
         if len(positional) < least or (most is not None and len(positional) > most):
@@ -126,7 +146,7 @@ class _Splitter:
         outputs = tuple(
             self.recorded.setdefault(print_expression(one), f"{name}.{i}") for i, one in enumerate(positional)
         )
-        return Gathered(name, entry, positional, settings, call, outputs)
+        return Called(name, entry, positional, settings, call, outputs)
 
 
 def _setting(node: tree.Expression) -> Any:
@@ -160,6 +180,15 @@ def _is_mean(value: tree.Expression, lets: Mapping[str, tree.Expression], of_ele
             return _step_by_step(value, lets)
 
 
+def _within_mean(value: tree.Expression) -> tree.Expression:
+    """What a mean over everything is of."""
+    match value:
+        case tree.Call(function=tree.Name(name="mean"), arguments=(tree.Argument(value=inner),)) if inner is not None:
+            return inner
+        case _:
+            return value
+
+
 def _step_by_step(node: tree.Expression, lets: Mapping[str, tree.Expression]) -> bool:
     match node:
         case tree.Call() | tree.Comprehension():
@@ -188,6 +217,18 @@ def _names(node: tree.Expression) -> set[str]:
     return set[str]().union(*(_names(one) for one in inside))
 
 
+def _reached(name: str, values: Mapping[str, tree.Expression]) -> set[str]:
+    """The names that a name depends on, itself among them."""
+    found: set[str] = set()
+    open = [name]
+    while open:
+        one = open.pop()
+        if one not in found:
+            found.add(one)
+            open += _names(values[one]) if one in values else []
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """What all pieces of one run share. `piece` is gone through again and again; `after` is computed once, from the results."""
@@ -198,6 +239,8 @@ class _Run:
     first_trial: int
     piece: Readout
     after: tuple[Readout, ...] = ()
+    each: tuple[str, ...] = ()  # parameters that are inputs, with a value for each trial
+    more: Mapping[str, Array] = field(default_factory=dict[str, Array])  # inputs beside the circuit's
     loaded: dict[int, Loaded] = field(default_factory=dict[int, Loaded])
     ahead: dict[int, dict[str, Array]] = field(default_factory=dict[int, dict[str, Array]])  # by length
 
@@ -211,10 +254,18 @@ class _Run:
         readouts = (self.piece, *self.after)
         names = tuple(one.function for one in readouts)
         piece = (self.piece.function,)
-        zeros = self.simulation.zeros
+        zeros = tuple(name for name in self.simulation.zeros if name not in self.simulation.trainable)
         wanted = Wanted(readouts=readouts, rollout=False, resumed=names, pieces=("init",), ahead=piece, zeros=zeros)
         fields = {name: type_ for one in readouts for name, type_ in one.fields.items()}
-        return self.simulation.load(wanted, steps, streams=self.given.streams, fields=fields, trials=self.given.trials)
+        return self.simulation.load(
+            wanted, steps, streams=self.given.streams, fields=fields, trials=self.given.trials, each=self.each
+        )
+
+    def again(self, seed: int | None, first_trial: int, more: Mapping[str, Array] | None = None) -> _Run:
+        """The same programs with the simulation's present parameters, for a run with other draws."""
+        for loaded in self.loaded.values():
+            self.simulation.renew(loaded)
+        return replace(self, seed=seed, first_trial=first_trial, more=more or {}, ahead={})
 
     def call(
         self, loaded: Loaded, function: str, more: Mapping[str, Array], done: int = 0, count: int = 0
@@ -223,7 +274,7 @@ class _Run:
         given = _frames_of(self.given, done, count)
         own = self.simulation.arguments(loaded, function, given, self.seed, self.first_trial)
         read = {value.name for value in loaded.module.function(function).inputs}
-        arrays = {**own, **self._ahead(loaded, function), **more}
+        arrays = {**own, **self._ahead(loaded, function), **self.more, **more}
         return loaded.simulator.call(function, {n: a for n, a in arrays.items() if n in read})
 
     def _ahead(self, loaded: Loaded, function: str) -> Mapping[str, Array]:
@@ -235,7 +286,7 @@ class _Run:
             sim, module = self.simulation, loaded.module
             values = sim.in_layout(module, sim.raw_parameters() | sim.buffers())
             dtype = sim.settings.options.dtype
-            self.ahead[length] = run(loaded.ahead[function], values, sim.sizes, module.layout, dtype)
+            self.ahead[length] = interpreted(loaded.ahead[function], values, sim.sizes, module.layout, dtype)
         return self.ahead[length]
 
 
@@ -254,40 +305,223 @@ def measured(
     Inputs with one frame a step have the frames of the warm-up in front.
     Raises: SpecError with what a measure refuses, before anything runs; CS915 where a number leaves the finite ones.
     """
-    ends = {f"{name}[time = end]": _end(name) for name in simulation.states}
-    piece = Readout("piece", {**plan.pieces(), **ends}, scalars=False, lets=plan.written)
+    return Measuring.of(simulation, plan, given, steps=steps, warm_up=warm_up)(seed, first_trial)
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """A run that is measured. Its programs are made once; each call goes through it with the present parameters."""
+
+    run: _Run
+    plan: Plan
+    steps: int
+    warm_up: int
+    length: int  # steps of a piece
+
+    @staticmethod
+    def of(
+        simulation: Simulation,
+        plan: Plan,
+        given: Given,
+        *,
+        steps: int,
+        warm_up: int = 0,
+        each: Sequence[str] = (),
+    ) -> Measuring:
+        """`each`: parameters of which every trial has its own, for `side_by_side`."""
+        ends = {f"{name}[time = end]": _end(name) for name in simulation.states}
+        pieces = plan.pieces()
+        if each:  # averaged here, for each candidate
+            pieces |= {name: _within_mean(value) for name, value in plan.means.items()}
+        piece = Readout("piece", {**pieces, **ends}, scalars=False, lets=plan.written)
+        after = _after(plan)
+        # What reads recordings of the whole run besides has a program of its own, for all steps.
+        apart = after is None or bool(each) or not _of_results(plan)
+        run = _Run(simulation, given, None, 0, piece, () if after is None or apart else (after,), tuple(each))
+        return Measuring(run, plan, steps, warm_up, _length_of_piece(simulation, plan, given.trials, steps, warm_up))
+
+    def __call__(self, seed: int | None = None, first_trial: int = 0) -> dict[str, Array]:
+        """The measures by name. Raises: SpecError as `measured` does."""
+        run, plan = self.run.again(seed, first_trial), self.plan
+        simulation, trials = run.simulation, run.given.trials
+        if not runs(plan):
+            return _without_a_run(simulation, plan)
+        gatherings = _begin(simulation, plan, run.load(self.length).module, trials)
+        numbers: dict[str, Array] = _analysed(simulation, plan)
+
+        def averaged(loaded: Loaded, name: str, array: Array) -> Any:
+            of_elements = isinstance(plan.means[name], tree.Call) and np.ndim(array) > 0
+            return np.asarray(array, float) if of_elements else float(np.mean(array))
+
+        warm, sums = self._gather(run, gatherings, averaged)
+        means: dict[str, Array] = {name: np.asarray(value) for name, value in sums.items()}
+        after = _after(plan)
+        if after is None:
+            return means
+        results = {name: np.asarray(one.result(), float) for name, one in gatherings.items()}
+        fields = numbers | means | {name: np.broadcast_to(array, (trials,)) for name, array in results.items()}
+        loaded = run.load(self.length)
+        if not run.after:
+            run = replace(run, after=(after,), loaded={})
+            loaded = run.load(self.steps)
+        rest = run.call(loaded, "measures", {**warm, **fields, "n": np.array(self.warm_up)}, self.warm_up, self.steps)
+        return means | {name: np.asarray(rest[name]) for name in plan.rest}
+
+    def side_by_side(
+        self, candidates: Sequence[Mapping[str, Array]], seed: int | None = None, first_trial: int = 0
+    ) -> list[dict[str, Array]]:
+        """The measures at each of several sets of raw parameters (those of `each`, in written order), in one run.
+
+        The trials of a run are shared out among the candidates, which all have the same noise: the trials' numbers are
+        those of a run of one candidate. Raises: SpecError as `measured` does, for all of them together.
+        """
+        simulation, plan, count = self.run.simulation, self.plan, len(candidates)
+        own = self.run.given.trials // count
+        more: dict[str, Array] = {TRIAL.name: np.tile(np.arange(first_trial, first_trial + own), count)}
+        loaded = self.run.load(self.length)
+        for name in self.run.each:
+            stacked = np.stack([one[name] for one in candidates]).repeat(own, axis=0)
+            more[name] = simulation.for_each_trial(loaded.module, name, stacked)
+        run = self.run.again(seed, first_trial, more)
+        gatherings = _begin(simulation, plan, loaded.module, run.given.trials)
+
+        def each_candidate(loaded: Loaded, name: str, array: Array) -> Array:
+            trials = _by_trial(loaded, name, array, run.given.trials)
+            return trials.reshape(count, -1).mean(axis=1)
+
+        _, sums = self._gather(run, gatherings, each_candidate)
+        results = {name: np.asarray(one.result(), float) for name, one in gatherings.items()}
+        results = {name: np.broadcast_to(one, (run.given.trials,)).reshape(count, own) for name, one in results.items()}
+        after = _after(plan)
+        function = None if after is None else function_of(simulation, after)
+        found: list[dict[str, Array]] = []
+        for place in range(count):
+            means = {name: np.asarray(value[place]) for name, value in sums.items()}
+            fields = means | {name: one[place] for name, one in results.items()}
+            rest = {} if function is None else _interpreted(simulation, function, fields)
+            found.append(means | {name: np.asarray(rest[name]) for name in plan.rest})
+        return found
+
+    def _gather(
+        self, run: _Run, gatherings: Mapping[str, Gathering], averaged: Callable[[Loaded, str, Array], Any]
+    ) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Goes through warm-up and run; gives the state between them, and the means, each as `averaged` makes it of a piece."""
+        plan, simulation, trials = self.plan, run.simulation, run.given.trials
+        loaded = run.load(self.length)
+        started = run.call(loaded, "init", {})
+        state, done = {name: started[name] for name in simulation.states}, 0
+        for count in _counts(self.warm_up, self.length):
+            state, done = _only_state(_go_on(run, count, state, done), simulation), done + count
+        warm = state
+        sums: dict[str, Any] = dict.fromkeys(plan.means, 0.0)
+        for count in _counts(self.steps, self.length) if plan.pieces() else ():
+            found = _go_on(run, count, state, done)
+            read = dict.fromkeys(name for one in plan.gathered for name in one.outputs)
+            pieces = {name: _arranged(loaded, name, found[name], trials) for name in read}
+            for one in plan.gathered:
+                gatherings[one.name].update([pieces[name] for name in one.outputs])
+            for name in plan.means:
+                sums[name] = sums[name] + averaged(loaded, name, found[name]) * count / self.steps
+            state, done = _only_state(found, simulation), done + count
+        return warm, sums
+
+
+def side_by_side_fits(plan: Plan) -> bool:
+    """Whether candidates can share a run: all is read along it, and nothing reads recordings of the whole of it."""
+    return runs(plan) and not plan.analysed and (_after(plan) is None or _of_results(plan))
+
+
+def _by_trial(loaded: Loaded, name: str, array: Array, trials: int) -> Array:
+    """The mean of each trial [trial] of a recording."""
+    names = loaded.module.layout.sort(_outputs(loaded.module, "piece")[name].type.names)
+    array = np.asarray(array)
+    if TRIAL.name not in names:
+        return np.full(trials, float(np.mean(array)))
+    return np.moveaxis(array, names.index(TRIAL.name), 0).reshape(trials, -1).mean(axis=1)
+
+
+def _interpreted(simulation: Simulation, function: Function, fields: Mapping[str, Array]) -> dict[str, Array]:
+    """What is left of measures, from results alone."""
+    given = {value.name: fields[value.name] for value in function.inputs}
+    return interpreted(function, given, simulation.sizes, simulation.plain.layout)
+
+
+def runs(plan: Plan) -> bool:
+    """Whether anything of it is read along a run: not where all is found from the circuit itself."""
+    return bool(plan.pieces()) or not _of_results(plan)
+
+
+def _without_a_run(simulation: Simulation, plan: Plan) -> dict[str, Array]:
+    """Measures of the circuit itself alone."""
     after = _after(plan)
-    whole = after is not None and not _of_results(plan)  # it reads recordings of the whole run besides
-    run = _Run(simulation, given, seed, first_trial, piece, () if after is None or whole else (after,))
-    length = _length_of_piece(simulation, plan, given.trials, steps, warm_up)
-    loaded = run.load(length)
-    gatherings = _begin(simulation, plan, loaded.module, given.trials)
-    started = run.call(loaded, "init", {})
-    state, done = {name: started[name] for name in simulation.states}, 0
-    for count in _counts(warm_up, length):
-        state, done = _only_state(_go_on(run, count, state, done), simulation), done + count
-    warm = state
-    sums: dict[str, Any] = dict.fromkeys(plan.means, 0.0)
-    for count in _counts(steps, length) if plan.pieces() else ():
-        found = _go_on(run, count, state, done)
-        for one in plan.gathered:
-            pieces = [_arranged(loaded, name, found[name], given.trials) for name in one.outputs]
-            gatherings[one.name].update(pieces)
-        for name in plan.means:
-            of_elements = isinstance(plan.means[name], tree.Call) and np.ndim(found[name]) > 0
-            part = np.asarray(found[name], float) if of_elements else float(np.mean(found[name]))
-            sums[name] += part * count / steps
-        state, done = _only_state(found, simulation), done + count
-    numbers: dict[str, Array] = {name: np.asarray(value) for name, value in sums.items()}
     if after is None:
-        return numbers
-    results = {name: np.asarray(one.result(), float) for name, one in gatherings.items()}
-    fields = numbers | {name: np.broadcast_to(array, (given.trials,)) for name, array in results.items()}
-    if whole:
-        run = replace(run, after=(after,), loaded={})
-        loaded = run.load(steps)
-    rest = run.call(loaded, "measures", {**warm, **fields, "n": np.array(warm_up)}, warm_up, steps)
-    return numbers | {name: np.asarray(rest[name]) for name in plan.rest}
+        return {}
+    fields = _analysed(simulation, plan)
+    found = _interpreted(simulation, function_of(simulation, after), fields)
+    return {name: np.asarray(found[name]) for name in plan.rest}
+
+
+def _analysed(simulation: Simulation, plan: Plan) -> dict[str, Array]:
+    """What is found without a run, by the name that stands for each call."""
+    found: dict[str, Array] = {}
+    for entry, calls in _by_entry(plan).items():
+        analysis = _analysis(simulation, plan, entry, calls)
+        found |= {one.name: np.asarray(value, float) for one, value in zip(calls, analysis.values, strict=True)}
+    return found
+
+
+def _by_entry(plan: Plan) -> dict[str, list[Called]]:
+    made: dict[str, list[Called]] = {}
+    for one in plan.analysed:
+        made.setdefault(one.entry.name, []).append(one)
+    return made
+
+
+def _analysis(simulation: Simulation, plan: Plan, name: str, calls: Sequence[Called]) -> Analysis:
+    """The calls of one entry, together. Raises: SpecError with what it refuses, at the place of its first call."""
+    entry = calls[0].entry
+    assert isinstance(entry, AnalysisEntry)
+    circuit = CircuitAsItStands(simulation, plan.written)
+    read = [Call(tuple(circuit.reader(one) for one in each.arguments), each.settings) for each in calls]
+    try:
+        return entry.analyse(circuit, read)
+    except SpecError as error:
+        diagnostics = [replace(each, span=each.span or calls[0].call.span) for each in error.diagnostics]
+        raise SpecError(diagnostics, simulation.sources) from None
+
+
+def value_and_gradient(
+    simulation: Simulation, plan: Plan, name: str, wrt: Sequence[str]
+) -> tuple[float, dict[str, Array]]:
+    """A measure that is found without a run, and how it changes with raw parameters, in written order of their axes.
+
+    Raises: SpecError with what an analysis refuses, before anything is computed of its gradient.
+    """
+    analyses = {entry: (calls, _analysis(simulation, plan, entry, calls)) for entry, calls in _by_entry(plan).items()}
+    fields = {
+        one.name: np.asarray(value, float)
+        for calls, analysis in analyses.values()
+        for one, value in zip(calls, analysis.values, strict=True)
+    }
+    value, slopes = _rest_and_slopes(simulation, plan, name, fields)
+    total: dict[str, Array] = {}
+    for calls, analysis in analyses.values():
+        found = analysis.pull_back(np.array([slopes[one.name] for one in calls]), wrt)
+        total = {path: total.get(path, 0.0) + np.asarray(found[path], float) for path in wrt}
+    return value, simulation.in_written(simulation.plain, total)
+
+
+def _rest_and_slopes(
+    simulation: Simulation, plan: Plan, name: str, fields: Mapping[str, Array]
+) -> tuple[float, dict[str, float]]:
+    """What is left of a measure, and how it changes with the result of each call."""
+    readout = Readout("rest", {name: plan.rest[name]}, lets=plan.lets, fields={one: Type() for one in fields})
+    function = function_of(simulation, readout)
+    read = [one.name for one in function.inputs]
+    given, sizes, layout = {one: fields[one] for one in read}, simulation.sizes, simulation.plain.layout
+    found = interpreted(differentiate(function, read, name), given, sizes, layout)
+    slopes = {one: float(found[f"grad:{one}"]) for one in read}
+    return float(found[name]), {**dict.fromkeys(fields, 0.0), **slopes}
 
 
 def recorded(
@@ -305,7 +539,7 @@ def recorded(
     """
     ends = {f"{name}[time = end]": _end(name) for name in simulation.states}
     run = _Run(simulation, given, seed, 0, Readout("piece", {"value": value, **ends}, scalars=False, lets=lets))
-    plan = Plan((), {"value": value}, {}, {}, lets)
+    plan = Plan((), (), {"value": value}, {}, {}, lets)
     length = _length_of_piece(simulation, plan, given.trials, steps, 0)
     state = {name: array for name, array in run.call(run.load(length), "init", {}).items() if name in simulation.states}
     parts: list[Array] = []
@@ -330,13 +564,13 @@ def moves_by_itself(value: tree.Expression, lets: Mapping[str, tree.Expression])
 def _after(plan: Plan) -> Readout | None:
     """What is left of the measures, with the results of what was gathered as fields."""
     gathered = {one.name: Type((TRIAL,)) for one in plan.gathered}
-    fields = gathered | {name: Type() for name in plan.means}
+    fields = gathered | {name: Type() for name in (*plan.means, *(one.name for one in plan.analysed))}
     return Readout("measures", plan.rest, lets=plan.lets, fields=fields) if plan.rest else None
 
 
 def _of_results(plan: Plan) -> bool:
     """Whether all that is left reads results of the run alone."""
-    results = {one.name for one in plan.gathered} | plan.means.keys()
+    results = {one.name for one in (*plan.gathered, *plan.analysed)} | plan.means.keys()
 
     def reads_results(node: tree.Expression, open: frozenset[str]) -> bool:
         return all(
@@ -354,6 +588,8 @@ def _go_on(run: _Run, count: int, state: Mapping[str, Array], done: int) -> dict
     found = run.call(loaded, "piece", {**state, "n": np.array(done)}, done, count)
     if all(np.isfinite(array).all() for array in found.values() if np.asarray(array).dtype.kind == "f"):
         return found
+    if run.each:  # which of them it was shows when each runs by itself
+        raise SpecError([Diagnostic("CS915", "a run with other parameters left the finite numbers")])
     begun = {name: _by_name(loaded, run.simulation.value_of(name).type.names, array) for name, array in state.items()}
     given = _frames_of(run.given, done, count)
     raw, last = run.simulation.raw_parameters(), done + count
@@ -391,6 +627,7 @@ def _begin(simulation: Simulation, plan: Plan, module: Module, trials: int) -> d
     values = _outputs(module, "piece")
     begun: dict[str, Gathering] = {}
     for one in plan.gathered:
+        assert isinstance(one.entry, MeasureEntry)
         read = [values[name] for name in one.outputs]
         try:
             for place, value in enumerate(read):
@@ -445,8 +682,20 @@ def _counts(steps: int, length: int) -> Iterable[int]:
         yield min(length, steps - first)
 
 
-def known_measures(simulation: Simulation) -> Mapping[str, MeasureEntry]:
+def known_measures(simulation: Simulation) -> Mapping[str, Entry]:
     return entries.measures(simulation.model)
 
 
-__all__ = ["Gathered", "Plan", "known_measures", "measured", "moves_by_itself", "plan_of", "recorded"]
+__all__ = [
+    "Called",
+    "Measuring",
+    "Plan",
+    "known_measures",
+    "measured",
+    "moves_by_itself",
+    "plan_of",
+    "recorded",
+    "runs",
+    "side_by_side_fits",
+    "value_and_gradient",
+]

@@ -19,6 +19,7 @@ from cortexspec.ir.op import Array
 from cortexspec.ir.types import Type
 from cortexspec.lowering.declarations import TRIAL
 from cortexspec.lowering.readout import Readout
+from cortexspec.passes.each_trial import each_trial
 from cortexspec.runtime.bind import constrained, unconstrained
 from cortexspec.runtime.compile import FIXED_STEP, Wanted, lowered, program_module, recordable, unknown_recording
 from cortexspec.runtime.dynamics import Equilibrium, Flow, fixed_points, spectrum
@@ -218,6 +219,11 @@ class Simulation:
             made[name] = np.asarray(array).transpose([written.index(axis) for axis in module.layout.sort(written)])
         return made
 
+    def for_each_trial(self, module: Module, name: str, raw: Array) -> Array:
+        """Raw values of a parameter [trial, own axes in written order] as the input of a program that has one a trial."""
+        written = (TRIAL.name, *self._axes(name))
+        return raw.transpose([written.index(axis) for axis in module.layout.sort(written)])
+
     # Programs.
 
     def load(
@@ -230,12 +236,14 @@ class Simulation:
         train_stimuli: Mapping[str, Expression] | None = None,
         wrt: Mapping[str, Sequence[str]] | None = None,
         trials: int = 1,
+        each: Sequence[str] = (),
     ) -> Loaded:
         """The program for what is wanted, from the cache where it was made before. It starts with the present parameters.
 
-        `wrt`: for readouts that are differentiated, by what. `trials` counts only where no input tells their number.
+        `wrt`: for readouts that are differentiated, by what. `trials` counts only where no input tells their number. `each`:
+        parameters that are inputs with a raw value for each trial. Raises: RuleError, ValueError where they cannot be.
         """
-        more = [sorted(each.items()) for each in (fields or {}, train_stimuli or {}, wrt or {})]
+        more = [tuple(each), *(sorted(one.items()) for one in (fields or {}, train_stimuli or {}, wrt or {}))]
         what = repr((wanted, steps, tuple(streams), more))
         key = (what, trials if what in self._without_trials else None)
         if key not in self._loaded:
@@ -251,6 +259,7 @@ class Simulation:
                 sources=self.sources,
                 seed=self.settings.seed,
             )
+            module = each_trial(module, each, TRIAL)
             if not all(tells_trials(function) for function in module.functions.values()):
                 self._without_trials.add(what)
                 key = (what, trials)
@@ -259,14 +268,22 @@ class Simulation:
             module = optimised(replace(module, sizes=sizes), self.backend, self.settings)
             module = with_adjoints(module, self.backend, self.settings, wrt or {}, self.trainable)
             module, ahead = without_ahead(module, wanted.ahead)
-            raw, buffers = self.raw_parameters(), self.buffers()
-            bound = Bound(module, sizes, self.in_layout(module, raw), self.in_layout(module, buffers))
+            bound = Bound(module, sizes, self._raw_of(module), self.in_layout(module, self.buffers()))
             self._loaded[key] = Loaded(self.backend.load(bound, self.settings.options), module, bound, ahead)
         loaded = self._loaded[key]
         if loaded is not self._main:
-            loaded.simulator.set_parameters(self.in_layout(loaded.module, self.raw_parameters()))
+            self.renew(loaded)
             loaded.simulator.set_buffers(self.in_layout(loaded.module, self.buffers()))
         return loaded
+
+    def renew(self, loaded: Loaded) -> None:
+        """Gives a program the present parameters."""
+        loaded.simulator.set_parameters(self._raw_of(loaded.module))
+
+    def _raw_of(self, module: Module) -> dict[str, Array]:
+        """The present raw values of a program's parameters, in its layout."""
+        known = {param.value.name for param in module.params}
+        return self.in_layout(module, {name: array for name, array in self.raw_parameters().items() if name in known})
 
     @property
     def main(self) -> Loaded:
@@ -474,11 +491,11 @@ class Simulation:
         """Measures of a run that is gone through piece by piece, so that its length costs no memory: `{"f": "flux(a.x, b.x)"}`.
 
         Calls of measures that plugins bring, and means over everything, are gathered along the run after `warm_up`; another
-        expression over time needs its recordings whole. Inputs with one frame a step begin with the warm-up. Expressions are
-        those of an experiment; `lets` are names for them.
+        expression over time needs its recordings whole. Measures of the circuit itself need no run, and no duration. Inputs with
+        one frame a step begin with the warm-up. Expressions are those of an experiment; `lets` are names for them.
         Raises: SpecError where an expression does not check or a measure refuses, before anything runs; CS915.
         """
-        from cortexspec.runtime.measure import known_measures, measured, plan_of
+        from cortexspec.runtime.measure import known_measures, measured, plan_of, runs
 
         written, named = (
             {name: parse_expression(one) if isinstance(one, str) else one for name, one in each.items()}
@@ -489,7 +506,7 @@ class Simulation:
         before = 0
         if warm_up is not None:
             before = whole_steps(coherent(warm_up, self.model.time_unit, "the warm-up"), self.settings.dt or 1.0)
-        steps = self.steps(duration)
+        steps = self.steps(duration) if runs(plan) else 0
         if given.frames not in (None, before + steps):
             message = f"the inputs have {given.frames} frames, the run has {before} steps of warm-up and {steps} more"
             raise SpecError([Diagnostic("CS501", message)])

@@ -46,7 +46,14 @@ def exact_of(
     `simulation` is what `cortexspec.compile` gives.
     Raises: SpecError CS932 for more than 10 neurons, before anything is computed; CS934 where the circuit is more than that.
     """
-    probe = _Probe(simulation, inputs or {}, simulation.settings.seed if seed is None else seed)
+    return probed(simulation, inputs, softness=softness, seed=seed)[0]
+
+
+def probed(
+    simulation: Any, inputs: Mapping[str, float] | None = None, *, softness: str = "t0", seed: int | None = None
+) -> tuple[ExactCircuit, Probe]:
+    """The exact network with the update that it was read from. Raises: SpecError as `exact_of` does."""
+    probe = Probe(simulation, inputs or {}, simulation.settings.seed if seed is None else seed)
     require_few(sum(probe.count(coin) for coin in probe.coins))
     owners = probe.owners()
     low, high = probe.levels(owners)
@@ -63,14 +70,16 @@ def exact_of(
         weights, biases = weights / 2, biases + weights.sum(axis=1) / 2
     t0 = _softness(simulation, owners, groups, softness)
     network = exact(weights * t0[:, None], biases * t0, t0=t0, sigma=sigma, states=kind)
-    return ExactCircuit(network, groups)
+    probe.states = states
+    return ExactCircuit(network, groups), probe
 
 
-class _Probe:
+class Probe:
     """The circuit's update with its coins and its noise as inputs, and the drive of each coin as an output."""
 
     def __init__(self, simulation: Any, inputs: Mapping[str, float], seed: int):
         self.simulation, self.seed = simulation, seed
+        self.states: dict[str, Array] = {}  # of every neuron in every state, [2^n, element], once they are known
         self.module: Module = simulation.plain
         if "update" not in self.module.functions or "derivative" in self.module.functions:
             raise _more("the states of the circuit do not change by updates `<-` alone")
@@ -107,25 +116,33 @@ class _Probe:
         return values | {"dt": np.array(simulation.settings.dt or 1.0)}
 
     def count(self, coin: Line) -> int:
-        return self._length(coin.results[0])
+        return self.length(coin.results[0])
 
-    def _length(self, value: Value) -> int:
+    def length(self, value: Value) -> int:
         axes = [axis for axis in value.type.axes if axis.name != _TRIAL]
         return int(np.prod([axis.size.evaluate(self.simulation.sizes) for axis in axes], dtype=int))
 
     def _run(self, function: Function, values: Mapping[str, Array], trials: int) -> dict[str, Array]:
         """The outputs by name, [trial, element]; what does not differ between trials is told for each."""
-        known = {**values, _TRIAL: np.arange(trials)}
-        context = Context({**self.simulation.sizes, _TRIAL: trials}, self.module.layout, np.dtype(np.float64))
-        tensors = []
-        for value in function.inputs:
-            array = np.broadcast_to(
-                np.asarray(known[value.name], context.numpy_dtype(value.type)), context.shape(value.type)
-            )
-            tensors.append(Tensor(array, context.axes(value.type)))
+        context = self._context(trials)
+        arrays = self.inputs_of(function, values, trials)
+        tensors = [Tensor(arrays[value.name], context.axes(value.type)) for value in function.inputs]
         with np.errstate(all="ignore"):
             found = evaluate_function(function, tensors, context)
         return {name: self._flat(tensor, trials) for name, tensor in zip(function.output_names, found, strict=True)}
+
+    def _context(self, trials: int) -> Context:
+        return Context({**self.simulation.sizes, _TRIAL: trials}, self.module.layout, np.dtype(np.float64))
+
+    def inputs_of(self, function: Function, values: Mapping[str, Array], trials: int) -> dict[str, Array]:
+        """What a function reads, each of its whole shape, in the module's layout."""
+        known, context = {**values, _TRIAL: np.arange(trials)}, self._context(trials)
+        return {
+            value.name: np.broadcast_to(
+                np.asarray(known[value.name], context.numpy_dtype(value.type)), context.shape(value.type)
+            )
+            for value in function.inputs
+        }
 
     def _flat(self, tensor: Tensor, trials: int) -> Array:
         array = np.moveaxis(tensor.array, tensor.axes.index(_TRIAL), 0) if _TRIAL in tensor.axes else tensor.array[None]
@@ -135,16 +152,30 @@ class _Probe:
         self, states: Mapping[str, Array], coins: Sequence[bool], noise: Mapping[int, Array], trials: int
     ) -> tuple[dict[str, Array], list[Array]]:
         """The states after a step with these coins, and the drive of each coin, [trial, element]."""
+        outputs = dict(zip(self.update.output_names, self.update.outputs, strict=True))
+        function = self.function({**outputs, **dict(zip(self.drive_names, self.drive, strict=True))})
+        found = self._run(function, self.given(states, coins, noise, trials), trials)
+        return found, [found[name] for name in self.drive_names]
+
+    @property
+    def drive_names(self) -> list[str]:
+        return [f"drive {k}" for k in range(len(self.drive))]
+
+    def function(self, outputs: Mapping[str, Value]) -> Function:
+        """The update with coins and noise as inputs."""
         removed = {id(line): line.results[0] for line in (*self.coins, *self.normals)}
-        outputs = [*self.update.outputs, *self.drive]
-        names = [*self.update.output_names, *(f"drive {k}" for k in range(len(self.drive)))]
-        function = replace(
+        return replace(
             self.update,
             inputs=(*self.update.inputs, *removed.values()),
             body=tuple(line for line in self.update.body if id(line) not in removed),
-            outputs=tuple(outputs),
-            output_names=tuple(names),
+            outputs=tuple(outputs.values()),
+            output_names=tuple(outputs),
         )
+
+    def given(
+        self, states: Mapping[str, Array], coins: Sequence[bool], noise: Mapping[int, Array], trials: int
+    ) -> dict[str, Array]:
+        """What the function reads, in the module's layout."""
         values = {
             **self.values,
             **self._all_states({name: np.broadcast_to(one, (trials, one.shape[1])) for name, one in states.items()}),
@@ -152,17 +183,16 @@ class _Probe:
         values |= {line.results[0].name: np.array(coin) for line, coin in zip(self.coins, coins, strict=True)}
         for number, line in enumerate(self.normals):
             value = line.results[0]
-            flat = noise.get(number, np.zeros((1, self._length(value))))
-            values[value.name] = self._arranged(value, np.broadcast_to(flat, (trials, flat.shape[1])))
-        found = self._run(function, values, trials)
-        return found, [found[f"drive {k}"] for k in range(len(self.drive))]
+            flat = noise.get(number, np.zeros((1, self.length(value))))
+            values[value.name] = self.arranged(value, np.broadcast_to(flat, (trials, flat.shape[1])))
+        return values
 
     def _all_states(self, states: Mapping[str, Array]) -> dict[str, Array]:
         """Those that are given, and the others at their start, as the module wants them."""
         values = {state.value.name: state.value for state in self.module.states}
-        return {name: self._arranged(value, states.get(name, self.start[name])) for name, value in values.items()}
+        return {name: self.arranged(value, states.get(name, self.start[name])) for name, value in values.items()}
 
-    def _arranged(self, value: Value, flat: Array) -> Array:
+    def arranged(self, value: Value, flat: Array) -> Array:
         """[trial, element] with the axes of the value, in the module's order."""
         order = self.module.layout.sort(value.type.names)
         shape = [value.type.axis(axis).size.evaluate(self.simulation.sizes) for axis in order if axis != _TRIAL]
@@ -208,7 +238,7 @@ class _Probe:
         variance = np.zeros(quiet.shape[1])
         at_zero = {name: one[:1] for name, one in states.items()}
         for number, line in enumerate(self.normals):
-            length = self._length(line.results[0])
+            length = self.length(line.results[0])
             gain = self.drives(states, {number: np.ones((1, length))}) - quiet
             twice = self.drives(states, {number: np.full((1, length), 2.0)}) - quiet
             if not (np.allclose(gain, gain[0], atol=_NEAR) and np.allclose(twice, 2 * gain, atol=_NEAR)):

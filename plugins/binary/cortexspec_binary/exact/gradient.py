@@ -34,7 +34,13 @@ class Gradient:
 
 
 def value_and_gradient(network: ExactNetwork, terms: Sequence[Flux] = (Flux(),)) -> Gradient:
-    """A sum of fluxes of the stationary network with its gradient.
+    """A sum of fluxes of the stationary network with its gradient by weights and biases."""
+    value, by_input = by_inputs(network, terms)
+    return Gradient(value, by_input.T @ state_values(network.neurons, network.states), by_input.sum(axis=0))
+
+
+def by_inputs(network: ExactNetwork, terms: Sequence[Flux] = (Flux(),)) -> tuple[float, Array]:
+    """A sum of fluxes, and how it changes with the input sum_j W_ij z_j + b_i of each neuron in each state, [2^n, n].
 
     π solves π = π P, so dπ = π dP Z with Z = (1 - P + 1 π)^-1: one linear system gives the part through π, whatever the
     number of parameters. The rest follows the products of Bernoulli factors back to p_i(s) and to W_ij z_j(s) + b_i.
@@ -53,10 +59,9 @@ def value_and_gradient(network: ExactNetwork, terms: Sequence[Flux] = (Flux(),))
     through = np.linalg.solve(np.eye(len(law)) - matrix + law, by_law)
     by_matrix += np.outer(law, through)
     by_on += contrasts(on, off, by_matrix)
-    by_drive = by_on * slopes(
+    return value, by_on * slopes(
         network.weights, network.biases, network.t0, network.sigma, network.states, network.noise_units
     )
-    return Gradient(value, by_drive.T @ state_values(network.neurons, network.states), by_drive.sum(axis=0))
 
 
 @dataclass(frozen=True, eq=False)

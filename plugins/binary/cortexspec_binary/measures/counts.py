@@ -58,9 +58,13 @@ class JointCounts:
 
         Shapes: each part [runs, steps, n_k], all with the same steps.
         """
-        latest = max(self.lags)
         known = {id(part): words(part) for part in parts}  # the same states are often several parts
-        seen = [np.concatenate([kept, known[id(part)]], axis=1) for kept, part in zip(self._kept, parts, strict=True)]
+        return self.update_words(*(known[id(part)] for part in parts))
+
+    def update_words(self, *parts: Array) -> JointCounts:
+        """The same with the words of each part [runs, steps]."""
+        latest = max(self.lags)
+        seen = [np.concatenate([kept, part], axis=1) for kept, part in zip(self._kept, parts, strict=True)]
         have = seen[0].shape[1]
         if have > latest:
             self._count([one[:, lag : have - latest + lag] for one, lag in zip(seen, self.lags, strict=True)])

@@ -13,6 +13,7 @@ from cortexspec_binary.measures import information, pairs
 from cortexspec_binary.measures.counts import JointCounts
 from cortexspec_binary.measures.entropy import Correction, binary_entropy, entropy
 from cortexspec_binary.measures.pairs import PairCounts
+from cortexspec_binary.measures.words import Words
 
 Array = np.ndarray[Any, Any]
 Settings = Mapping[str, Any]
@@ -23,6 +24,9 @@ REDUCTIONS = ("mean", "rms", "sum")
 _LAGGED: Settings = {"lag": 1, "correction": "miller_madow", "pooled": False}
 
 
+_WORDS = Words()
+
+
 class _Joint:
     """A measure of one table of joint counts."""
 
@@ -30,7 +34,7 @@ class _Joint:
         self.counts, self.which, self.estimate = counts, which, estimate
 
     def update(self, pieces: Sequence[Array]) -> None:
-        self.counts.update(*(pieces[place] for place in self.which))
+        self.counts.update_words(*(_WORDS.of(pieces[place]) for place in self.which))
 
     def result(self) -> Array:
         return self.estimate(self.counts.table)

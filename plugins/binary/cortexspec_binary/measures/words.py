@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,24 @@ def words(states: Array) -> Array:
     for neuron in range(count):
         found |= (states[..., neuron] > 0).astype(np.int64) << neuron
     return found
+
+
+class Words:
+    """The words of the last few arrays: several measures read the same piece of a run. An array is not changed once it was read."""
+
+    def __init__(self, most: int = 16):
+        self.most = most
+        self.known: list[tuple[weakref.ref[Array], Array]] = []
+
+    def of(self, states: Array) -> Array:
+        """As `words`, once for each array."""
+        self.known = [one for one in self.known if one[0]() is not None]
+        for reference, found in self.known:
+            if reference() is states:
+                return found
+        found = words(states)
+        self.known = [*self.known[1 - self.most :], (weakref.ref(states), found)]
+        return found
 
 
 def random_groups(neurons: int, size: int, count: int, seed: int = 0) -> Array:
