@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cortexspec.contracts.measure import Reader
+from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.expressions import tree
+from cortexspec.expressions.print import print_expression
 from cortexspec.interpreter import run
 from cortexspec.ir.module import Function, Line, Value
 from cortexspec.ir.op import Array
@@ -45,9 +47,19 @@ class CircuitAsItStands:
         return {name: gradients[f"grad:{name}"] for name in wrt}
 
     def reader(self, argument: tree.Expression) -> Reader:
-        """An argument of a measure as a function of states [trial, element] by name."""
+        """An argument of a measure as a function of states [trial, element] by name.
+
+        Raises: SpecError CS308 for something that a step alone knows.
+        """
         end = tree.Index(argument, (tree.Argument(tree.Name("end"), "time"),), span=argument.span)
-        function = function_of(self.simulation, Readout(_READ, {_READ: end}, scalars=False, lets=self.lets))
+        try:
+            function = function_of(self.simulation, Readout(_READ, {_READ: end}, scalars=False, lets=self.lets))
+        except SpecError as error:
+            if error.diagnostics[0].code != "CS301":
+                raise
+            message = f"`{print_expression(argument)}` is not known from the states alone"
+            found = Diagnostic("CS308", message, argument.span, help="name a state, or what an output makes of states")
+            raise SpecError([found], self.simulation.sources) from None
         names = function.outputs[0].type.names
         layout = self.simulation.plain.layout
 
