@@ -123,14 +123,21 @@ def threefry(key, counter):
     return x0, x1
 
 
-def draw_words(site, shape, seed, *keys):
-    """Both random words of each element, elements behind the axes of the keys."""
+def counted(*axes, rank):
+    """The number of each element, counted along the axes (size, place) with the last fastest, as an array of this rank."""
+    number = jnp.zeros((1,) * rank, jnp.uint32)
+    for size, place in axes:
+        shape = [size if i == place else 1 for i in range(rank)]
+        number = number * jnp.uint32(size) + jnp.arange(size, dtype=jnp.uint32).reshape(shape)
+    return number
+
+
+def draw_words(site, elements, seed, *keys):
+    """Both random words of each element. Elements and keys are spread over the places of the result."""
     key = threefry(split_words(seed), (jnp.uint32(site[0]), jnp.uint32(site[1])))
     for number in keys:
         key = threefry(key, split_words(number))
-    count = jnp.arange(int(np.prod(shape)), dtype=jnp.uint32)
-    words = threefry((key[0][..., None], key[1][..., None]), (jnp.uint32(0), count))
-    return [word.reshape((*word.shape[:-1], *shape)) for word in words]
+    return threefry(key, (jnp.uint32(0), elements))
 
 
 def unit_interval(words, dtype):
@@ -141,37 +148,35 @@ def unit_interval(words, dtype):
     return ((w0 >> 5).astype(dtype) * dtype(2**26) + (w1 >> 6).astype(dtype)) * dtype(2**-53)
 
 
-def draw_bits(site, shape, *keys):
-    w0, w1 = draw_words(site, shape, *keys)
+def draw_bits(site, elements, *keys):
+    w0, w1 = draw_words(site, elements, *keys)
     return w0 ^ w1
 
 
-def draw_uniform(site, shape, *keys, dtype):
-    return unit_interval(draw_words(site, shape, *keys), dtype)
+def draw_uniform(site, elements, *keys, dtype):
+    return unit_interval(draw_words(site, elements, *keys), dtype)
 
 
-def draw_normal(site, shape, *keys, dtype):
+def draw_normal(site, elements, *keys, dtype):
     """Box and Muller."""
-    w0, w1 = (word.astype(dtype) for word in draw_words(site, shape, *keys))
+    w0, w1 = (word.astype(dtype) for word in draw_words(site, elements, *keys))
     radius = jnp.sqrt(dtype(-2) * jnp.log((w0 + dtype(0.5)) * dtype(2**-32)))
     return radius * jnp.cos(w1 * dtype(2 * np.pi * 2**-32))
 
 
-def draw_bernoulli(site, shape, *keys, p):
-    """True where the 64-bit number is below p * 2^64; each step is exact."""
+def draw_bernoulli(site, elements, *keys, p):
+    """True where the 64-bit number is below p * 2^64; each step is exact, and integers are cut off."""
     p = lax.stop_gradient(p)
-    scaled = p * p.dtype.type(2**32)
-    first = jnp.floor(scaled)
-    second = jnp.floor((scaled - first) * p.dtype.type(2**32))
-    inside = (p > 0) & (p < 1)
-    t0, t1 = jnp.where(inside, first, 0).astype(jnp.uint32), jnp.where(inside, second, 0).astype(jnp.uint32)
-    w0, w1 = draw_words(site, shape, *keys)
-    return (p >= 1) | (inside & ((w0 < t0) | ((w0 == t0) & (w1 < t1))))
+    scaled = jnp.where((p > 0) & (p < 1), p, 0) * p.dtype.type(2**32)
+    t0 = scaled.astype(jnp.uint32)
+    t1 = ((scaled - t0.astype(p.dtype)) * p.dtype.type(2**32)).astype(jnp.uint32)
+    w0, w1 = draw_words(site, elements, *keys)
+    return (p >= 1) | (w0 < t0) | ((w0 == t0) & (w1 < t1))
 
 
-def draw_poisson(site, shape, *keys, mean, dtype):
+def draw_poisson(site, elements, *keys, mean, dtype):
     """Counts by inversion of one uniform number."""
-    u = unit_interval(draw_words(site, shape, *keys), dtype)
+    u = unit_interval(draw_words(site, elements, *keys), dtype)
     mean = jnp.broadcast_to(lax.stop_gradient(mean), u.shape)
     first = jnp.exp(-mean)
 
@@ -189,11 +194,10 @@ def draw_poisson(site, shape, *keys, mean, dtype):
     return lax.while_loop(more, next_count, start)[0]
 
 
-def draw_permutation(site, shape, *keys):
-    """The order of the elements' 64-bit numbers."""
-    w0, w1 = draw_words(site, shape, *keys)
-    order = jnp.lexsort((w1, w0), axis=-1)
-    return order.astype(int)
+def draw_permutation(site, elements, *keys, axis):
+    """The order of the elements' 64-bit numbers along an axis."""
+    w0, w1 = draw_words(site, elements, *keys)
+    return jnp.lexsort((w1, w0), axis=axis).astype(int)
 
 
 def recurrence(z, K, b, steps, curved):

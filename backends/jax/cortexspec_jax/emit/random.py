@@ -5,7 +5,7 @@ from __future__ import annotations
 from cortexspec.contracts.program import Term, Writer
 from cortexspec.ir.op import Op
 from cortexspec.ir.ops import random
-from cortexspec_jax.emit.base import emit, in_layout, spread
+from cortexspec_jax.emit.base import emit, spread
 
 NAMES: dict[type[Op], tuple[str, ...]] = {random.Bernoulli: ("p",), random.Poisson: ("mean",)}
 
@@ -26,18 +26,20 @@ SITES = {
 @emit.register(random.Poisson)
 @emit.register(random.Permutation)
 def draw(op: random.Draw, write: Writer, *operands: Term) -> str | Term:
-    """The axes of the keys (the trial's sample axis) come first, then the elements in the order that counts them."""
+    """Keys and elements have the places that their axes have in the result: nothing is made in another order and turned."""
     (result,) = op.rule(*(term.type for term in operands))
     keys = operands[op.arguments :]
-    names = {name for key in keys for name in key.axes}
-    outer = [name for name in write.axes(result) if name in names]
-    axes = [*outer, *(axis.name for axis in op.axes)]
+    axes = write.axes(result)
     high, low = random.site_words(op.site)
-    shape = ", ".join(write.size(axis.size) for axis in op.axes) + ("," if len(op.axes) == 1 else "")
-    given = [f"(0x{high:08x}, 0x{low:08x})", f"({shape})", *(spread(write.array(key), outer) for key in keys)]
-    if op.name != "random.bits" and op.name != "random.bernoulli" and op.name != "random.permutation":
+    places = "".join(f"({write.size(axis.size)}, {axes.index(axis.name)}), " for axis in op.axes)
+    given = [f"(0x{high:08x}, 0x{low:08x})", f"counted({places}rank={len(axes)})"]
+    given += [spread(write.array(key), axes) if key.axes else write.array(key) for key in keys]
+    if isinstance(op, random.Permutation):
+        given.append(f"axis={axes.index(op.axes[0].name)}")
+    elif not isinstance(op, (random.Bits, random.Bernoulli)):
         given.append("dtype=FLOAT")
     given += [
         f"{name}={spread(write.array(x), axes)}" for name, x in zip(NAMES.get(type(op), ()), operands, strict=False)
     ]
-    return in_layout(write, f"{write.helper(SITES[type(op)])}({', '.join(given)})", axes)
+    write.helper("counted")
+    return f"{write.helper(SITES[type(op)])}({', '.join(given)})"

@@ -217,24 +217,38 @@ def threefry(key, counter):
     k0, k1 = (np.asarray(word, np.uint32) for word in key)
     schedule = (k0, k1, k0 ^ k1 ^ np.uint32(0x1BD11BDA))
     with np.errstate(over="ignore"):
-        x0, x1 = np.asarray(counter[0], np.uint32) + k0, np.asarray(counter[1], np.uint32) + k1
+        # Written over and over: of new arrays the memory would cost more than the arithmetic.
+        x0, x1 = np.asarray(counter[0] + k0), np.asarray(counter[1] + k1)
+        x0 = np.array(np.broadcast_to(x0, np.broadcast_shapes(x0.shape, x1.shape)))
+        x1 = np.array(np.broadcast_to(x1, x0.shape))
+        high = np.empty_like(x0)
         for block in range(5):
             for rotation in ((13, 15, 26, 6), (17, 29, 16, 24))[block % 2]:
-                x0 = x0 + x1
-                x1 = ((x1 << np.uint32(rotation)) | (x1 >> np.uint32(32 - rotation))) ^ x0
-            x0 = x0 + schedule[(block + 1) % 3]
-            x1 = x1 + schedule[(block + 2) % 3] + np.uint32(block + 1)
+                np.add(x0, x1, out=x0)
+                np.left_shift(x1, np.uint32(rotation), out=high)
+                np.right_shift(x1, np.uint32(32 - rotation), out=x1)
+                np.bitwise_or(x1, high, out=x1)
+                np.bitwise_xor(x1, x0, out=x1)
+            np.add(x0, schedule[(block + 1) % 3], out=x0)
+            np.add(x1, schedule[(block + 2) % 3] + np.uint32(block + 1), out=x1)
     return x0, x1
 
 
-def draw_words(site, shape, seed, *keys):
-    """Both random words of each element, elements behind the axes of the keys."""
-    key = threefry(split_words(host(seed)), site)
+def counted(*axes, rank):
+    """The number of each element, counted along the axes (size, place) with the last fastest, as an array of this rank."""
+    number = np.zeros((1,) * rank, np.uint32)
+    for size, place in axes:
+        shape = [size if i == place else 1 for i in range(rank)]
+        number = number * np.uint32(size) + np.arange(size, dtype=np.uint32).reshape(shape)
+    return number
+
+
+def draw_words(site, elements, seed, *keys):
+    """Both random words of each element. Elements and keys are spread over the places of the result."""
+    key = threefry(split_words(host(seed)), (np.uint32(site[0]), np.uint32(site[1])))
     for number in keys:
         key = threefry(key, split_words(host(number)))
-    count = split_words(np.arange(int(np.prod(shape))))
-    words = threefry((key[0][..., None], key[1][..., None]), count)
-    return [word.reshape((*word.shape[:-1], *shape)) for word in words]
+    return threefry(key, (np.uint32(0), elements))
 
 
 def unit_interval(words):
@@ -247,42 +261,40 @@ def unit_interval(words):
 
 
 @torch.compiler.disable
-def draw_bits(site, shape, *keys):
-    w0, w1 = draw_words(site, shape, *keys)
+def draw_bits(site, elements, *keys):
+    w0, w1 = draw_words(site, elements, *keys)
     return torch.as_tensor((w0 ^ w1).astype(np.int64), device=DEVICE)
 
 
 @torch.compiler.disable
-def draw_uniform(site, shape, *keys):
-    return torch.as_tensor(unit_interval(draw_words(site, shape, *keys)), device=DEVICE)
+def draw_uniform(site, elements, *keys):
+    return torch.as_tensor(unit_interval(draw_words(site, elements, *keys)), device=DEVICE)
 
 
 @torch.compiler.disable
-def draw_normal(site, shape, *keys):
+def draw_normal(site, elements, *keys):
     """Box and Muller."""
     number = np.float32 if torch.float32 == FLOAT else np.float64
-    w0, w1 = (word.astype(number) for word in draw_words(site, shape, *keys))
+    w0, w1 = (word.astype(number) for word in draw_words(site, elements, *keys))
     radius = np.sqrt(number(-2) * np.log((w0 + number(0.5)) * number(2**-32)))
     return torch.as_tensor(np.asarray(radius * np.cos(w1 * number(2 * np.pi * 2**-32))), device=DEVICE)
 
 
 @torch.compiler.disable
-def draw_bernoulli(site, shape, *keys, p):
-    """True where the 64-bit number is below p * 2^64; each step is exact."""
+def draw_bernoulli(site, elements, *keys, p):
+    """True where the 64-bit number is below p * 2^64; each step is exact, and integers are cut off."""
     p = host(p)
-    inside = (p > 0) & (p < 1)
-    scaled = np.where(inside, p, 0) * p.dtype.type(2**32)
-    first = np.floor(scaled)
-    second = np.floor((scaled - first) * p.dtype.type(2**32))
-    t0, t1 = first.astype(np.uint64), second.astype(np.uint64)
-    w0, w1 = (word.astype(np.uint64) for word in draw_words(site, shape, *keys))
-    return torch.as_tensor((p >= 1) | (inside & ((w0 < t0) | ((w0 == t0) & (w1 < t1)))), device=DEVICE)
+    scaled = np.where((p > 0) & (p < 1), p, 0) * p.dtype.type(2**32)
+    t0 = scaled.astype(np.uint32)
+    t1 = ((scaled - t0.astype(p.dtype)) * p.dtype.type(2**32)).astype(np.uint32)
+    w0, w1 = draw_words(site, elements, *keys)
+    return torch.as_tensor((p >= 1) | (w0 < t0) | ((w0 == t0) & (w1 < t1)), device=DEVICE)
 
 
 @torch.compiler.disable
-def draw_poisson(site, shape, *keys, mean):
+def draw_poisson(site, elements, *keys, mean):
     """Counts by inversion of one uniform number."""
-    u = unit_interval(draw_words(site, shape, *keys))
+    u = unit_interval(draw_words(site, elements, *keys))
     mean = np.broadcast_to(host(mean), u.shape)
     count = np.zeros(u.shape, np.int64)
     term = np.exp(-mean)
@@ -297,8 +309,8 @@ def draw_poisson(site, shape, *keys, mean):
 
 
 @torch.compiler.disable
-def draw_permutation(site, shape, *keys):
-    """The order of the elements' 64-bit numbers."""
-    w0, w1 = draw_words(site, shape, *keys)
+def draw_permutation(site, elements, *keys, axis):
+    """The order of the elements' 64-bit numbers along an axis."""
+    w0, w1 = draw_words(site, elements, *keys)
     number = (w0.astype(np.uint64) << np.uint64(32)) | w1
-    return torch.as_tensor(np.argsort(number, axis=-1, kind="stable").astype(np.int64), device=DEVICE)
+    return torch.as_tensor(np.argsort(number, axis=axis, kind="stable").astype(np.int64), device=DEVICE)
