@@ -7,6 +7,7 @@ comes out are the last states; with `histogram` also how often each of the 2^(2 
 A rival may draw its random numbers from whatever generator its library has.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,15 +35,15 @@ class Case:
 
 CASES = (
     Case(100, 64, 200),
-    Case(1000, 64, 20),
-    Case(1000, 64, 20, density=0.1),
+    Case(1000, 64, 100),
+    Case(1000, 64, 100, density=0.1),
     Case(10, 1024, 200, histogram=True),
 )
 
 
 @dataclass(frozen=True)
 class Network:
-    """Shapes: W [target, source], b [target], start [target, replica], zeros and ones."""
+    """Shapes: W [target, source], b [target], start [neuron, replica], zeros and ones."""
 
     W: Array
     b: Array
@@ -64,7 +65,7 @@ class Program:
 
 def scale_of(case: Case) -> float:
     """Standard deviation of the weights: what arrives at a neuron has one of about 1.5 at half the neurons on."""
-    return 2.0 / np.sqrt(case.neurons * case.density)
+    return 2.0 / math.sqrt(case.neurons * case.density)
 
 
 def probabilities(network: Network, states: Array) -> Array:

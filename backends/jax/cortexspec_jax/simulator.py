@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import get_opaque_trace_state
 
 from cortexspec.contracts.backend import Bound, Options, Recipe
 from cortexspec.contracts.program import fill_inputs, value_and_grad_of
@@ -18,6 +19,10 @@ from cortexspec_jax.trainer import Trainer
 
 Array = np.ndarray[Any, Any]
 Tree = dict[str, Any]
+_OUTSIDE = get_opaque_trace_state(convention="nnx")
+# XLA uses half of the width that a processor with 512-bit vectors has. Whole, random bits take two thirds of the time; one that has
+# not that width runs the same code in two halves.
+_COMPILER = {"xla_cpu_prefer_vector_width": 512}
 DTYPES = {"int": np.int64, "bool": np.bool_, "bits": np.uint32}
 
 
@@ -121,9 +126,13 @@ class Circuit:
         return self._chosen.get(name, self.table[name][0])
 
     def jitted(self, function: str) -> Callable[..., tuple[Any, ...]]:
-        if function not in self._jitted:
-            self._jitted[function] = jax.jit(self.function(function))
-        return self._jitted[function]
+        """The compiled function. JAX takes options of the compiler from the outermost `jit` alone: under a transformation of a
+        user's own it is compiled as that says."""
+        outermost = get_opaque_trace_state(convention="nnx") == _OUTSIDE
+        if (function, outermost) not in self._jitted:
+            options = _COMPILER if outermost and jax.default_backend() == "cpu" else None
+            self._jitted[function, outermost] = jax.jit(self.function(function), compiler_options=options)
+        return self._jitted[function, outermost]
 
     def gradient(self, function: str, wrt: tuple[str, ...], output: str) -> Callable[..., Any]:
         """A jitted function (leaves, other arguments) -> (all outputs, gradients by the leaves)."""
