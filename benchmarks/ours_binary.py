@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.binary_workload import Array, Case, Network, Program, scale_of
+from benchmarks.binary_workload import Case, Network, Program, scale_of
 
 SPEC = Path(__file__).parent / "specs" / "binary.cortex"
 STATES = "cells.x"

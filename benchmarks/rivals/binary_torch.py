@@ -49,7 +49,11 @@ def _replicas_first(case: Case, network: Network) -> Program:
 
 
 def _csr(case: Case, network: Network) -> Program:
-    W, b, start = torch.from_numpy(network.W).to_sparse_csr(), torch.from_numpy(network.b)[:, None], torch.from_numpy(network.start)
+    W, b, start = (
+        torch.from_numpy(network.W).to_sparse_csr(),
+        torch.from_numpy(network.b)[:, None],
+        torch.from_numpy(network.start),
+    )
 
     @torch.inference_mode()
     def run() -> torch.Tensor:

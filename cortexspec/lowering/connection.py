@@ -14,7 +14,7 @@ from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, RuleError
 from cortexspec.lowering.edges import has_edges, rule_arguments, rule_name
 from cortexspec.lowering.frame import Frame, Here, Unwritten, written_axes
-from cortexspec.lowering.wiring import fits_in_memory, matrix_axes, sum_over_edges, weight_matrix
+from cortexspec.lowering.wiring import fits_in_memory, matrix_axes, sum_from_table, sum_over_edges, weight_matrix
 
 
 def port(frame: Frame, path: str) -> Operand:
@@ -83,6 +83,8 @@ def _value(frame: Frame, projection: Projection, source: Value, weight: Operand 
     if rule_name(projection.rule) == "one_to_one" and not has_edges(frame.model, projection):
         return _one_to_one(frame, projection, source, weight)
     if has_edges(frame.model, projection):
+        if projection.path in frame.plan.sparse:
+            return sum_from_table(frame, projection, source, weight)
         if not fits_in_memory(frame, projection):
             return sum_over_edges(frame, projection, source, weight)
         weight = weight_matrix(frame, projection, weight)

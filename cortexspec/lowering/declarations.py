@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cortexspec.analysis.model import Model, Variable
@@ -13,7 +13,7 @@ from cortexspec.ir.module import Buffer, Input, Param, State, Value
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
 from cortexspec.lowering import entries
-from cortexspec.lowering.edges import index_buffers
+from cortexspec.lowering.edges import index_buffers, slot_buffer
 from cortexspec.units import DIMENSIONLESS
 
 TRIAL = Axis("trial", Size.symbol("trial"), "sample")
@@ -65,8 +65,8 @@ class Declarations:
     constraints: Mapping[str, Constraint] = field(default_factory=dict[str, Constraint])
 
     @staticmethod
-    def of(model: Model, streams: Iterable[str] = ()) -> Declarations:
-        """`streams` are the inputs that have one frame a step."""
+    def of(model: Model, streams: Iterable[str] = (), sparse: Collection[str] = ()) -> Declarations:
+        """`streams` are the inputs that have one frame a step, `sparse` the projections that are summed from a table."""
         fixed = _Fixed(model)
         params: dict[str, Param] = {}
         buffers: dict[str, Buffer] = {}
@@ -83,6 +83,8 @@ class Declarations:
             elif (variable.kind == "attribute" or path in model.lets) and fixed.drawn_once(variable):
                 buffers[path] = Buffer(Value(path, variable.type), "constant")
         buffers |= {buffer.value.name: buffer for buffer in index_buffers(model)}
+        tables = (slot_buffer(projection) for projection in model.projections if projection.path in sparse)
+        buffers |= {buffer.value.name: buffer for buffer in tables}
         written_out = (v for p, v in model.variables.items() if p not in params and p not in buffers)
         if any((v.kind == "param" or v.path in model.lets) and fixed.draws(v) for v in written_out):
             buffers[WIRING_SEED.name] = Buffer(WIRING_SEED, "constant", source="wiring")

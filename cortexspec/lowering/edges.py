@@ -62,5 +62,16 @@ def index_buffers(model: Model) -> Iterator[Buffer]:
                 yield Buffer(value, "index", source="wiring")
 
 
+def slot_buffer(projection: Projection) -> Buffer:
+    """`NAME.slot` [edge]: the place of each connection in a table [slot, target] that has a column for each target."""
+    value = Value(f"{projection.path}.slot", Type((edge_axis(projection),), "int"))
+    return Buffer(value, "index", source="slots")
+
+
+def slot_axis(projection: Projection) -> Axis:
+    """As many slots as the target with most connections has, or some more."""
+    return Axis(f"{projection.path}.slot", Size.symbol(f"{projection.path}.slots"))
+
+
 def source_path(projection: Projection) -> str:
     return projection.source.path if isinstance(projection.source, Reference) else ""

@@ -50,6 +50,7 @@ class Plan:
     report: Report
     training: bool = False
     stimuli: Mapping[str, Expression] = field(default_factory=dict[str, Expression])
+    sparse: frozenset[str] = frozenset()  # projections that are summed from a table of what each target has
     functions: Mapping[str, FunctionEntry] = field(init=False)
     distributions: Mapping[str, DistributionEntry] = field(init=False)
 

@@ -34,11 +34,13 @@ def lower(
     training: bool = False,
     streams: Iterable[str] = (),
     stimuli: Mapping[str, Expression] | None = None,
+    sparse: Iterable[str] = (),
 ) -> Module | None:
     """The module of a circuit; None after a mistake, which `report` was told.
 
     `training`: batch norm and dropout as they are while training. `streams`: inputs with one frame a step. `stimuli`: what
-    takes the place of an input, as an expression that may read the input.
+    takes the place of an input, as an expression that may read the input. `sparse`: the projections whose drawn connections
+    are summed from a table of what each target has, in the place of a matrix.
     """
     found = list(unsupported(model))
     # A neuron type used by many populations is reported once.
@@ -55,7 +57,8 @@ def lower(
     if found:
         return None
 
-    plan = Plan(model, Declarations.of(model, streams), told, training, stimuli or {})
+    tables = frozenset(sparse)
+    plan = Plan(model, Declarations.of(model, streams, tables), told, training, stimuli or {}, tables)
     functions = [
         wiring.wiring(plan),
         parameters.start(plan),

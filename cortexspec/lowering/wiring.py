@@ -9,14 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from cortexspec.analysis.model import Projection
+from cortexspec.analysis.model import Model, Projection
 from cortexspec.contracts.operand import Operand
 from cortexspec.contracts.translate import translate
 from cortexspec.ir.module import Function, Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis
-from cortexspec.lowering.edges import edge_axis, has_edges, is_listed, rule_arguments, source_path
+from cortexspec.lowering.edges import (
+    edge_axis,
+    has_edges,
+    is_listed,
+    rule_arguments,
+    slot_axis,
+    slot_buffer,
+    source_path,
+)
 from cortexspec.lowering.frame import Frame, Here, Plan, Unwritten, guarded
 
 # A matrix [target, source] of more elements than this is not held: what arrives is then summed edge by edge.
@@ -147,3 +155,32 @@ def sum_over_edges(frame: Frame, projection: Projection, source: Value, weight: 
         value = write.mul(build, value, weight.value)
     total = write.scatter_add(build, value, post, row, [edge.name])
     return write.split(build, total, row.name, list(targets))
+
+
+def has_table(model: Model, projection: Projection) -> bool:
+    """Whether what arrives may be summed from a table [slot, target]: drawn connections with a weight each, or one for all."""
+    weight = model.variables[projection.weight].type if projection.weight is not None else None
+    plain = weight is None or not weight.axes or weight.names == frozenset((edge_axis(projection).name,))
+    return has_edges(model, projection) and plain and not projection.around and not projection.cuts
+
+
+def sum_from_table(frame: Frame, projection: Projection, source: Value, weight: Operand | None) -> Value:
+    """What arrives where few of the pairs are connected: a sum over the sources of each target alone."""
+    build, edge = frame.build, edge_axis(projection)
+    targets = side_axes(frame, projection.target, projection.target_axes)
+    sources = side_axes(frame, source_path(projection), projection.source_axes)
+    pre, slot = ends(frame, projection)[0], frame.input(slot_buffer(projection).value)
+    row, column = build.axis("targets", count_of(targets)), build.axis("sources", count_of(sources))
+    places = slot_axis(projection)
+    flat = build.axis(f"{projection.path}.table", places.size * row.size)
+
+    def table(values: Value) -> Value:
+        return write.split(build, write.scatter_add(build, values, slot, flat, [edge.name]), flat.name, [places, row])
+
+    each = weight is not None and weight.type.has(edge.name)
+    weights = weight.value if weight is not None and each else write.expand(build, write.const(build, 1.0), [edge])
+    value = write.expand(build, source, [axis for axis in sources if not source.type.has(axis.name)])
+    value = write.merge(build, value, [axis.name for axis in sources], column)
+    total = write.sparse_product(build, table(weights), table(pre), value, places.name, column.name)
+    total = write.split(build, total, row.name, list(targets))
+    return total if weight is None or each else write.mul(build, total, weight.value)

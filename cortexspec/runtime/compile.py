@@ -91,11 +91,12 @@ def lowered(
     streams: Sequence[str] = (),
     stimuli: Mapping[str, Expression] | None = None,
     sources: Mapping[str, str] | None = None,
+    sparse: Sequence[str] = (),
 ) -> Module:
     """The module with `start`, `init`, `derivative`, `update`, `output`, ... Raises: SpecError CS700 for what does not lower."""
     found: list[Diagnostic] = []
     paths = {name: resolved(expression, model) for name, expression in (stimuli or {}).items()}
-    module = lower(model, found.append, training=training, streams=streams, stimuli=paths)
+    module = lower(model, found.append, training=training, streams=streams, stimuli=paths, sparse=sparse)
     if module is None:
         raise SpecError(found, dict(sources or {}))
     return module
@@ -148,11 +149,15 @@ def program_module(
     sizes: Mapping[str, int] | None = None,
     sources: Mapping[str, str] | None = None,
     seed: int = 0,
+    sparse: Sequence[str] = (),
 ) -> Module:
-    """The module of a program, before the passes: whole rollouts, the step's length written in. Raises: SpecError."""
+    """The module of a program, before the passes: whole rollouts, the step's length written in. `sparse`: as `lower` takes it.
+
+    Raises: SpecError.
+    """
     sources = dict(sources or {})
     fixed = solver in FIXED_STEP
-    plain = lowered(model, streams=streams, stimuli=stimuli, sources=sources)
+    plain = lowered(model, streams=streams, stimuli=stimuli, sources=sources, sparse=sparse)
     plain = stepped(plain, solver) if fixed else plain
     plain = replace(plain, sizes=MappingProxyType({**plain.sizes, **(sizes or {})}))
     trained = plain

@@ -28,6 +28,7 @@ from cortexspec.runtime.probabilities import check_probabilities
 from cortexspec.runtime.program import Loaded, Settings, optimised, tells_trials, with_adjoints, without_ahead
 from cortexspec.runtime.quantities import Quantity, coherent, coherent_array, whole_steps
 from cortexspec.runtime.recordings import Recording, dataset, outputs_of
+from cortexspec.runtime.sparse import Table, tables
 from cortexspec.runtime.start import started
 from cortexspec.units import DIMENSIONLESS
 
@@ -153,13 +154,16 @@ class Simulation:
         """Data, drawn wiring and running statistics."""
         if self._main is not None:
             found = self._main.simulator.buffers()
-            return {name: self._written(name, array, self._main.module) for name, array in found.items()}
+            return {name: self._written(name, found[name], self._main.module) for name in self._buffers}
         return {name: array.copy() for name, array in self._buffers.items()}
 
     def set_buffers(self, buffers: Mapping[str, Array]) -> None:
         self._buffers |= {name: np.array(array) for name, array in buffers.items()}
         if self._main is not None:
             self._main.simulator.set_buffers(self.in_layout(self._main.module, buffers))
+        self.__dict__.pop("_tables", None)
+        if self._main is not None:
+            self._renew_tables(self._main)
 
     def rewire(self, buffers: Mapping[str, Array]) -> None:
         """Makes room for other drawn wiring: what was made for the present one is unloaded, weights of single connections are lost.
@@ -244,7 +248,9 @@ class Simulation:
         parameters that are inputs with a raw value for each trial. Raises: RuleError, ValueError where they cannot be.
         """
         more = [tuple(each), *(sorted(one.items()) for one in (fields or {}, train_stimuli or {}, wrt or {}))]
-        what = repr((wanted, steps, tuple(streams), more))
+        found: Mapping[str, Table] = {} if self.trainable or wrt or each else self._tables
+        slots = {f"{path}.slots": table.slots for path, table in found.items()}
+        what = repr((wanted, steps, tuple(streams), more, slots))
         key = (what, trials if what in self._without_trials else None)
         if key not in self._loaded:
             module = program_module(
@@ -258,22 +264,23 @@ class Simulation:
                 sizes=self.sizes,
                 sources=self.sources,
                 seed=self.settings.seed,
+                sparse=tuple(found),
             )
             module = each_trial(module, each, TRIAL)
             if not all(tells_trials(function) for function in module.functions.values()):
                 self._without_trials.add(what)
                 key = (what, trials)
             told = {"time": steps, "trial": key[1]}
-            sizes = {**self.sizes, **{name: count for name, count in told.items() if count is not None}}
+            sizes = {**self.sizes, **slots, **{name: count for name, count in told.items() if count is not None}}
             module = optimised(replace(module, sizes=sizes), self.backend, self.settings)
             module = with_adjoints(module, self.backend, self.settings, wrt or {}, self.trainable)
             module, ahead = without_ahead(module, wanted.ahead)
-            bound = Bound(module, sizes, self._raw_of(module), self.in_layout(module, self.buffers()))
+            bound = Bound(module, sizes, self._raw_of(module), self._buffers_of(module))
             self._loaded[key] = Loaded(self.backend.load(bound, self.settings.options), module, bound, ahead)
         loaded = self._loaded[key]
         if loaded is not self._main:
             self.renew(loaded)
-            loaded.simulator.set_buffers(self.in_layout(loaded.module, self.buffers()))
+            loaded.simulator.set_buffers(self._buffers_of(loaded.module))
         return loaded
 
     def renew(self, loaded: Loaded) -> None:
@@ -284,6 +291,24 @@ class Simulation:
         """The present raw values of a program's parameters, in its layout."""
         known = {param.value.name for param in module.params}
         return self.in_layout(module, {name: array for name, array in self.raw_parameters().items() if name in known})
+
+    def _renew_tables(self, main: Loaded) -> None:
+        """Tables of other wiring in the program behind `module`; where they have other sizes it is made anew when it is asked for."""
+        if any(main.bound.sizes.get(f"{path}.slots", one.slots) != one.slots for path, one in self._tables.items()):
+            self._raw, self._buffers, self._main = self.raw_parameters(), self.buffers(), None
+        else:
+            main.simulator.set_buffers(self._buffers_of(main.module))
+
+    @cached_property
+    def _tables(self) -> Mapping[str, Table]:
+        """Of the present wiring, the projections that programs sum from a table."""
+        return tables(self.model, self.sizes, self.buffers())
+
+    def _buffers_of(self, module: Module) -> dict[str, Array]:
+        """The buffers as a module has them, with the places of its tables."""
+        named = {buffer.value.name for buffer in module.buffers}
+        places = {f"{path}.slot": table.places for path, table in self._tables.items()}
+        return self.in_layout(module, self.buffers()) | {name: one for name, one in places.items() if name in named}
 
     @property
     def main(self) -> Loaded:

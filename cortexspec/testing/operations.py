@@ -380,6 +380,18 @@ def _indexing() -> list[Case]:
     return cases
 
 
+def _sparse_products() -> list[Case]:
+    """Rows [a] with two places each [c] in x, one of them filled up with a weight of 0."""
+    cases: list[Case] = []
+    for note, x in (("", _float(B, SAMPLE)), ("vector", _float(B)), ("more", _float(B, KW, SAMPLE))):
+        weight, index = _float(A, C), Type((A, C), "int")
+        weights = floats(weight)
+        weights[1, 1] = 0.0
+        arrays = (weights, integers(index, 4), floats(x, seed=2))
+        cases.append(Case(linear.SparseProduct("c", "b"), (weight, index, x), arrays, note=note))
+    return cases
+
+
 def _draws() -> list[Case]:
     seed, trial_, step = Type((), "int"), Type((SAMPLE,), "int"), Type((), "int")
     keys = (np.array(123456), np.array([3, 8]), np.array(11))
@@ -412,6 +424,7 @@ def cases() -> tuple[Case, ...]:
         *_linear(),
         *_recurrences(),
         *_indexing(),
+        *_sparse_products(),
         *_draws(),
     )
 

@@ -176,6 +176,11 @@ CASES = [
         ),
     ),
     Case(
+        "linear.sparse_product",
+        lambda n: [typed(MV, r=5, k=3), typed(MS, a=4, b=n())],
+        lambda b, w, x: write.sparse_product(b, w, index(b, 4, axis("r", 5), axis("k", 3)), x, "k", "a"),
+    ),
+    Case(
         "indexing.gather",
         lambda n: [typed(MV, a=4, b=n())],
         lambda b, x: write.gather(b, x, index(b, 4, axis("e", 7)), "a"),

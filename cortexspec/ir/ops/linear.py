@@ -20,6 +20,7 @@ from cortexspec.ir.types import (
     Type,
     require_alike,
     require_axis,
+    require_dtype,
     require_free,
     require_pure,
     require_size,
@@ -75,6 +76,61 @@ class Contract(Op):
 def _flow(build: Builder, cotangent: Value, other: Value, operand: Value) -> Value:
     over = [axis.name for axis in union_axes(cotangent.type, other.type) if not operand.type.has(axis.name)]
     return write.contract(build, cotangent, other, over)
+
+
+@op
+@dataclass(frozen=True, slots=True)
+class SparseProduct(Op):
+    """A matrix times x, of which each row has the few places in a table that are not zero: y = sum over `over` of weight*x[index].
+
+    A row with fewer places than the table has room for is filled up with weights of 0. Units multiply.
+    Shapes: weight and index [row, over], x [axis, A]; gives [row, A] with y[r, a] = sum_k weight[r, k]*x[index[r, k], a].
+    """
+
+    name: ClassVar[str] = "linear.sparse_product"
+    over: str
+    axis: str
+
+    def rule(self, weight: Type, index: Type, x: Type) -> tuple[Type, ...]:
+        require_alike("a sparse product", (weight, x), "float")
+        require_dtype(index, "an index", "int", operand=1)
+        require_axis(weight, self.over, "a sparse product")
+        require_axis(index, self.over, "a sparse product", operand=1)
+        require_axis(x, self.axis, "a sparse product", operand=2)
+        if len(weight.axes) != 2 or Type(weight.axes) != Type(index.axes):
+            raise RuleError("CS501", f"weights {weight} and their places {index} are a table [row, place]", operand=1)
+        rows, rest = weight.without([self.over]), x.without([self.axis])
+        return (Type(require_free(rest, rows, "a sparse product"), "float", weight.unit * x.unit),)
+
+    def evaluate(self, operands: Sequence[Tensor], results: Sequence[Type], context: Context) -> tuple[Tensor, ...]:
+        weight, index, x = operands
+        (row,) = (name for name in weight.axes if name != self.over)
+        rest = [name for name in x.axes if name != self.axis]
+        values = transpose(weight.array, weight.axes, [row, self.over])
+        places = transpose(index.array, index.axes, [row, self.over])
+        source = transpose(x.array, x.axes, [self.axis, *rest])
+        starts = np.arange(len(values) + 1) * values.shape[1]
+        shape = (len(values), len(source))
+        csr_matrix = import_module("scipy.sparse").csr_matrix
+        matrix = csr_matrix((values.reshape(-1), places.reshape(-1), starts), shape)
+        array = (matrix @ source.reshape(len(source), -1)).reshape(len(values), *source.shape[1:])
+        return (in_layout(array, [row, *rest], results[0], context),)
+
+    def pullback(
+        self, build: Builder, cotangents: Sequence[Value | None], operands: Sequence[Value], results: Sequence[Value]
+    ) -> Sequence[Value | None]:
+        (cotangent,), (weight, index, x) = cotangents, operands
+        if cotangent is None:
+            return None, None, None
+        rest = [axis.name for axis in x.type.without([self.axis])]
+        read = write.gather(build, x, index, self.axis)
+        flow = write.mul(build, weight, cotangent)
+        both = [axis.name for axis in index.type.axes]
+        return (
+            write.contract(build, cotangent, read, rest),
+            None,
+            write.scatter_add(build, flow, index, x.type.axis(self.axis), both),
+        )
 
 
 def _window(kernel: int, what: str) -> int:

@@ -385,6 +385,11 @@ def contract(build: Builder, a: Value, b: Value, over: Axes) -> Value:
     return build.one(linear.Contract(both), sum_(build, a, only_a), sum_(build, b, only_b))
 
 
+def sparse_product(build: Builder, weight: Value, index: Value, x: Value, over: str, axis: str) -> Value:
+    """The sum over `over` of weight*x[index], where index and weight are tables [row, over] and x is read along `axis`."""
+    return build.one(linear.SparseProduct(over, axis), weight, index, x)
+
+
 def conv2d(
     build: Builder, x: Value, kernel: Value, channel: str, height: str, width: str, out: str, rows: str, columns: str
 ) -> Value:

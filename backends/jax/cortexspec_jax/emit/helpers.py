@@ -21,6 +21,22 @@ def matrix_product(a, b):
     return a @ b
 
 
+def sparse_product(weight, index, x):
+    """y[r] = sum_k weight[k, r] * x[index[k, r]]. Several rows of x are read and added in one loop over y; tables and sum are
+    gone through once for all of them."""
+    at_once = next(n for n in (8, 4, 2, 1) if len(weight) % n == 0)
+    spread = (slice(None), *(None,) * (x.ndim - 1))
+
+    def add(total, some):
+        for w, places in zip(*some, strict=True):
+            total = total + w[spread] * x.at[places].get(mode="promise_in_bounds")
+        return total, None
+
+    tables = [table.reshape(-1, at_once, table.shape[1]) for table in (weight, index)]
+    start = jnp.zeros((weight.shape[1], *x.shape[1:]), x.dtype)
+    return lax.scan(add, start, tables)[0]
+
+
 def pool_matrix(size, out, dtype):
     """[out, size]: row i averages window i of adaptive pooling."""
     matrix = np.zeros((out, size))
@@ -171,7 +187,9 @@ def draw_bernoulli(site, elements, *keys, p):
     t0 = scaled.astype(jnp.uint32)
     t1 = ((scaled - t0.astype(p.dtype)) * p.dtype.type(2**32)).astype(jnp.uint32)
     w0, w1 = draw_words(site, elements, *keys)
-    return (p >= 1) | (w0 < t0) | ((w0 == t0) & (w1 < t1))
+    drawn = (p >= 1) | (w0 < t0) | ((w0 == t0) & (w1 < t1))
+    # The root of 0 or 1 changes nothing, but XLA takes it for dear: without it, bits are drawn anew for each reader.
+    return jnp.sqrt(drawn.astype(p.dtype)) > 0
 
 
 def draw_poisson(site, elements, *keys, mean, dtype):

@@ -18,6 +18,15 @@ def contract(op: linear.Contract, write: Writer, a: Term, b: Term) -> str:
     return product(write, a, b, set(op.over), write.axes(result))
 
 
+@emit.register
+def sparse_product(op: linear.SparseProduct, write: Writer, weight: Term, index: Term, x: Term) -> str | Term:
+    (row,) = (name for name in weight.axes if name != op.over)
+    rest = [name for name in x.axes if name != op.axis]
+    tables = [in_order(one, one.axes, [op.over, row]) for one in (weight, index)]
+    source = in_order(x, x.axes, [op.axis, *rest])
+    return in_layout(write, f"{write.helper('sparse_product')}({', '.join(tables)}, {source})", [row, *rest])
+
+
 def product(write: Writer, a: Term, b: Term, over: set[str], result: Sequence[str]) -> str:
     """`a @ b` where the axes allow it, else an einsum."""
     for left, right in ((a, b), (b, a)):

@@ -5,6 +5,7 @@ program's FLOAT and DEVICE, and each other."""
 import math
 import sys
 import threading
+import warnings
 
 import numpy as np
 import torch
@@ -190,6 +191,23 @@ def again(function, ctx, cotangents):
     ends, flows = [x for x, _ in pairs], [g for _, g in pairs]
     found = iter(torch.autograd.grad(ends, leaves, flows, create_graph=True, allow_unused=True))
     return tuple(next(found) if asked else None for asked in wanted)
+
+
+def sparse_product(weight, index, x):
+    """y[r] = sum_k weight[r, k] * x[index[r, k]]. Double precision has no fast sum of rows, and a sparse matrix no autograd."""
+    source = x.flatten(1) if x.ndim > 1 else x.unsqueeze(1)
+    recorded = torch.is_grad_enabled() and (weight.requires_grad or x.requires_grad)
+    if recorded or torch.float32 == FLOAT:
+        given = (index.contiguous(), source.contiguous())
+        total = torch.nn.functional.embedding_bag(*given, per_sample_weights=weight.contiguous(), mode="sum")
+    else:
+        rows, slots = weight.shape
+        starts = torch.arange(0, rows * slots + 1, slots, device=DEVICE)
+        parts = (starts, index.reshape(-1), weight.reshape(-1))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sparse CSR", UserWarning)
+            total = torch.sparse_csr_tensor(*parts, (rows, len(x)), check_invariants=False) @ source
+    return total.reshape(len(weight), *x.shape[1:])
 
 
 def pool_matrix(size, out):

@@ -20,6 +20,15 @@ def contract(op: linear.Contract, write: Writer, a: Term, b: Term) -> str | Term
     return product(write, a, b, op.over, result)
 
 
+@emit.register
+def sparse_product(op: linear.SparseProduct, write: Writer, weight: Term, index: Term, x: Term) -> str | Term:
+    (row,) = (name for name in weight.axes if name != op.over)
+    rest = [name for name in x.axes if name != op.axis]
+    tables = [arranged(write, one, [row, op.over]) for one in (weight, index)]
+    source = arranged(write, x, [op.axis, *rest])
+    return in_layout(write, f"{write.helper('sparse_product')}({', '.join(tables)}, {source})", [row, *rest])
+
+
 def product(write: Writer, a: Term, b: Term, over: Sequence[str], result: Type) -> str | Term:
     """As a product of two (stacks of) matrices, whose axes are merged first where a side has several."""
     axes = write.axes(result)

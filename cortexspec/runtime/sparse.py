@@ -1,0 +1,58 @@
+"""Which drawn projections are summed from a table of what each target has, and the table's places.
+
+A dense product multiplies every pair, mostly by zero; a table reads only what is connected, but one row after the other. The
+bounds are measured, see docs/decisions/0042.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from cortexspec.analysis.model import Model, Projection
+from cortexspec.ir.op import Array
+from cortexspec.lowering.edges import source_path
+from cortexspec.lowering.wiring import has_table
+from cortexspec.runtime.wiring import neurons_of
+
+FEWEST_PAIRS = 200**2  # below, a product is over before its table is read
+DENSEST = 0.25  # share of the pairs that the table has room for
+_AT_ONCE = 8  # slots that engines read together
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`slots` a target, and the place `slot*targets + target` of each connection [edge]."""
+
+    slots: int
+    places: Array
+
+
+def tables(model: Model, sizes: Mapping[str, int], buffers: Mapping[str, Array]) -> dict[str, Table]:
+    """By the path of its projection, each table that is worth it. `buffers` has the connections."""
+    found: dict[str, Table] = {}
+    for projection in model.projections:
+        if not has_table(model, projection):
+            continue
+        targets, sources = (_count(model, path, sizes) for path in (projection.target, source_path(projection)))
+        table = _table(projection, targets, buffers)
+        if targets * sources >= FEWEST_PAIRS and table.slots <= DENSEST * sources:
+            found[projection.path] = table
+    return found
+
+
+def _count(model: Model, path: str, sizes: Mapping[str, int]) -> int:
+    return sum(stretch.size for stretch in neurons_of(model, path, sizes))
+
+
+def _table(projection: Projection, targets: int, buffers: Mapping[str, Array]) -> Table:
+    post = np.asarray(buffers[f"{projection.path}.post"])
+    degrees = np.bincount(post, minlength=targets)
+    slots = max(-(-int(degrees.max(initial=0)) // _AT_ONCE) * _AT_ONCE, _AT_ONCE)
+    order = np.argsort(post, kind="stable")
+    starts = np.cumsum(degrees) - degrees
+    slot = np.empty(len(post), np.int64)
+    slot[order] = np.arange(len(post)) - starts[post[order]]
+    return Table(slots, slot * targets + post)
