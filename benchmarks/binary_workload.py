@@ -37,7 +37,7 @@ CASES = (
     Case(100, 64, 200),
     Case(1000, 64, 100),
     Case(1000, 64, 100, density=0.1),
-    Case(10, 1024, 200, histogram=True),
+    Case(10, 1024, 2000, histogram=True),
 )
 
 
@@ -54,13 +54,13 @@ class Network:
 class Program:
     """One version of the workload, its network and start bound.
 
-    `run` does all steps; `states` gives the last states of such a run as zeros and ones [neuron, replica], `counts` the table
-    [state, next state] where transitions are counted, for tests.
+    `run` does all steps. For tests, `states` gives the last states of such a run as zeros and ones [neuron, replica], and where
+    transitions are counted `flux` the information in bit that the table [state, next state] says one state has of the next.
     """
 
     run: Callable[[], object]
-    states: Callable[[], Array]
-    counts: Callable[[], Array] | None = None
+    states: Callable[[], Array] | None = None
+    flux: Callable[[], float] | None = None
 
 
 def scale_of(case: Case) -> float:
@@ -74,14 +74,20 @@ def probabilities(network: Network, states: Array) -> Array:
     return 1 / (1 + np.exp(-drive))
 
 
-def simulate(network: Network, case: Case, seed: int = 7) -> tuple[Array, Array]:
-    """The equations as they stand, in NumPy and float64: the mean activity of each neuron over the last half of the steps, and the states.
-
-    Shapes: returns [neuron], [neuron, replica].
-    """
-    draw = np.random.default_rng(seed)
-    states, total = network.start.astype(np.float64), np.zeros(case.neurons)
+def simulate(case: Case, network: Network, seed: int = 7) -> Array:
+    """The equations as they stand, in NumPy and float64: the last states [neuron, replica]."""
+    draw, states = np.random.default_rng(seed), network.start.astype(np.float64)
     for _ in range(case.steps):
         states = (draw.random(states.shape) < probabilities(network, states)).astype(np.float64)
-        total += states.mean(axis=1)
-    return total / case.steps, states
+    return states
+
+
+def flux_of(counts: Array) -> float:
+    """I(state; next state) in bit from a table of counts [state, next state], with the correction of Miller and Madow."""
+    total, rows, columns = counts.sum(), counts.sum(axis=1), counts.sum(axis=0)
+
+    def entropy(table: Array) -> float:
+        p = table[table > 0] / total
+        return float(-(p * np.log2(p)).sum() + (len(p) - 1) / (2 * total * math.log(2)))
+
+    return entropy(rows) + entropy(columns) - entropy(counts.ravel())

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.binary_workload import Case, Network, Program, scale_of
+from benchmarks.rivals.our_bits import first_states
 
 SPEC = Path(__file__).parent / "specs" / "binary.cortex"
 STATES = "cells.x"
+MEASURE = "flux(cells.x, pooled = true)"
 
 
 def compiled(case: Case, backend: str) -> Any:
@@ -24,7 +26,7 @@ def compiled(case: Case, backend: str) -> Any:
 
 
 def network(case: Case, simulation: Any) -> Network:
-    """What the rivals run: the same weights, and starts of their own."""
+    """What the rivals run."""
     parameters, buffers = simulation.parameters(), simulation.buffers()
     b = parameters["cells.b"].astype(np.float32)
     if "W" in parameters:
@@ -32,14 +34,22 @@ def network(case: Case, simulation: Any) -> Network:
     else:
         W = np.zeros((len(b), len(b)), np.float32)
         W[buffers["cells_to_cells.post"], buffers["cells_to_cells.pre"]] = parameters["cells_to_cells.weight"]
-    start = np.random.default_rng(0).integers(0, 2, (case.neurons, case.replicas)).astype(np.float32)
-    return Network(W, b, start)
+    return Network(W, b, first_states(case.neurons, case.replicas))
 
 
 def program(case: Case, simulation: Any) -> Program:
-    """A run of all steps, of which the last states are read."""
+    """A run of all steps, of which the last states are read, or the flux that is estimated from the transitions."""
+    if case.histogram:
+        return _measured(case, simulation)
     backend = simulation.settings.backend
     return {"jax": _jax, "torch": _torch, "interpreter": _interpreter}[backend](case, simulation)
+
+
+def _measured(case: Case, simulation: Any) -> Program:
+    def run() -> Any:
+        return simulation.measure({"flux": MEASURE}, duration=case.steps, trials=case.replicas)["flux"]
+
+    return Program(run, flux=run)
 
 
 def _jax(case: Case, simulation: Any) -> Program:

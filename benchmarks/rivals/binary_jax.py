@@ -1,4 +1,8 @@
-"""`benchmarks.binary` as a `lax.scan` by hand, with the generators that JAX brings, both orders of axes, and both products."""
+"""`benchmarks.binary` as a `lax.scan` by hand: both orders of axes, and a dense product or one that reads the connected rows.
+
+Random numbers are those of `jax.random` with its default generator; its `rbg` takes three to five times as long on a processor. Each
+is compiled as JAX does by itself, and for vectors of 512 bits ("wide"), which a caller may ask of the outermost `jit`.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,28 +12,28 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from benchmarks.binary_workload import Case, Network, Program
+from benchmarks.binary_workload import Case, Network, Program, flux_of
 
-GENERATORS = ("threefry2x32", "rbg", "unsafe_rbg")
+COMPILER = {"": None, ", wide": {"xla_cpu_prefer_vector_width": 512}}
 
 
 def programs(case: Case, network: Network) -> Mapping[str, Program]:
     """Every formulation, by name."""
     found: dict[str, Program] = {}
-    for generator in GENERATORS:
-        key = jax.random.key(0, impl=generator)
+    for how, options in COMPILER.items():
         if case.histogram:
-            for way in ("in the scan", "after the scan"):
-                found[f"{generator}, counted {way}"] = _counted(case, network, key, way)
+            found[f"counted in the scan{how}"] = _counted(case, network, options, in_the_scan=True)
+            found[f"counted after the scan{how}"] = _counted(case, network, options, in_the_scan=False)
             continue
-        found[f"dense, {generator}"] = _plain(case, network, key, _dense)
-        found[f"dense, replicas first, {generator}"] = _replicas_first(case, network, key)
+        found[f"dense{how}"] = _plain(case, network, options, _dense)
+        found[f"dense, replicas first{how}"] = _replicas_first(case, network, options)
         if case.density < 1:
-            found[f"gathered, {generator}"] = _plain(case, network, key, _gathered(network))
+            found[f"gathered{how}"] = _plain(case, network, options, _gathered(network))
     return found
 
 
 Product = Callable[[jax.Array, jax.Array], jax.Array]
+Options = dict[str, int] | None
 
 
 def _dense(W: jax.Array, x: jax.Array) -> jax.Array:
@@ -57,10 +61,11 @@ def _gathered(network: Network, at_once: int = 8) -> Product:
     return product
 
 
-def _plain(case: Case, network: Network, key: jax.Array, product: Product) -> Program:
+def _plain(case: Case, network: Network, options: Options, product: Product) -> Program:
     W, b, start = jnp.asarray(network.W), jnp.asarray(network.b)[:, None], jnp.asarray(network.start)
+    key = jax.random.key(0)
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=options)
     def simulate(W: jax.Array, b: jax.Array, start: jax.Array, key: jax.Array) -> jax.Array:
         def step(x: jax.Array, n: jax.Array) -> tuple[jax.Array, None]:
             p = jax.nn.sigmoid(product(W, x) + b)
@@ -72,10 +77,11 @@ def _plain(case: Case, network: Network, key: jax.Array, product: Product) -> Pr
     return Program(run, lambda: np.asarray(run()))
 
 
-def _replicas_first(case: Case, network: Network, key: jax.Array) -> Program:
+def _replicas_first(case: Case, network: Network, options: Options) -> Program:
     W, b, start = jnp.asarray(network.W.T), jnp.asarray(network.b)[None], jnp.asarray(network.start.T)
+    key = jax.random.key(0)
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=options)
     def simulate(W: jax.Array, b: jax.Array, start: jax.Array, key: jax.Array) -> jax.Array:
         def step(x: jax.Array, n: jax.Array) -> tuple[jax.Array, None]:
             p = jax.nn.sigmoid(x @ W + b)
@@ -87,16 +93,17 @@ def _replicas_first(case: Case, network: Network, key: jax.Array) -> Program:
     return Program(run, lambda: np.asarray(run()).T)
 
 
-def _counted(case: Case, network: Network, key: jax.Array, way: str) -> Program:
+def _counted(case: Case, network: Network, options: Options, in_the_scan: bool) -> Program:
     """Words are integers of which neuron i is bit i; the table is counted step by step, or from the words of all steps."""
     W, b, start = jnp.asarray(network.W), jnp.asarray(network.b)[:, None], jnp.asarray(network.start)
+    key = jax.random.key(0)
     cells = 1 << 2 * case.neurons
     bits = jnp.arange(case.neurons)[:, None]
 
     def words(x: jax.Array) -> jax.Array:
         return jnp.sum(x.astype(jnp.int32) << bits, 0)
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=options)
     def simulate(W: jax.Array, b: jax.Array, start: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         def step(carry: tuple[jax.Array, ...], n: jax.Array) -> tuple[tuple[jax.Array, ...], jax.Array | None]:
             x, word, *table = carry
@@ -105,19 +112,19 @@ def _counted(case: Case, network: Network, key: jax.Array, way: str) -> Program:
             x = (jax.random.uniform(jax.random.fold_in(key, n), x.shape) < p).astype(x.dtype)
             new = words(x)
             joint = (word << case.neurons) | new
-            if way == "in the scan":
+            if in_the_scan:
                 return (x, new, table[0].at[joint].add(1, mode="promise_in_bounds")), None
             return (x, new), joint
 
         first = (start, words(start))
-        if way == "in the scan":
+        if in_the_scan:
             (x, _, table), _ = lax.scan(step, (*first, jnp.zeros(cells, jnp.int32)), jnp.arange(case.steps))
             return x, table
         (x, _), joint = lax.scan(step, first, jnp.arange(case.steps))
         return x, jnp.zeros(cells, jnp.int32).at[joint.ravel()].add(1, mode="promise_in_bounds")
 
     run = partial(_call, simulate, W, b, start, key)
-    return Program(run, lambda: np.asarray(run()[0]), lambda: np.asarray(run()[1]).reshape(1 << case.neurons, -1))
+    return Program(run, flux=lambda: flux_of(np.asarray(run()[1]).reshape(1 << case.neurons, -1)))
 
 
 def _call(simulate: Callable[..., object], *arguments: jax.Array) -> object:

@@ -1,4 +1,6 @@
-"""`benchmarks.binary` in NumPy: BLAS or SciPy's CSR product into arrays made once, SFC64, no array made in the loop.
+"""`benchmarks.binary` in NumPy: BLAS or SciPy's CSR product, no array made in the loop where BLAS multiplies.
+
+`programs` draw with SFC64, the fastest of NumPy's generators, `with_our_bits` the numbers that CortexSpec draws.
 
 z = [u < sigmoid(v)] is computed as [u (1 + exp(-v)) < 1]: one operation less.
 """
@@ -8,7 +10,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from benchmarks.binary_workload import Array, Case, Network, Program
+from benchmarks.binary_workload import Array, Case, Network, Program, flux_of
+from benchmarks.rivals.our_bits import threefry, trial_keys
 
 
 def programs(case: Case, network: Network) -> Mapping[str, Program]:
@@ -52,6 +55,29 @@ def _plain(case: Case, network: Network, product: Product) -> Program:
     return Program(run, run)
 
 
+def with_our_bits(case: Case, network: Network) -> Program:
+    product = _csr(network) if case.density < 1 else _dense(network)
+    b, v = network.b[:, None], np.empty_like(network.start)
+    neurons = np.arange(case.neurons, dtype=np.uint32)[:, None]
+
+    def run() -> Array:
+        key = tuple(word[None] for word in trial_keys(case.replicas))
+        x = network.start.copy()
+        for step in range(case.steps):
+            first, _ = threefry(
+                threefry(key, (np.zeros((1, 1), np.uint32), np.full((1, 1), step, np.uint32))), (neurons * 0, neurons)
+            )
+            np.add(product(x, v), b, out=v)
+            np.negative(v, out=v)
+            np.exp(v, out=v)
+            np.add(v, 1, out=v)
+            np.divide(np.float32(2.0**32), v, out=v)
+            np.less(first, v.astype(np.uint64), out=x)
+        return x
+
+    return Program(run, run)
+
+
 def _replicas_first(case: Case, network: Network) -> Program:
     W, b, start = (np.ascontiguousarray(one) for one in (network.W.T, network.b[None], network.start.T))
     turned = Network(W, b, start)
@@ -89,13 +115,13 @@ def _drives(network: Network) -> Callable[[Array, Array], Array]:
     return threshold
 
 
-def _counted(case: Case, network: Network, threshold: Callable[[Array, Array], Array]) -> Program:
+def _counted(case: Case, network: Network, threshold: Product) -> Program:
     places = (2.0 ** np.arange(case.neurons)).astype(np.float32)
     draw = np.random.Generator(np.random.SFC64(0))
     u, v = np.empty_like(network.start), np.empty_like(network.start)
     words = np.empty((case.steps + 1, case.replicas), np.float32)
 
-    def run() -> tuple[Array, Array]:
+    def run() -> Array:
         x = network.start.copy()
         np.matmul(places, x, out=words[0])
         for step in range(case.steps):
@@ -104,9 +130,9 @@ def _counted(case: Case, network: Network, threshold: Callable[[Array, Array], A
             np.multiply(u, v, out=u)
             np.less(u, 1, out=x)
             np.matmul(places, x, out=words[step + 1])
-        return x, _count(words.astype(np.int64), case)
+        return _count(words.astype(np.int64), case)
 
-    return Program(run, lambda: run()[0], lambda: run()[1])
+    return Program(run, flux=lambda: flux_of(run()))
 
 
 def _by_table(case: Case, network: Network) -> Program:
@@ -120,16 +146,16 @@ def _by_table(case: Case, network: Network) -> Program:
     p, x = np.empty_like(u), np.empty_like(u)
     words = np.empty((case.steps + 1, case.replicas), np.int64)
 
-    def run() -> tuple[Array, Array]:
+    def run() -> Array:
         words[0] = start
         for step in range(case.steps):
             np.take(table, words[step], axis=0, out=p, mode="clip")
             draw.random(dtype=np.float32, out=u)
             np.less(u, p, out=x)
             words[step + 1] = x @ places
-        return x, _count(words, case)
+        return _count(words, case)
 
-    return Program(run, lambda: run()[0].T, lambda: run()[1])
+    return Program(run, flux=lambda: flux_of(run()))
 
 
 def _count(words: Array, case: Case) -> Array:

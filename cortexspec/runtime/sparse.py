@@ -1,7 +1,7 @@
 """Which drawn projections are summed from a table of what each target has, and the table's places.
 
 A dense product multiplies every pair, mostly by zero; a table reads only what is connected, but one row after the other. The
-bounds are measured, see docs/decisions/0042.
+bounds are measured, see docs/decisions/0043.
 """
 
 from __future__ import annotations
