@@ -64,7 +64,7 @@ def reproduce(
 
       cortexspec reproduce specs/cmc -e ablation --data ~/data --strict
     """
-    from cortexspec.experiments.portrait import draw_table
+    from cortexspec.experiments.portrait import draw_networks, draw_table
     from cortexspec.experiments.report import markdown
     from cortexspec.experiments.reproduce import reproduce as run_claims
     from cortexspec.experiments.session import Choice
@@ -73,7 +73,7 @@ def reproduce(
     with reporting(as_json):
         choice = Choice(file, backend=backend, dtype=dtype.value, data=data)
         table = run_claims(choice, experiments, profile=profile, store=results, workers=workers, on_cell=_tell_cell)
-        figures = draw_table(table, results / "figures")
+        figures = [*draw_table(table, results / "figures"), *draw_networks(choice, table, results / "figures")]
         write_whole(results / "claims.md", markdown(table).encode())
     if as_json:
         say_json(ok=not (strict and table.failed), **_as_data(table))

@@ -219,6 +219,11 @@ _SWEEPS: Mapping[str, Callable[[Array, Sequence[Any]], Any]] = {
     "argmax": lambda y, x: float(x[int(np.argmax(y))]),
     "argmin": lambda y, x: float(x[int(np.argmin(y))]),
 }
+# With `over` a vary axis: the values, by seed, at the place where their mean is largest or smallest.
+_EXTREMES: Mapping[str, Callable[[Sequence[float]], int]] = {
+    "max": lambda means: int(np.argmax(means)),
+    "min": lambda means: int(np.argmin(means)),
+}
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "abs": np.abs, "sqrt": np.sqrt, "log": np.log, "exp": np.exp, "real": np.real, "imag": np.imag, "round": np.round,
 }  # fmt: skip
@@ -360,11 +365,16 @@ def _call(expression: tree.Call, scope: _Scope) -> Any:
     name = expression.function.name if isinstance(expression.function, tree.Name) else ""
     over = next((a.value for a in expression.arguments if a.name == "over"), None)
     values = [a.value for a in expression.arguments if not a.name and a.value is not None]
-    if name in _SWEEPS and over is not None:
+    if (name in _SWEEPS or name in _EXTREMES) and over is not None:
         axis_name = print_expression(over)
         axis = scope.grid.axis_of(axis_name)
         if axis is None:
             raise _unreadable(over)
+        if name in _EXTREMES:
+            values_there = [
+                _value(values[0], scope.having(dict(zip(axis.names, row, strict=True)))) for row in axis.rows
+            ]
+            return values_there[_EXTREMES[name]([_average(one) for one in values_there])]
         places = [row[axis.names.index(axis_name)] for row in axis.rows]
         means = [_mean(values[0], scope.having(dict(zip(axis.names, row, strict=True)))) for row in axis.rows]
         return _SWEEPS[name](np.array(means), places)
@@ -389,7 +399,7 @@ def _selected(expression: tree.Expression, grid: Grid, consumed: frozenset[str])
             return [names | {a.name for a in arguments} for names in _selected(operand, grid, consumed)]
         case tree.Call(function=tree.Name(name=name), arguments=arguments):
             over = [print_expression(a.value) for a in arguments if a.name == "over" and a.value is not None]
-            inside = consumed | frozenset(over) if name in _SWEEPS else consumed
+            inside = consumed | frozenset(over) if name in _SWEEPS or name in _EXTREMES else consumed
             return [
                 names
                 for a in arguments

@@ -126,6 +126,57 @@ def distributions(path: Path, values: Mapping[str, Array], unit: str) -> Path:
     return _write(figure, path)
 
 
+def rasters(path: Path, runs: Mapping[str, Mapping[str, Array]], steps: str = "step") -> Path:
+    """What is on at each step, a panel a run, a colour a population. runs[title][population] [time, neuron]; on where above 0."""
+    columns = min(len(runs), 3)
+    figure, axes = _new(columns, -(-len(runs) // columns), width=3.6, height=2.4)
+    for panel in axes.flat[len(runs) :]:
+        panel.set_visible(False)
+    for panel, (title, populations) in zip(axes.flat, runs.items(), strict=False):
+        below = 0
+        for (name, x), colour in zip(populations.items(), _cycle(), strict=False):
+            time, neuron = np.nonzero(x > 0)
+            panel.plot(time, neuron + below, ",", color=colour)
+            panel.plot([], [], "s", color=colour, ms=3, label=name)
+            below += x.shape[1]
+        panel.set(ylim=(-0.5, below - 0.5), xlabel=steps, ylabel="neuron")
+        panel.set_title(title, fontsize=9)
+    handles = max((panel.get_legend_handles_labels() for panel in axes.flat), key=lambda found: len(found[0]))
+    figure.legend(*handles, frameon=False, fontsize=8, loc="upper right", ncols=len(handles[0]))
+    return _write(figure, path)
+
+
+def sketch(path: Path, sizes: Mapping[str, int], links: Mapping[tuple[str, str], tuple[int, float]]) -> Path:
+    """Populations on a circle, with their numbers of neurons, and an arrow for each pair (source, target) that is connected:
+    its number of connections, red where the mean weight excites, blue where it inhibits."""
+    from matplotlib.patches import Circle
+
+    figure, axes = _new(width=4.6, height=4.4)
+    axis = axes[0, 0]
+    axis.set(aspect="equal", xlim=(-1.9, 1.9), ylim=(-1.9, 1.9))
+    axis.axis("off")
+    angles = np.pi / 2 + 2 * np.pi * np.arange(len(sizes)) / len(sizes)
+    places = {name: np.array([np.cos(a), np.sin(a)]) for name, a in zip(sizes, angles, strict=True)}
+    for (source, target), (count, weight) in links.items():
+        colour = COLOURS[1] if weight > 0 else COLOURS[0] if weight < 0 else "grey"
+        a, b = places[source], places[target]
+        style: dict[str, Any] = {"arrowstyle": "-|>", "color": colour, "shrinkA": 22, "shrinkB": 22}
+        if source == target:
+            axis.add_patch(Circle(tuple(1.35 * a), 0.28, fill=False, color=colour, zorder=0))
+            text = 1.73 * a
+        else:
+            axis.annotate("", b, a, arrowprops={**style, "connectionstyle": "arc3,rad=0.15"})
+            across = np.array([b[1] - a[1], a[0] - b[0]])
+            text = (a + b) / 2 + 0.13 * across / max(float(np.linalg.norm(across)), 1e-9)
+        axis.text(*text, f"{count}", color=colour, fontsize=7, ha="center", va="center")
+    for name, place in places.items():
+        axis.text(
+            *place, f"{name}\n{sizes[name]}", ha="center", va="center", fontsize=9,
+            bbox={"boxstyle": "circle,pad=0.45", "facecolor": "white", "edgecolor": "black"},
+        )  # fmt: skip
+    return _write(figure, path)
+
+
 def spectrum(path: Path, eigenvalues: Mapping[str, Array]) -> Path:
     """Eigenvalues in the complex plane, a colour a reading; left of the dashed line is stable. Values in 1/s."""
     figure, axes = _new()

@@ -80,6 +80,15 @@ def test_sweeps_are_judged_on_means():
     assert row.verdict.word == "holds"
 
 
+def test_the_largest_of_a_sweep_is_compared_seed_by_seed():
+    (row,) = judged("accuracy[regions = 1] < 0.99*max(accuracy, over = regions)")
+    assert row.verdict.word == "holds" and row.sides == pytest.approx((0.92, 0.99 * 0.96))
+    (row,) = judged("min(accuracy, over = regions) > accuracy[regions = 2]")
+    assert row.verdict.word == "fails" and row.ours.deviation == 0
+    cells = needed_cells(claim("max(accuracy, over = regions)"), {"mnist": GRID}, "mnist")
+    assert [dict(cell.point)["regions"] for cell in cells] == [1, 2, 3]
+
+
 def test_a_claim_names_the_cells_it_needs():
     cells = needed_cells(
         claim("accuracy[regions = 3] > accuracy[regions = 1, variant = flat]"), {"mnist": GRID}, "mnist"
