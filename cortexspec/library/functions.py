@@ -307,6 +307,9 @@ def _logspace(build: Builder, arguments: Operands, settings: Settings) -> Operan
     """`count` values from low to high with equal ratios."""
     low, high = arguments
     count = int(settings["count"])
+    ends = [float(end.literal) for end in (low, high) if end.literal is not None and end.literal.ndim == 0]
+    if not all(np.isfinite(end) and end * ends[0] > 0 for end in ends):
+        raise RuleError("CS306", "equal ratios lead from one number to another of the same sign; neither is 0")
     axis = build.axis("list", count)
     share = write.scale(build, write.cast(build, write.iota(build, axis), "float"), 1 / max(1, count - 1))
     ratio = write.log(build, write.div(build, high.value, low.value))
