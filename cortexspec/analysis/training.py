@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cortexspec.analysis.report import suggestion
 from cortexspec.contracts.measure import AnalysisEntry
-from cortexspec.contracts.training import DEFAULTS, EVOLUTION
+from cortexspec.contracts.training import DEFAULTS, EVOLUTION, LATER
 from cortexspec.diagnostics import Note, Span
 from cortexspec.expressions import tree
 from cortexspec.expressions.linear import children
@@ -63,6 +63,8 @@ def _check_optimizer(checker: ExperimentChecker, settings: Settings) -> str:
     value = settings["optimizer"][0]
     function = value.function if isinstance(value, tree.Call) else value
     name = print_expression(function)
+    if name in LATER:
+        return name
     if name not in OPTIMIZERS:
         help = suggestion(name, OPTIMIZERS) or f"there are {', '.join(OPTIMIZERS)}"
         checker.report.add("CS804", f"there is no optimiser `{name}`", function.span or value.span, help=help)

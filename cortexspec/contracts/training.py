@@ -29,11 +29,14 @@ DEFAULTS: dict[str, dict[str, float]] = {
     "sgd": {"lr": 1e-2, "momentum": 0.0, "nesterov": 0.0, "weight_decay": 0.0},
     "rmsprop": {"lr": 1e-2, "decay": 0.99, "eps": 1e-8, "momentum": 0.0, "weight_decay": 0.0},
 }
+LATER = ("lbfgs",)  # a spec may name them; to train with one is CS700
 EVOLUTION: dict[str, float] = {"parents": 5, "offspring": 20, "step": 1.0, "decay": 0.97}
 
 
 def optimizer_options(recipe: Recipe) -> dict[str, float]:
-    """All options of the recipe's optimiser. Raises SpecError CS804 for an unknown optimiser or option."""
+    """All options of the recipe's optimiser. Raises: SpecError CS804 for an unknown optimiser or option, CS700."""
+    if recipe.optimizer in LATER:
+        raise SpecError([Diagnostic("CS700", f"the optimiser `{recipe.optimizer}` is not supported yet")])
     if recipe.optimizer not in DEFAULTS:
         raise _unknown(f"there is no optimiser `{recipe.optimizer}`", DEFAULTS)
     defaults = DEFAULTS[recipe.optimizer]

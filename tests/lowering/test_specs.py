@@ -25,6 +25,7 @@ LOWERS = {
     "driven",
     "gru",
     "embedded_core",
+    "autapse",
 }
 
 
