@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cortexspec import library
+from cortexspec.contracts.data_file import DataFileEntry
 from cortexspec.contracts.dataset import DatasetEntry, DatasetSignature
 from cortexspec.contracts.measure import AnalysisEntry, MeasureEntry
 from cortexspec.contracts.plugin import (
@@ -55,6 +56,7 @@ _PLACES: Mapping[type, str] = MappingProxyType(
         ConstraintEntry: "constraints",
         ConnectionRule: "rules",
         DatasetEntry: "datasets",
+        DataFileEntry: "data_files",
         MeasureEntry: "measures",
         AnalysisEntry: "measures",
     }
@@ -75,6 +77,7 @@ class Library:
     missing_plugins: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     datasets: Mapping[str, DatasetSignature] = field(default_factory=lambda: library.datasets)
+    data_files: Mapping[str, DataFileEntry] = field(default_factory=lambda: library.data_files)
     # Their signatures are among the functions.
     measures: Mapping[str, MeasureEntry | AnalysisEntry] = field(default_factory=_none)
     entries: tuple[Any, ...] = ()  # those of plugins, which are among the others too

@@ -116,8 +116,8 @@ class Plugin:
     """What an entry point of group `cortexspec.plugins` gives: texts of `.cortex` items, and entries by kind.
 
     A `Path` among `texts` is a file to read, whose name its mistakes bear; a `str` is the text itself. Entries are a
-    FunctionEntry, PartEntry, DistributionEntry, ConstraintEntry, MeasureEntry, AnalysisEntry, DatasetEntry or
-    ConnectionRule each.
+    FunctionEntry, PartEntry, DistributionEntry, ConstraintEntry, MeasureEntry, AnalysisEntry, DatasetEntry, DataFileEntry
+    or ConnectionRule each.
     """
 
     name: str

@@ -4,6 +4,7 @@ from types import MappingProxyType
 
 from cortexspec.library.connection_rules import CONNECTION_RULES, ConnectionRule
 from cortexspec.library.constraints import CONSTRAINTS
+from cortexspec.library.data_files import DATA_FILES
 from cortexspec.library.datasets import DATASETS
 from cortexspec.library.distributions import DISTRIBUTIONS
 from cortexspec.library.functions import FUNCTIONS
@@ -16,6 +17,7 @@ signatures = MappingProxyType({entry.name: entry for entry in SIGNATURES if func
 parts = MappingProxyType({entry.name: entry for entry in PARTS})
 distributions = MappingProxyType({entry.name: entry for entry in DISTRIBUTIONS})
 constraints = MappingProxyType({entry.name: entry for entry in CONSTRAINTS})
+data_files = MappingProxyType({entry.name: entry for entry in DATA_FILES})
 datasets = MappingProxyType({entry.name: entry for entry in DATASETS})
 connection_rules = MappingProxyType({entry.name: entry for entry in CONNECTION_RULES})
 
@@ -26,6 +28,7 @@ __all__ = [
     "ConnectionRule",
     "connection_rules",
     "constraints",
+    "data_files",
     "datasets",
     "distributions",
     "functions",
