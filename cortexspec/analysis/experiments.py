@@ -22,7 +22,7 @@ from cortexspec.analysis.resolve_names import Unresolved, literal
 from cortexspec.analysis.rules.facts import Facts
 from cortexspec.analysis.scope import Body, Declared, Opaque, ProjectionHere, Static
 from cortexspec.analysis.static import NotStatic, evaluate, evaluated
-from cortexspec.analysis.training import OBJECTIVES, check_training
+from cortexspec.analysis.training import OBJECTIVES, check_running, check_training
 from cortexspec.contracts.operand import Operand
 from cortexspec.contracts.plugin import FunctionEntry
 from cortexspec.contracts.translate import translate
@@ -88,6 +88,7 @@ class ExperimentChecker:
             self.operand(name)
         simulate = self.simulate()
         train, penalties = self.train()
+        check_running(self, self.sections["train"])
         stimuli = self.stimuli()
         self.variants()
         claims = self.claims()

@@ -126,6 +126,43 @@ def _check_settings(
             checker.report.add("CS926", f"a {one.kind} in `train` belongs to a `loss`", one.span, help=help)
 
 
+def running_mean(measure: tree.Expression) -> tree.Expression | None:
+    """What a measure takes the mean of while training goes on: `running_mean(e)` as a whole; None for another measure."""
+    match measure:
+        case tree.Call(function=tree.Name("running_mean"), arguments=(tree.Argument(name="", value=inner),)):
+            return inner
+        case _:
+            return None
+
+
+def check_running(checker: ExperimentChecker, settings: Settings) -> None:
+    """CS926 where `running_mean` is no whole measure, or nothing is trained by a `loss` on data that it could be of."""
+    named = {name: value for name, value in checker.values.items() if name not in checker.undefined}
+    for name, value in named.items():
+        inner = running_mean(value) if checker.kinds[name] == "measure" else None
+        if inner is not None and "loss" not in settings:
+            help = "write `train { loss = ... }`, or `mean`"
+            checker.report.add(
+                "CS926", f"`{name}` is of training by a `loss`, and there is none here", value.span, help=help
+            )
+        _check_alone(checker, inner if inner is not None else value)
+    for key, (value, _) in settings.items():
+        if key == "loss":
+            _check_alone(checker, value)
+
+
+def _check_alone(checker: ExperimentChecker, node: tree.Expression) -> None:
+    """A value of one training has no value in a run."""
+    pending = [node]
+    while pending:
+        inner = pending.pop()
+        if isinstance(inner, tree.Call) and inner.function == tree.Name("running_mean"):
+            message = "`running_mean` is a measure as a whole: nothing is computed of it"
+            help = "write `measure NAME = running_mean(...)`, and compare it in a claim"
+            checker.report.add("CS926", message, inner.span, help=help)
+        pending += children(inner)
+
+
 def _measure(checker: ExperimentChecker, word: str, value: tree.Expression) -> str | None:
     """The measure that is optimised, None after a mistake."""
     text = print_expression(value)

@@ -179,10 +179,7 @@ def _judge_row(claim: ClaimModel, scope: _Scope, row: Mapping[str, Any]) -> Row:
     raw = _value(claim.value, scope)
     value = np.atleast_1d(raw)
     if value.dtype == bool:
-        truth = bool(value.all())
-        return Row(
-            claim, row, Verdict("holds" if truth else "fails", "judged on means over seeds"), Spread.of([float(truth)])
-        )
+        return Row(claim, row, _judge_truth(value, np.ndim(raw) > 0), Spread.of(value.astype(float).tolist()))
     value = factor * value
     spread = Spread.of(value.tolist())
     published = None if claim.published is None else factor * _mean(claim.published, scope)
@@ -194,6 +191,12 @@ def _judge_row(claim: ClaimModel, scope: _Scope, row: Mapping[str, Any]) -> Row:
     tolerance = _mean(claim.within, scope) * (abs(reference) if claim.relative else factor)
     verdict = judge_figure(value.tolist(), reference, tolerance, _seeded(scope, raw))
     return Row(claim, row, verdict, spread, published, tolerance, unit=unit)
+
+
+def _judge_truth(values: Array, by_seed: bool) -> Verdict:
+    """A statement that is true or false of each seed [n] holds where it is true of all of them."""
+    count = f"true in {int(values.sum())} of {len(values)} seeds"
+    return Verdict("holds" if bool(values.all()) else "fails", count if by_seed else "judged on means over seeds")
 
 
 def _units(claim: ClaimModel) -> Iterator[str]:
@@ -368,6 +371,8 @@ def _call(expression: tree.Call, scope: _Scope) -> Any:
     if (name in _SWEEPS or name in _EXTREMES) and over is not None:
         axis_name = print_expression(over)
         axis = scope.grid.axis_of(axis_name)
+        if axis is None and axis_name == "seed" and name in _EXTREMES:
+            return _REDUCTIONS[name](np.asarray(_value(values[0], scope)), axis=0)
         if axis is None:
             raise _unreadable(over)
         if name in _EXTREMES:

@@ -16,6 +16,7 @@ from cortexspec.analysis.data_sets import check_dataset
 from cortexspec.analysis.elaborate import experiments_of, library_of, model_of_cell, time_unit_of
 from cortexspec.analysis.model import ClaimModel
 from cortexspec.analysis.report import Report
+from cortexspec.analysis.training import running_mean
 from cortexspec.contracts.backend import Options, Recipe, Trainer
 from cortexspec.contracts.dataset import Dataset, DatasetEntry, Places
 from cortexspec.contracts.measure import AnalysisEntry, MeasureEntry
@@ -136,7 +137,7 @@ class Session:
             options=Options(dtype=_dtype(choice.dtype), gradient=_gradient(choice.gradient)),
             solver=_word(simulate.get("solver"), "euler"),
             dt=number_of(simulate["dt"]) if "dt" in simulate else None,
-            duration=number_of(simulate["duration"]) if "duration" in simulate else None,
+            duration=self._duration(simulate),
             seed=seed,
             wiring=int(number_of(simulate["wiring"])) if "wiring" in simulate else None,
             sizes=input_sizes(model, shapes),
@@ -149,7 +150,9 @@ class Session:
         self.simulation = Simulation(model, backend, settings, sources=source.sources, stimuli=stimuli)
         measures = {one.name: one.value for one in cell.body if isinstance(one, written.Measure)}
         names = {**_lets(cell.body), **measures}
-        self.measures = {name: one for name, one in measures.items() if not _speaks_of(one, cell.removed, names)}
+        defined = {name: one for name, one in measures.items() if not _speaks_of(one, cell.removed, names)}
+        self.running = {name: inner for name, one in defined.items() if (inner := running_mean(one)) is not None}
+        self.measures = {name: one for name, one in defined.items() if name not in self.running}
         self.trials_of_run = int(number_of(simulate["trials"])) if "trials" in simulate else 1
         self.warm_up = number_of(simulate["warm_up"]) if "warm_up" in simulate else 0.0
         self._check_gathered(source)
@@ -168,6 +171,19 @@ class Session:
     def address(choice: Choice, key: CellKey, seed: int) -> str:
         """Where the cell's result is kept. Raises: SpecError CS901 where its data are not there."""
         return address(_description(choice, key, seed))
+
+    def _duration(self, simulate: Mapping[str, tree.Expression]) -> float | None:
+        """Of a run, in coherent units; `dataset.length` frames of `dt` each. Raises: SpecError CS916 where those are not known."""
+        value = simulate.get("duration")
+        if value is None or print_expression(value) != "dataset.length":
+            return None if value is None else number_of(value)
+        length = None if self.data.dataset is None else self.data.dataset.length
+        if length is None or "dt" not in simulate:
+            message = (
+                "the length of the data set is not known" if length is None else "the length of a step is not known"
+            )
+            raise SpecError([Diagnostic("CS916", message, value.span, help="write the duration, and `dt`")])
+        return length * number_of(simulate["dt"])
 
     # What the training loop needs.
 
@@ -279,7 +295,8 @@ class Session:
         started = time.perf_counter()
         try:
             history = self.train(folder, report)
-            measures = {**self._read_measures(), **self._analysed()}
+            running = {name: history[-1][name] for name in self.running if history}
+            measures = {**running, **self._read_measures(), **self._analysed()}
         except SpecError as error:
             diverged = [one for one in error.diagnostics if one.code == "CS915"]
             if not diverged:
@@ -305,7 +322,7 @@ class Session:
                 names = ["loss_of_data" if penalties else "loss", *penalties]
                 outputs = {names[0]: self.train_section["loss"], **penalties}
                 total = tuple(names) if penalties else ()
-                readouts.append(Readout("loss", outputs, total=total, lets=lets, fields=fields))
+                readouts.append(Readout("loss", {**outputs, **self.running}, total=total, lets=lets, fields=fields))
             lowered = {name: value for name, value in self.measures.items() if not _is_analysis(value)}
             if lowered and not self._along_a_run:
                 readouts.append(Readout("measures", lowered, lets=lets, fields=fields))

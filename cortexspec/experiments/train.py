@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -87,6 +87,11 @@ class Trained(Protocol):
     @property
     def trials(self) -> int: ...
 
+    @property
+    def running(self) -> Collection[str]:
+        """The scalars of a training step whose mean over each epoch is kept, weighted by the trials of a batch."""
+        ...
+
     def trainer(self, recipe: Recipe) -> Trainer: ...
     def trainable(self) -> Sequence[str]: ...
     def batch(self, places: Array, first_trial: int) -> Mapping[str, Array]: ...
@@ -101,7 +106,9 @@ Report = Callable[[int, int, Mapping[str, float]], None]  # updates done, update
 def train(
     session: Trained, plan: Plan, folder: Path | None = None, report: Report | None = None, identity: str = ""
 ) -> list[dict[str, float]]:
-    """Trains; gives one record an epoch: loss (mean over its updates), held-out measures, seconds.
+    """Trains; gives one record an epoch: loss (mean over its updates), running means, held-out measures, seconds.
+
+    A running mean is over the training trials as each batch met them: before its update, with the noise of training on.
 
     With a `folder`, metrics.jsonl grows as epochs end and a checkpoint is kept, so that a call with the same folder goes
     on where the last one stopped, to the same result. `identity` guards the checkpoint: that of another circuit or plan
@@ -117,12 +124,17 @@ def train(
         epoch = done // per_epoch
         order: Array = order_of(session.trials, session.seed, epoch, plan.shuffle)
         losses: list[float] = []
+        met, sums = 0, dict.fromkeys(session.running, 0.0)
         started = time.perf_counter()
         for place in range(0, session.trials, plan.batch):
             if done >= total:
                 break
-            numbers = trainer.step(session.batch(order[place : place + plan.batch], epoch * session.trials + place))
+            places = order[place : place + plan.batch]
+            numbers = trainer.step(session.batch(places, epoch * session.trials + place))
             done += 1
+            met += len(places)
+            for name in sums:
+                sums[name] += numbers[name] * len(places)
             losses.append(numbers["loss"])
             if not math.isfinite(numbers["loss"]):
                 where = f"at update {done} (epoch {epoch + 1})"
@@ -134,6 +146,7 @@ def train(
         record = {
             "epoch": epoch + 1,
             "loss": float(np.mean(losses)),
+            **{name: total / met for name, total in sums.items()},
             **session.held_out(),
             "seconds": time.perf_counter() - started,
         }

@@ -89,6 +89,24 @@ def test_the_largest_of_a_sweep_is_compared_seed_by_seed():
     assert [dict(cell.point)["regions"] for cell in cells] == [1, 2, 3]
 
 
+def test_what_is_true_of_each_seed_is_judged_of_all_of_them():
+    (row,) = judged("accuracy[regions = 1] > 0.9195 or diverged(accuracy[regions = 1])")
+    assert (row.verdict.word, row.verdict.reason, row.ours.mean) == (
+        "fails",
+        "true in 2 of 3 seeds",
+        pytest.approx(2 / 3),
+    )
+    (row,) = judged("accuracy[regions = 1] > 0.9 and not diverged(accuracy[regions = 1])")
+    assert (row.verdict.word, row.verdict.reason) == ("holds", "true in 3 of 3 seeds")
+
+
+def test_the_worst_seed():
+    (row,) = judged("min(accuracy[regions = 1], over = seed) > 0.9")
+    assert row.verdict.word == "holds" and row.sides == pytest.approx((0.919, 0.9))
+    (row,) = judged("max(accuracy[regions = 1], over = seed) < 0.9205")
+    assert row.verdict.word == "fails" and "exact" in row.verdict.reason
+
+
 def test_a_claim_names_the_cells_it_needs():
     cells = needed_cells(
         claim("accuracy[regions = 3] > accuracy[regions = 1, variant = flat]"), {"mnist": GRID}, "mnist"
