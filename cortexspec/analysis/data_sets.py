@@ -37,11 +37,12 @@ def signature_of(node: tree.Expression | None, known: Mapping[str, DatasetSignat
 
 
 def _check_setting(argument: tree.Argument, signature: DatasetSignature, report: Report) -> None:
-    if argument.name not in signature.settings:
+    settings = {**({"seed": 0} if signature.draws else {}), **signature.settings}
+    if argument.name not in settings:
         message = f"`{signature.name}` has no setting `{argument.name}`"
-        report.add("CS923", message, argument.span, help=_near(argument.name, signature.settings))
+        report.add("CS923", message, argument.span, help=_near(argument.name, settings))
         return
-    wanted, found = _kind(signature.settings[argument.name]), _kind_written(argument.value)
+    wanted, found = _kind(settings[argument.name]), _kind_written(argument.value)
     if wanted and found != wanted:
         report.add("CS923", f"`{argument.name}` of `{signature.name}` is {wanted}, not {found}", argument.span)
 
@@ -70,6 +71,8 @@ def _kind(default: Any) -> str:
             return "text"
         case int() | float():
             return "a number"
+        case tuple():
+            return "a list of numbers"
         case _:
             return ""
 
@@ -80,6 +83,8 @@ def _kind_written(value: tree.Expression | None) -> str:
             return "text"
         case tree.Name(name="true" | "false"):
             return "true or false"
+        case tree.ListOf():
+            return "a list of numbers"
         case _:
             return "a number"
 

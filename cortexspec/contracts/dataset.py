@@ -67,7 +67,7 @@ class DatasetSignature:
     `settings` are the named arguments with their defaults, whose kind (true or false, text, number) a value must have.
     `choices` are what the argument without a name may be, the first its default; None where only the data tell.
     `fields` are the types, without the trials in front, of what it has besides the circuit's own inputs; None where only
-    the data tell.
+    the data tell. One that `draws` its trials has the setting `seed` besides, by default the seed of the cell that reads it.
     """
 
     name: str
@@ -75,6 +75,7 @@ class DatasetSignature:
     doc: str = ""
     fields: Mapping[str, Type] | None = None
     choices: tuple[str, ...] | None = None
+    draws: bool = False
 
 
 @dataclass(frozen=True, slots=True)

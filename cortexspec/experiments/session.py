@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cortexspec.analysis.apply_variant import Cell, Merged, cell_of, merge_like
-from cortexspec.analysis.data_sets import check_dataset
+from cortexspec.analysis.data_sets import check_dataset, signature_of
 from cortexspec.analysis.elaborate import experiments_of, library_of, model_of_cell, time_unit_of
 from cortexspec.analysis.model import ClaimModel
 from cortexspec.analysis.report import Report
@@ -114,7 +114,7 @@ class Session:
         choice = _with_backend(choice, cell.body)
         self.choice, self.key, self.seed = choice, key, seed
         self.body = cell.body
-        self.data = _data_of(choice, cell.body, source)
+        self.data = _data_of(choice, cell.body, source, seed)
         self.description = _description(choice, key, seed)
         library = library_of(source.spec, source.used, Report(), source.plugins)
         model, found = model_of_cell(cell, library, time_unit_of(merged))
@@ -499,7 +499,7 @@ def _penalties(body: Sequence[written.Statement]) -> dict[str, tree.Expression]:
     }
 
 
-def _data_of(choice: Choice, body: Sequence[written.Statement], source: Source) -> _Data:
+def _data_of(choice: Choice, body: Sequence[written.Statement], source: Source, seed: int) -> _Data:
     """The data set of an experiment. Raises: SpecError CS901, CS911, CS912, CS923, at the place where the spec names it."""
     for one in body:
         if isinstance(one, written.Equation) and one.left == tree.Name("dataset"):
@@ -507,7 +507,8 @@ def _data_of(choice: Choice, body: Sequence[written.Statement], source: Source) 
             check_dataset(one.right, _datasets(choice), report)
             _require(report, source)
             try:
-                return _data(choice, print_expression(one.right))
+                entry = signature_of(one.right, _datasets(choice))
+                return _data(choice, print_expression(one.right), seed if entry is not None and entry.draws else None)
             except SpecError as error:
                 found = [replace(each, span=one.right.span) for each in error.diagnostics]
                 raise SpecError(found, dict(source.sources)) from None
@@ -515,8 +516,11 @@ def _data_of(choice: Choice, body: Sequence[written.Statement], source: Source) 
 
 
 @lru_cache(maxsize=8)
-def _data(choice: Choice, text: str) -> _Data:
-    """The data set that `dataset = NAME(...)` names, which has been checked. Raises: SpecError CS901, CS911."""
+def _data(choice: Choice, text: str, seed: int | None) -> _Data:
+    """The data set that `dataset = NAME(...)` names, which has been checked; `seed` where it draws.
+
+    Raises: SpecError CS901, CS911.
+    """
     from cortexspec.expressions.parse import parse_expression
 
     call = parse_expression(text)
@@ -525,7 +529,8 @@ def _data(choice: Choice, text: str) -> _Data:
     positional = tuple(_argument(a.value) for a in given if not a.name and a.value is not None)
     named = {a.name: _argument(a.value) for a in given if a.name and a.value is not None}
     folder = choice.file if choice.file.is_dir() else choice.file.parent
-    return _Data(entry.load(positional, {**entry.settings, **named}, Places(folder, choice.data)), text)
+    settings = {**({} if seed is None else {"seed": seed}), **entry.settings, **named}
+    return _Data(entry.load(positional, settings, Places(folder, choice.data)), text)
 
 
 def _datasets(choice: Choice) -> Mapping[str, DatasetEntry]:
@@ -540,6 +545,8 @@ def _argument(value: tree.Expression) -> Any:
             return text
         case tree.Name(name="true" | "false" as word):
             return word == "true"
+        case tree.ListOf(items=items):
+            return tuple(_argument(one) for one in items)
         case _:
             return number_of(value)
 
@@ -653,7 +660,8 @@ def _description_of_cell(choice: Choice, key: CellKey, stamp: object) -> Mapping
         and not (isinstance(one, written.Section) and one.kind == "vary")
     )
     experiment = Experiment(name="cell", of=cell.circuit, arguments=cell.arguments, body=kept)
-    data = _data_of(choice, cell.body, source).dataset
+    # Where the data are drawn, those of one seed stand for what makes them; the cell's seed is told besides.
+    data = _data_of(choice, cell.body, source, 0).dataset
     return {
         "text": print_spec(Spec(items=(*templates, experiment))),
         "removed": sorted(cell.removed),
