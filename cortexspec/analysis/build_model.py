@@ -92,6 +92,7 @@ class ModelBuilder:
             removed=tuple(self.typing.expander.removed),
             opaque=MappingProxyType({**names_that_need_a_plugin(self.report), **self.typing.opaque}),
             entries=self.typing.library.entries,
+            data=MappingProxyType(dict(self.typing.expander.data.arrays)),
         )
         facts = Facts(model, self.expansion.incomplete)
         for rule in RULES:
@@ -106,7 +107,9 @@ class ModelBuilder:
 
     def variables(self) -> dict[str, Variable]:
         """In the order in which types were found, so that what defines others comes first."""
-        made: dict[str, Variable] = {}
+        made: dict[str, Variable] = {
+            path: Variable(path, "data", one.type, one.axes) for path, one in self.typing.expander.data.arrays.items()
+        }
         for path, typed in self.typing.types.items():
             declared = self.expansion.variables.get(path)
             if typed is None or declared is None:

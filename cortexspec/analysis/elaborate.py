@@ -16,6 +16,7 @@ from cortexspec.analysis.library import Brought, Library
 from cortexspec.analysis.model import ExperimentModel, Model
 from cortexspec.analysis.plugins import entries_of, plugin_items, say_what_is_missing
 from cortexspec.analysis.report import Report, suggestion
+from cortexspec.contracts.data_file import DataReader
 from cortexspec.diagnostics import Diagnostic, Note
 from cortexspec.expressions import tree
 from cortexspec.expressions.print import print_expression
@@ -36,16 +37,18 @@ def elaborate(
     sources: Mapping[str, Spec] | None = None,
     plugins: Sequence[Brought] = (),
     time_unit: Unit | None = None,
+    data: DataReader | None = None,
 ) -> Result:
     """The model of one circuit, and what is wrong; None where there is an error.
 
     `circuit` may be left out where the spec has one, or with an `experiment`, whose edits and arguments then hold.
     `arguments` are template arguments, or values of dotted paths, as text, numbers or expressions. `sources` are the
     specs of files that `use "file.cortex"` names, `plugins` what the installed ones bring that the spec uses. Without an
-    experiment, time is what fits the equations, unless `time_unit` says what it is.
+    experiment, time is what fits the equations, unless `time_unit` says what it is. `data` reads the files that the spec names; without it
+    they are not judged.
     """
     report = Report()
-    library = library_of(spec, sources or {}, report, plugins)
+    library = library_of(spec, sources or {}, report, plugins, data)
     given: Arguments = arguments if isinstance(arguments, Mapping) else {}
     if experiment is not None:
         return _of_experiment(spec, library, report, experiment, variant or "", circuit, given)
@@ -64,10 +67,11 @@ def elaborate_experiment(
     arguments: Arguments | None = None,
     sources: Mapping[str, Spec] | None = None,
     plugins: Sequence[Brought] = (),
+    data: DataReader | None = None,
 ) -> tuple[ExperimentModel | None, tuple[Diagnostic, ...]]:
     """What one experiment asks of its circuit, under one variant, and what is wrong in it."""
     report = Report()
-    library = library_of(spec, sources or {}, report, plugins)
+    library = library_of(spec, sources or {}, report, plugins, data)
     around = around_of(spec, Report())
     merged = merge_like(around.experiments, name, report) if name in around.experiments else None
     if name not in around.experiments:
@@ -80,11 +84,14 @@ def elaborate_experiment(
 
 
 def check(
-    spec: Spec, sources: Mapping[str, Spec] | None = None, plugins: Sequence[Brought] = ()
+    spec: Spec,
+    sources: Mapping[str, Spec] | None = None,
+    plugins: Sequence[Brought] = (),
+    data: DataReader | None = None,
 ) -> tuple[Diagnostic, ...]:
     """Everything that is wrong in a spec: every item by itself, every circuit, every experiment with every variant."""
     report = Report()
-    library = library_of(spec, sources or {}, report, plugins)
+    library = library_of(spec, sources or {}, report, plugins, data)
     around = around_of(spec, report)
     own = {item.name for item in spec.items if isinstance(item, Template)}
     used = {merged.circuit for merged in around.merged.values()}
@@ -275,7 +282,13 @@ def _built(cell: Cell, library: Library, unit: Unit, known: dict[object, Built])
     return known[key]
 
 
-def library_of(spec: Spec, sources: Mapping[str, Spec], report: Report, plugins: Sequence[Brought] = ()) -> Library:
+def library_of(
+    spec: Spec,
+    sources: Mapping[str, Spec],
+    report: Report,
+    plugins: Sequence[Brought] = (),
+    data: DataReader | None = None,
+) -> Library:
     """Everything that the spec may name. Items of one name are a mistake."""
     uses = tuple(name for item in spec.items if isinstance(item, Use) for name in item.names)
     installed = {one.plugin for one in plugins}
@@ -289,7 +302,7 @@ def library_of(spec: Spec, sources: Mapping[str, Spec], report: Report, plugins:
             notes = [Note("the first one", first.span)] if first.span is not None else []
             report.add("CS302", f"there are two items `{item.name}`", item.span, notes=notes)
     say_what_is_missing(spec, missing, report)
-    library = Library(missing_plugins=missing, uses=uses).with_templates(templates)
+    library = Library(missing_plugins=missing, uses=uses, data=data).with_templates(templates)
     library = library.with_entries(entries_of(plugins, library, report))
     folded = {name: fold_own_edits(template, library, report) for name, template in templates.items()}
     return library.with_templates(folded)

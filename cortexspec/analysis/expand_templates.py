@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 
+from cortexspec.analysis.data_files import DataRead
 from cortexspec.analysis.library import Library
 from cortexspec.analysis.plugins import needs_a_plugin
 from cortexspec.analysis.report import Report, suggestion
@@ -109,6 +110,7 @@ class Expander:
         self.stack: list[str] = []
         self.made = 0
         self.group_variables: dict[str, GroupVariable] = {}
+        self.data = DataRead(library.data)
         self.removed: Mapping[str, Span | None] = {}  # what a variant removed: a mention of it deserves its own words
         self.result: Expansion
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast
 
+from cortexspec.analysis.data_files import is_data
 from cortexspec.analysis.expand_templates import OPEN, Expander, walk
 from cortexspec.analysis.library import Library
 from cortexspec.analysis.plugins import needs_a_plugin
@@ -136,7 +137,8 @@ class Typing:
             return fit(build, operand, type_, axes, self.expander.sizes)
         except RuleError as error:
             text = message + kind_of_unit(operand.type.unit) if message and error.code == "CS401" else error.message
-            self.report.put(Diagnostic(error.code, text, span, error.label, error.help, tuple(notes)))
+            found = Diagnostic(error.code, text, span, error.label, error.help, tuple(notes))
+            self.report.put(self.expander.data.explained(found))
             return None
 
     # Variables.
@@ -183,7 +185,7 @@ class Typing:
     def defined(self, declared: Declared) -> Typed | None:
         """`let`, `output r = e`, template arguments: the type is the value's, in the unit that is written, if one is."""
         assert declared.value is not None
-        if _is_data(declared.value):
+        if is_data(declared.value):
             return self.from_file(declared)
         found = self.expression(declared.value, declared.reads_in, declared if declared.value_body is None else None)
         if found is None:
@@ -209,15 +211,37 @@ class Typing:
         return Typed(operand.type, axes, resolved, literal=operand.literal, unit_shown=shown)
 
     def from_file(self, declared: Declared) -> Typed | None:
-        """`let M[a, b] : unit = data(...)`: the declaration says what is in the file."""
-        assert declared.value is not None
+        """`let M[a, b] : unit = data(...)`: the file must have what the declaration says."""
         own = self.expander.axes(declared.axes, declared.body, declared.path)
         unit = self.unit(declared.unit, declared.span) if declared.unit else DIMENSIONLESS
-        resolved = self.resolve(declared.value, declared.reads_in)
-        if own is None or unit is None or resolved is None:
+        found = self.array_of_file(declared)
+        if own is None or unit is None or found is None:
             return None
-        axes = (*declared.body.instance, *own)
-        return Typed(Type(axes, "float", unit), _names(axes), resolved, unit_shown=declared.unit)
+        resolved, operand = found
+        if operand is None:  # no folder to read from: the declaration says what is in the file
+            axes = (*declared.body.instance, *own)
+            return Typed(Type(axes, "float", unit), _names(axes), resolved, unit_shown=declared.unit)
+        if not declared.unit:
+            unit = operand.type.unit
+        own = own or operand.written
+        wanted = Type(own, "float", unit)
+        assert declared.value is not None
+        fitted = self.fitted(operand, wanted, _names(own), declared.value.span, self.here(declared))
+        if fitted is None:
+            return None
+        return Typed(wanted, _names(own), resolved, unit_shown=declared.unit or _unit_of_file(unit))
+
+    def array_of_file(self, declared: Declared) -> tuple[tree.Expression, Operand | None] | None:
+        """The value of a declaration that is an array of a file, whose unit is the declared one where the file says none."""
+        assert declared.value is not None
+        self.resolver.data_unit = declared.unit
+        try:
+            resolved = self.resolve(declared.value, declared.reads_in)
+        finally:
+            self.resolver.data_unit = ""
+        if resolved is None:
+            return None
+        return resolved, self.read(resolved.path) if isinstance(resolved, tree.Reference) else None
 
     def order(self, body: Body, operand: Operand) -> tuple[str, ...]:
         """Instance, neuron, then own axes as they are written."""
@@ -281,7 +305,7 @@ class Typing:
             return (base.type.unit / self.time_unit**declared.order if base is not None else None), declared.span
         if declared.body.kind == "synapse" and declared.kind == "input":
             return self.arriving_unit(declared), declared.span
-        if declared.default is not None and _is_data(declared.default):
+        if declared.default is not None and is_data(declared.default):
             return DIMENSIONLESS, declared.span
         if declared.default is not None:
             found = self.expression(declared.default, declared.body)
@@ -296,9 +320,8 @@ class Typing:
         """The value resolved and fitted to the type; None where there is none, _WRONG after a mistake."""
         if declared.value is None:
             return None
-        if _is_data(declared.value):
-            resolved = self.resolve(declared.value, declared.reads_in)
-            return (resolved, Operand(Value("data", type_), _names(axes))) if resolved is not None else _WRONG
+        if is_data(declared.value):
+            return self.value_of_file(declared, type_, axes)
         found = self.expression(declared.value, declared.reads_in)
         if found is None:
             return _WRONG
@@ -308,6 +331,18 @@ class Typing:
             return _WRONG
         message = self.clash(declared, type_.unit)
         fitted = self.fitted(operand, type_, _names(axes), declared.value.span, self.here(declared), message)
+        return _WRONG if fitted is None else (resolved, fitted)
+
+    def value_of_file(self, declared: Declared, type_: Type, axes: Sequence[Axis]) -> Any:
+        """As `value_of`, for an array of a file."""
+        found = self.array_of_file(declared)
+        if found is None:
+            return _WRONG
+        resolved, operand = found
+        if operand is None:
+            return resolved, Operand(Value("data", type_), _names(axes))
+        span = declared.value.span if declared.value is not None else declared.span
+        fitted = self.fitted(operand, type_, _names(axes), span, self.here(declared))
         return _WRONG if fitted is None else (resolved, fitted)
 
     def covered(self, declared: Declared, operand: Operand, type_: Type) -> bool:
@@ -629,6 +664,10 @@ class Typing:
         """The value under a path, all axes written. None where it is wrong already. Raises: KeyError."""
         if path in self.bound:
             return self.bound[path]
+        if path in self.expander.data.arrays:
+            return Operand(
+                Value(path, self.expander.data.arrays[path].type), self.expander.data.arrays[path].axes, anonymous=True
+            )
         groups = self.expander.group_variables
         if path in groups:
             return self.group(groups[path])
@@ -955,7 +994,8 @@ class BodyScope:
     def report(self, diagnostic: Diagnostic) -> None:
         """Names of axes that only an expression gives end in a number that nobody wrote."""
         message, label = (re.sub(r"~\d+", "", text) for text in (diagnostic.message, diagnostic.label))
-        self.typing.report.put(replace(diagnostic, message=message, label=label))
+        found = replace(diagnostic, message=message, label=label)
+        self.typing.report.put(self.typing.expander.data.explained(found))
 
 
 def _data(build: Builder, arguments: Sequence[Operand], settings: Mapping[str, Any]) -> Operand:
@@ -1003,10 +1043,6 @@ def _draws(node: tree.Expression, distributions: Container[str]) -> bool:
     return any(_draws(child, distributions) for child in children(node))
 
 
-def _is_data(node: tree.Expression) -> bool:
-    return isinstance(node, tree.Call) and isinstance(node.function, tree.Name) and node.function.name == "data"
-
-
 def _shapeless(node: tree.Expression | None) -> bool:
     """A distribution that has no unit of its own: `glorot()`, `fan_in()`, `orthogonal()` take the declared one."""
     return (
@@ -1026,6 +1062,10 @@ def _unit_shown(node: tree.Expression, unit: Unit) -> str:
         except UnitError:
             continue
     return ""
+
+
+def _unit_of_file(unit: Unit) -> str:
+    return "" if unit == DIMENSIONLESS else unit.name()
 
 
 _KINDS = {

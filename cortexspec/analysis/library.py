@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cortexspec import library
-from cortexspec.contracts.data_file import DataFileEntry
+from cortexspec.contracts.data_file import DataFileEntry, DataReader
 from cortexspec.contracts.dataset import DatasetEntry, DatasetSignature
 from cortexspec.contracts.measure import AnalysisEntry, MeasureEntry
 from cortexspec.contracts.plugin import (
@@ -80,6 +80,7 @@ class Library:
     data_files: Mapping[str, DataFileEntry] = field(default_factory=lambda: library.data_files)
     # Their signatures are among the functions.
     measures: Mapping[str, MeasureEntry | AnalysisEntry] = field(default_factory=_none)
+    data: DataReader | None = None  # of the files that `data(...)` names; None where a spec has no folder
     entries: tuple[Any, ...] = ()  # those of plugins, which are among the others too
 
     def with_entries(self, entries: Sequence[Any]) -> Library:

@@ -13,12 +13,28 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+import numpy as np
+
 from cortexspec.diagnostics import Span
 from cortexspec.expressions.tree import Expression
 from cortexspec.ir.types import Type
 from cortexspec.units import Unit
 
-VariableKind = Literal["param", "state", "input", "let", "output", "attribute", "constant", "running", "noise"]
+Array = np.ndarray[Any, Any]
+VariableKind = Literal["param", "state", "input", "let", "output", "attribute", "constant", "running", "noise", "data"]
+
+
+@dataclass(frozen=True, slots=True)
+class DataArray:
+    """`key` of a data file, in coherent units (`unit_text` is the file's), an axis for each place. `digest` is of its numbers."""
+
+    file: str
+    key: str
+    array: Array = field(compare=False, repr=False)
+    type: Type
+    axes: tuple[str, ...]  # in the order of the array
+    unit_text: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +243,7 @@ class Model:
     opaque: Mapping[str, Span | None] = field(default_factory=lambda: MappingProxyType({}), compare=False)
     entries: tuple[Any, ...] = field(default=(), compare=False)  # what plugins bring besides the built-in entries
     whole: Model | None = field(default=None, compare=False, repr=False)
+    data: Mapping[str, DataArray] = field(default_factory=lambda: MappingProxyType({}))  # by the path of its variable
 
 
 @dataclass(frozen=True, slots=True)

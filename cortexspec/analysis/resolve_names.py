@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from cortexspec.analysis.data_files import texts_of
 from cortexspec.analysis.expand_templates import DEEPEST, Expander, shared_names
 from cortexspec.analysis.plugins import needs_a_plugin
 from cortexspec.analysis.report import Report, suggestion
@@ -27,6 +28,7 @@ from cortexspec.analysis.static import CONSTANTS
 from cortexspec.diagnostics import Span
 from cortexspec.expressions import tree
 from cortexspec.expressions.print import print_expression
+from cortexspec.ir.types import RuleError
 from cortexspec.schema import statement as written
 from cortexspec.units import DIMENSIONLESS, SYMBOLS
 
@@ -47,6 +49,7 @@ class Resolver:
         self.expander = expander
         self.library = expander.library
         self.made = 0
+        self.data_unit = ""  # of the declaration whose whole value is an array of a file
 
     @property
     def report(self) -> Report:
@@ -351,7 +354,7 @@ class Resolver:
         if name == "size" and len(node.arguments) == 1 and node.arguments[0].value is not None:
             return self.size(node, node.arguments[0].value, body)
         if name == "data":
-            return replace(node, arguments=self.arguments(node, body))
+            return self.data(replace(node, arguments=self.arguments(node, body)))
         if name in self.library.functions or name in self.library.distributions:
             return replace(node, arguments=self.arguments(node, body))
         if name in ("shape",):
@@ -369,6 +372,16 @@ class Resolver:
         functions = [n for n, t in self.library.templates.items() if t.kind == "function"]
         help = suggestion(name, [*self.library.functions, *self.library.distributions, *functions])
         raise self.stop("CS301", f"there is no function `{name}`", node.function.span, help=help)
+
+    def data(self, node: tree.Call) -> tree.Expression:
+        """An array of a file is a variable that nobody declared. Without a folder to read from, the call stays."""
+        if self.expander.data.reader is None:
+            return node
+        try:
+            path = self.expander.data.find(*texts_of(node), self.data_unit)
+        except RuleError as error:
+            raise self.stop(error.code, error.message, node.span, label=error.label, help=error.help) from None
+        return tree.Reference(path, span=node.span)
 
     def resolve_arguments_only(self, node: tree.Call, body: Body) -> None:
         """Of a function that nobody knows, at least the arguments are judged."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -40,3 +40,11 @@ class DataFileEntry:
     names: Callable[[Path], tuple[str, ...]]
     read: Callable[[Path, str], NamedArray]
     doc: str = ""
+
+
+class DataReader(Protocol):
+    """What analysis asks for the arrays that a spec names."""
+
+    def read(self, file: str, key: str) -> NamedArray:
+        """Raises: RuleError CS901 where there is no such file in reach, CS906 where it has no such array, CS911 where it is malformed."""
+        ...

@@ -99,7 +99,8 @@ def name_axes(build: Builder, operand: Operand, axes: Sequence[Axis]) -> Operand
     Raises: RuleError CS501 where a length differs (that of a symbol which only data tell is checked when it is bound).
     """
     if len(operand.axes) > len(axes):
-        raise RuleError("CS501", f"a list of {len(operand.axes)} axes meets {spell(axes)}", operand=0)
+        what = f"{spell(operand.written)}" if _own_name(operand.written[0]) else f"a list of {len(operand.axes)} axes"
+        raise RuleError("CS501", f"{what} meets {spell(axes)}", operand=0)
     taken = axes[len(axes) - len(operand.axes) :]
     renamed = operand
     for axis, wanted in zip(operand.written, taken, strict=True):
@@ -107,10 +108,12 @@ def name_axes(build: Builder, operand: Operand, axes: Sequence[Axis]) -> Operand
         known = symbols <= build.sizes.keys()
         length, found = (size.evaluate(build.sizes) if known else 0 for size in (wanted.size, axis.size))
         if length != found:
+            what = f"`{_own_name(axis)}`" if _own_name(axis) else "a list"
             raise RuleError(
                 "CS501",
-                f"a list of {found} meets the axis `{wanted.name}` of {length}",
+                f"{what} of {found} meets the axis `{wanted.name}` of {length}",
                 label=f"expected {length} elements, found {found}",
+                help="turned round it would fit: `transpose(...)`" if _fits_turned(build, operand, taken) else "",
                 operand=0,
             )
     if operand.literal is not None:
@@ -120,8 +123,27 @@ def name_axes(build: Builder, operand: Operand, axes: Sequence[Axis]) -> Operand
     return replace(renamed, anonymous=False)
 
 
+def _own_name(axis: Axis) -> str:
+    """What a list's axis is called where it comes from a file; that of a written list has no name of its own."""
+    return "" if "~" in axis.name else axis.name
+
+
+def _fits_turned(build: Builder, operand: Operand, axes: Sequence[Axis]) -> bool:
+    """Whether the two axes of a list have the lengths of these axes the other way round."""
+    sizes = [axis.size for axis in (*operand.written, *axes)]
+    if len(axes) != 2 or not all(size.symbols <= build.sizes.keys() for size in sizes):
+        return False
+    a, b, first, second = (size.evaluate(build.sizes) for size in sizes)
+    return (a, b) == (second, first)
+
+
 def rename(build: Builder, operand: Operand, old: str, new: Axis) -> Operand:
-    value = write.rename(build, operand.value, {old: new.name})
+    """The operand along `new` in the place of `old`, which are of one length."""
+    value = operand.value
+    if value.type.axis(old).size != new.size:  # a number on one side, a symbol that stands for it on the other
+        value = write.gather(build, value, write.iota(build, new), old)
+    else:
+        value = write.rename(build, value, {old: new.name})
     axes = tuple(new.name if name == old else name for name in operand.axes)
     return replace(operand, value=value, axes=axes)
 

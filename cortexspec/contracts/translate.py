@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Protocol, TypeAlias
 
@@ -575,7 +575,10 @@ def _call_entry(
     build: Builder, entry: FunctionEntry, operands: Sequence[Operand], settings: Mapping[str, Any]
 ) -> Operand:
     result = entry.write(build, operands, settings)
-    return after(result, *operands) if isinstance(result, Value) else result
+    operand = after(result, *operands) if isinstance(result, Value) else result
+    # What is made of lists alone takes the names of what it meets, as they do.
+    lists = [one.anonymous for one in operands if one.axes]
+    return replace(operand, anonymous=True) if lists and all(lists) and operand.axes else operand
 
 
 def _near(name: str, known: Any) -> str:

@@ -95,6 +95,8 @@ _ALL = (
     Code(
         "CS905", "missing-file", "a spec file, or one that `use` names, is not there or lies outside the spec's folder"
     ),
+    Code("CS906", "missing-array", "a data file has no array of this name"),
+    Code("CS907", "unfit-data", "an array of a data file has a gap, or holds no numbers"),
     Code("CS911", "malformed-data", "a data file is not of the format that it should have, or is cut short"),
     Code("CS912", "unknown-data-set", "no data set has this name"),
     Code("CS913", "unknown-schedule", "no learning-rate schedule has this name"),

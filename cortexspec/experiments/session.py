@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,7 @@ from cortexspec.language.print_spec import print_spec
 from cortexspec.lowering.readout import Readout
 from cortexspec.runtime.api import input_sizes, source_of
 from cortexspec.runtime.compile import Source, Wanted, experiment_of, require_plugins
+from cortexspec.runtime.data_files import DataFiles
 from cortexspec.runtime.dynamics import Flow, spectrum
 from cortexspec.runtime.given import read_inputs
 from cortexspec.runtime.measure import moves_by_itself, recorded
@@ -88,7 +91,7 @@ class ExperimentRead:
 
 def read_experiments(choice: Choice) -> dict[str, ExperimentRead]:
     """Every experiment of the file, `like` resolved. Raises: SpecError with every mistake."""
-    source = source_of(choice.file)
+    source = source_with_data(choice)
     report = Report()
     experiments = experiments_of(source.spec)
     read: dict[str, ExperimentRead] = {}
@@ -116,7 +119,7 @@ class Session:
         self.body = cell.body
         self.data = _data_of(choice, cell.body, source, seed)
         self.description = _description(choice, key, seed)
-        library = library_of(source.spec, source.used, Report(), source.plugins)
+        library = library_of(source.spec, source.used, Report(), source.plugins, source.data)
         model, found = model_of_cell(cell, library, time_unit_of(merged))
         if model is None:
             raise SpecError(found, dict(source.sources))
@@ -528,15 +531,26 @@ def _data(choice: Choice, text: str, seed: int | None) -> _Data:
     entry = _datasets(choice)[print_expression(name)]
     positional = tuple(_argument(a.value) for a in given if not a.name and a.value is not None)
     named = {a.name: _argument(a.value) for a in given if a.name and a.value is not None}
-    folder = choice.file if choice.file.is_dir() else choice.file.parent
     settings = {**({} if seed is None else {"seed": seed}), **entry.settings, **named}
-    return _Data(entry.load(positional, settings, Places(folder, choice.data)), text)
+    return _Data(entry.load(positional, settings, Places(_folder(choice), choice.data)), text)
 
 
 def _datasets(choice: Choice) -> Mapping[str, DatasetEntry]:
     """The built-in data sets with those of the plugins that the spec uses."""
-    entries = (entry for plugin in source_of(choice.file).plugins for entry in plugin.entries)
+    entries = (entry for plugin in source_with_data(choice).plugins for entry in plugin.entries)
     return {**DATASETS, **{entry.name: entry for entry in entries if isinstance(entry, DatasetEntry)}}
+
+
+def source_with_data(choice: Choice) -> Source:
+    """The spec, whose data files may lie in the user's data folder too."""
+    source = source_of(choice.file)
+    if choice.data is None:
+        return source
+    return replace(source, data=DataFiles.of(Places(_folder(choice), choice.data), source.plugins))
+
+
+def _folder(choice: Choice) -> Path:
+    return choice.file if choice.file.is_dir() else choice.file.parent
 
 
 def _argument(value: tree.Expression) -> Any:
@@ -565,14 +579,14 @@ def _edited(choice: Choice, key: CellKey) -> tuple[Source, Cell, Merged]:
 
 @lru_cache(maxsize=64)
 def _edited_as(choice: Choice, key: CellKey, stamp: object) -> tuple[Source, Cell, Merged]:
-    source = source_of(choice.file)
+    source = source_with_data(choice)
     report = Report()
     merged = merge_like(experiments_of(source.spec), key.experiment, report)
     return _cell_of(source, merged, key, report)
 
 
 def _cell_of(source: Source, merged: Merged | None, key: CellKey, report: Report) -> tuple[Source, Cell, Merged]:
-    library = library_of(source.spec, source.used, report, source.plugins)
+    library = library_of(source.spec, source.used, report, source.plugins, source.data)
     cell = None
     if merged is not None:
         point = [_as_edit(name, value) for name, value in key.point]
@@ -662,8 +676,11 @@ def _description_of_cell(choice: Choice, key: CellKey, stamp: object) -> Mapping
     experiment = Experiment(name="cell", of=cell.circuit, arguments=cell.arguments, body=kept)
     # Where the data are drawn, those of one seed stand for what makes them; the cell's seed is told besides.
     data = _data_of(choice, cell.body, source, 0).dataset
+    text = print_spec(Spec(items=(*templates, experiment)))
+    files = _files_named(choice, text)
     return {
-        "text": print_spec(Spec(items=(*templates, experiment))),
+        "text": text,
+        **({"files": files} if files else {}),
         "removed": sorted(cell.removed),
         "cuts": {name: list(map(list, cut)) for name, cut in sorted(cell.cuts.items())},
         "data": data.fingerprint if data is not None else "",
@@ -672,6 +689,22 @@ def _description_of_cell(choice: Choice, key: CellKey, stamp: object) -> Mapping
         "library": sorted(built_in.groups),
         **({"plugins": sorted([one.plugin, one.version] for one in source.plugins)} if source.plugins else {}),
     }
+
+
+def _files_named(choice: Choice, text: str) -> dict[str, str]:
+    """SHA-256 of each data file that a text names, by its name."""
+    found: dict[str, str] = {}
+    for name in sorted(set(re.findall(r'"([^"\n]+\.\w+)"', text))):
+        for folder in (_folder(choice), choice.data):
+            path = folder / name if folder is not None else None
+            if path is not None and name not in found and path.is_file():
+                found[name] = _digest(path, path.stat().st_mtime_ns)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, stamp: int) -> str:
+    return sha256(path.read_bytes()).hexdigest()
 
 
 def _description(choice: Choice, key: CellKey, seed: int, asked: tuple[CellKey, ...] = ()) -> dict[str, Any]:

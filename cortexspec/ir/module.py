@@ -88,7 +88,7 @@ class Buffer:
     """An array that is not trained: data, drawn wiring (index), running statistics (a program returns their new value).
 
     `source` says how bind gets it: "start" (the function `start` computes it), "wiring" (the edges of a projection, drawn on the host
-    from what `wiring` gives), or "data:FILE:KEY".
+    from what `wiring` gives), or "data:FILE:KEY:DIGEST".
     """
 
     value: Value

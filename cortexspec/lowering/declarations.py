@@ -72,7 +72,11 @@ class Declarations:
         buffers: dict[str, Buffer] = {}
         constraints: dict[str, Constraint] = {}
         for path, variable in model.variables.items():
-            if variable.kind == "running":
+            if variable.kind == "data":
+                one = model.data[path]
+                source = f"data:{one.file}:{one.key}:{one.digest}"
+                buffers[path] = Buffer(Value(path, variable.type), "constant", source)
+            elif variable.kind == "running":
                 buffers[path] = Buffer(Value(path, variable.type), "running")
             elif variable.kind == "param" and (variable.trainable or fixed.given(variable)):
                 if variable.constraint is not None:
@@ -168,7 +172,7 @@ class _Fixed:
         return self.known[path]
 
     def _fixed(self, variable: Variable) -> bool:
-        if variable.trainable or variable.kind not in ("param", "attribute", "let", "constant"):
+        if variable.trainable or variable.kind not in ("param", "attribute", "let", "constant", "data"):
             return False
         read = [expression for expression in (variable.value, variable.draw) if expression is not None]
         return all(self.fixed(path) for expression in read for path in _references(expression))

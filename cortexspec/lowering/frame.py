@@ -34,10 +34,10 @@ class Unwritten(Exception):
 
 
 def _data(build: Builder, arguments: Sequence[Operand], settings: Mapping[str, object]) -> Operand:
-    raise RuleError("CS700", "reading a data file into a circuit is not supported yet")
+    raise RuleError("CS901", "this spec is no file, so there is no folder that its data could be read from")
 
 
-# What analysis types by itself and lowering does not write yet.
+# What analysis leaves as a call where there is no folder to read from.
 _LATER = {"data": FunctionEntry("data", _data, (0, 0), static=("file", "key"))}
 
 
@@ -117,6 +117,8 @@ class Frame:
                 return self.highest(self, path)
         if variable is None:
             return self.group_variable(path)
+        if variable.kind == "data":
+            return Operand(self.input(self.declared.buffers[path].value), variable.axes_written, anonymous=True)
         if path in self.declared.params and self.phase != "start":
             return self.whole(variable, self.natural(path))
         if path in self.declared.buffers and self.phase != "start":

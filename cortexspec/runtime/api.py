@@ -29,7 +29,7 @@ def load(path: str | Path) -> Spec:
     """A spec from a .cortex, .yaml or .json file, or the `model.cortex` of a folder. Raises: SpecError with every mistake."""
     reading = read_file(path)
     spec = reading.require()
-    _SOURCES[id(spec)] = (spec, Source(spec, reading.sources, reading.used, reading.plugins))
+    _SOURCES[id(spec)] = (spec, Source(spec, reading.sources, reading.used, reading.plugins, reading.data))
     return spec
 
 

@@ -58,7 +58,7 @@ def check_file(path: str | Path) -> Checked:
     reading = read_file(path)
     found = list(reading.diagnostics)
     if reading.spec is not None:
-        found += check(reading.spec, reading.used, reading.plugins)
+        found += check(reading.spec, reading.used, reading.plugins, reading.data)
     # A mistake in a neuron is found once for every circuit that has one, and a file that is missing by its reader too.
     said = {(each.code, each.span or each.message): each for each in reversed(found)}
     return Checked(reading, tuple(in_reading_order(said.values())))
@@ -95,17 +95,18 @@ def _meaning(path: str | Path) -> Mapping[str, Model | ExperimentModel]:
     """The circuits and experiments by name; an argument without a default has a placeholder."""
     checked = check_file(path)
     spec, used, plugins = checked.reading.spec, checked.reading.used, checked.reading.plugins
+    data = checked.reading.data
     if spec is None or not checked.fine:
         raise SpecError(checked.diagnostics, dict(checked.sources))
     found: dict[str, Model | ExperimentModel] = {}
     for item in spec.items:
         if isinstance(item, Template) and item.kind == "circuit":
             given = {argument.name: argument.value for argument in placeholders(item)}
-            model, _ = elaborate(spec, item.name, given, sources=used, plugins=plugins)
+            model, _ = elaborate(spec, item.name, given, sources=used, plugins=plugins, data=data)
             if model is not None:
                 found[f"circuit {item.name}"] = model
         elif isinstance(item, Experiment):
-            experiment, _ = elaborate_experiment(spec, item.name, sources=used, plugins=plugins)
+            experiment, _ = elaborate_experiment(spec, item.name, sources=used, plugins=plugins, data=data)
             if experiment is not None:
                 found[f"experiment {item.name}"] = experiment
     return found

@@ -14,6 +14,7 @@ from cortexspec.analysis.elaborate import elaborate, elaborate_experiment
 from cortexspec.analysis.library import Brought
 from cortexspec.analysis.model import ExperimentModel, Model
 from cortexspec.analysis.plugins import NEEDED
+from cortexspec.contracts.data_file import DataReader
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.expressions.tree import Expression
 from cortexspec.ir.module import Function, Input, Line, Module, Value
@@ -30,12 +31,13 @@ FIXED_STEP = ("euler", "heun", "midpoint", "rk4", "exponential_euler", "exact", 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A Spec with the texts it came from, the specs of files that it uses, and what its plugins bring."""
+    """A Spec with the texts it came from, the specs of files that it uses, what its plugins bring, and its data files."""
 
     spec: Spec
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
     used: Mapping[str, Spec] = field(default_factory=dict[str, Spec])
     plugins: tuple[Brought, ...] = ()
+    data: DataReader | None = None  # of the files that it names; None where it is no file itself
 
 
 def only_circuit(spec: Spec) -> str:
@@ -57,7 +59,9 @@ def elaborated(
 ) -> Model:
     """Raises: SpecError with every mistake."""
     name = circuit or (only_circuit(source.spec) if experiment is None else None)
-    model, found = elaborate(source.spec, name, arguments, experiment, variant, source.used, source.plugins, time_unit)
+    model, found = elaborate(
+        source.spec, name, arguments, experiment, variant, source.used, source.plugins, time_unit, source.data
+    )
     if model is None:
         raise SpecError(found, dict(source.sources))
     require_plugins(source, found)
@@ -78,7 +82,7 @@ def experiment_of(
     source: Source, name: str, variant: str | None = None, arguments: Mapping[str, Any] | None = None
 ) -> ExperimentModel:
     """What an experiment asks of its circuit. Raises: SpecError with every mistake."""
-    model, found = elaborate_experiment(source.spec, name, variant, arguments, source.used, source.plugins)
+    model, found = elaborate_experiment(source.spec, name, variant, arguments, source.used, source.plugins, source.data)
     if model is None:
         raise SpecError(found, dict(source.sources))
     return model

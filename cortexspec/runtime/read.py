@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cortexspec.analysis.library import Brought
+from cortexspec.contracts.dataset import Places
 from cortexspec.diagnostics import Diagnostic, Span, SpecError
 from cortexspec.language.parse import parse_spec
+from cortexspec.runtime.data_files import DataFiles
 from cortexspec.runtime.plugins import plugins_of
 from cortexspec.schema.load import load_json, load_yaml
 from cortexspec.schema.spec import Spec, Use
@@ -34,6 +36,11 @@ class Reading:
     sources: Mapping[str, str]
     used: Mapping[str, Spec]
     plugins: tuple[Brought, ...] = ()
+
+    @property
+    def data(self) -> DataFiles:
+        """The files that it may name, in its own folder."""
+        return DataFiles.of(Places(Path(self.file).parent), self.plugins)
 
     @property
     def fine(self) -> bool:

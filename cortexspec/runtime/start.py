@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cortexspec.analysis.model import Group, Model
+from cortexspec.analysis.model import DataArray, Group, Model
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.ir.module import Module
 from cortexspec.ir.op import Array
@@ -42,7 +42,13 @@ def started(
         edges, given = _of_the_whole(model, module, known, sizes, seed, sources)
     known |= edges.sizes
     given |= {WIRING_SEED.name: np.array(seed)}
+    given |= {path: in_name_order(one) for path, one in model.data.items()}
     return Started(known, start_arrays(module, known, seed, {**edges.arrays, **given}), edges)
+
+
+def in_name_order(one: DataArray) -> Array:
+    """The array with its axes in the order of a layout without trials: by name."""
+    return one.array.transpose([one.axes.index(name) for name in sorted(one.axes)])
 
 
 def _of_the_whole(
