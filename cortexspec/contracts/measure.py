@@ -23,7 +23,10 @@ class Gathering(Protocol):
     """A measure of one run while it is gathered."""
 
     def update(self, pieces: Sequence[Array]) -> None:
-        """Takes in the next steps: one array [trial, step, element] an argument, all of the same steps, in the order of time."""
+        """Takes in the next steps: one array [trial, step, element] an argument, all of the same steps, in the order of time.
+
+        Of a measure that reads `words` it is an array [trial, step] of integers, where words of all its groups are exact.
+        """
         ...
 
     def result(self) -> Array:
@@ -39,6 +42,9 @@ class MeasureEntry:
     its keyword arguments with their defaults: numbers, texts, truth values. `start(trials, elements, settings)` begins a
     run, before anything of it is computed: `elements` has the length of each argument's own axis. It is the place to
     refuse what will not fit, by a SpecError.
+
+    `words`: all that it reads of an argument is which elements exceed 0, and what is gathered may be their word, the integer
+    of which element i is bit i. Then it is computed where the run is, and no states leave the program.
     """
 
     name: str
@@ -46,6 +52,7 @@ class MeasureEntry:
     arity: tuple[int, int | None] = (1, 1)
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     doc: str = ""
+    words: bool = False
 
     def signature(self) -> FunctionEntry:
         """How a call of it is typed: a pure number for each trial."""

@@ -10,6 +10,7 @@ from cortexspec.analysis.model import Model
 from cortexspec.contracts.measure import AnalysisEntry, MeasureEntry
 from cortexspec.contracts.plugin import ConstraintEntry, DistributionEntry, FunctionEntry, PartEntry
 from cortexspec.library import ConnectionRule
+from cortexspec.lowering import words
 
 Entry = TypeVar("Entry", FunctionEntry, DistributionEntry, PartEntry, ConstraintEntry, ConnectionRule)
 
@@ -18,6 +19,7 @@ def functions(model: Model) -> Mapping[str, FunctionEntry]:
     return {
         **_with_brought(library.functions, model, FunctionEntry),
         **{name: entry.refusal() for name, entry in measures(model).items()},
+        words.WORD: words.ENTRY,
     }
 
 

@@ -16,11 +16,12 @@ from cortexspec.interpreter import run
 from cortexspec.ir.module import Function, Line, Value
 from cortexspec.ir.op import Array
 from cortexspec.ir.ops.scan import Scan
+from cortexspec.ir.types import Type
 from cortexspec.lowering.declarations import TIME, TRIAL
 from cortexspec.lowering.readout import Readout
 from cortexspec.passes.differentiate import forward_and_backward
 from cortexspec.passes.remove_dead import remove_dead
-from cortexspec.runtime.compile import Wanted, program_module
+from cortexspec.runtime.compile import FIXED_STEP, Wanted, lowered, program_module, read_out, stepped
 
 if TYPE_CHECKING:
     from cortexspec.runtime.simulation import Simulation
@@ -89,6 +90,26 @@ def function_of(simulation: Simulation, readout: Readout) -> Function:
     function = without_a_step(module.function(readout.function))
     read = {operand.name for line in function.body for operand in line.operands} | {v.name for v in function.outputs}
     return replace(function, inputs=tuple(value for value in function.inputs if value.name in read))
+
+
+def types_of(
+    simulation: Simulation,
+    values: Mapping[str, tree.Expression],
+    lets: Mapping[str, tree.Expression],
+    streams: Sequence[str] = (),
+) -> dict[str, Type]:
+    """What each step of a run has of these expressions, by name. `streams`: inputs with one frame a step.
+
+    Raises: SpecError where one does not check.
+    """
+    plain, solver = simulation.plain, simulation.settings.solver
+    if streams:
+        found = lowered(simulation.model, streams=streams, stimuli=simulation.stimuli, sources=simulation.sources)
+        plain = replace(found, sizes=simulation.sizes)
+    module = stepped(plain, solver) if solver in FIXED_STEP else plain
+    readout = Readout("types", values, scalars=False, lets=lets)
+    function = read_out(simulation.model, module, readout, False, simulation.sources, True)
+    return {name: value.type for name, value in zip(function.output_names, function.outputs, strict=True)}
 
 
 def without_a_step(function: Function) -> Function:

@@ -23,6 +23,7 @@ from cortexspec.lowering import lower
 from cortexspec.lowering.declarations import SEED
 from cortexspec.lowering.readout import Readout, lower_readout, resolved
 from cortexspec.passes.drive import drive
+from cortexspec.passes.into_loops import into_loops
 from cortexspec.schema.spec import Spec, Template
 from cortexspec.units import Unit
 
@@ -179,7 +180,7 @@ def program_module(
         training = readout.function in wanted.trained
         resumed = readout.function in wanted.resumed
         module = trained if training else plain
-        functions[readout.function] = _read_out(model, module, readout, training, sources, resumed)
+        functions[readout.function] = read_out(model, module, readout, training, sources, resumed)
     for name in ("project", *wanted.pieces):
         if name in plain.functions:
             functions[name] = plain.functions[name]
@@ -214,18 +215,20 @@ def unknown_recording(module: Module, name: str) -> Diagnostic:
     return Diagnostic("CS301", f"there is nothing to record under the name `{name}`", help=help)
 
 
-def _read_out(
-    model: Model, module: Module, readout: Readout, training: bool, sources: dict[str, str], resumed: bool
+def read_out(
+    model: Model, module: Module, readout: Readout, training: bool, sources: Mapping[str, str], resumed: bool
 ) -> Function:
+    """The function of a readout. Raises: SpecError where it does not check, CS301 where it reads what the module has not."""
     driving = partial(drive, resumed=resumed)
     found: list[Diagnostic] = []
     try:
         made = lower_readout(model, module, readout, found.append, driving, training=training)
     except KeyError as error:
-        raise SpecError([unknown_recording(module, str(error.args[0]))], sources) from None
+        raise SpecError([unknown_recording(module, str(error.args[0]))], dict(sources)) from None
     if made is None:
-        raise SpecError(found, sources)
-    return made.function(readout.function)
+        raise SpecError(found, dict(sources))
+    function = made.function(readout.function)
+    return into_loops(function, module.sizes) if resumed else function
 
 
 def with_constants(function: Function, constants: Mapping[str, float]) -> Function:

@@ -25,8 +25,9 @@ from cortexspec.ir.types import RuleError, Type
 from cortexspec.lowering import entries
 from cortexspec.lowering.declarations import TIME, TRIAL
 from cortexspec.lowering.readout import Readout, rebuilt
+from cortexspec.lowering.words import LONGEST, WORD
 from cortexspec.passes.differentiate import differentiate
-from cortexspec.runtime.analyse import CircuitAsItStands, function_of
+from cortexspec.runtime.analyse import CircuitAsItStands, function_of, types_of
 from cortexspec.runtime.compile import Wanted
 from cortexspec.runtime.finite import where_it_broke
 from cortexspec.runtime.given import Given
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1 << 22  # recorded numbers in a piece
 _LONGEST = 4096  # steps in a piece
+_OF_A_WORD = 8  # as many numbers as the arrays take that a word goes through while it is counted
 _FRONT = (TRIAL.name, TIME.name)
+_WORD = tree.Name(WORD)
 
 
 Entry = MeasureEntry | AnalysisEntry
@@ -54,6 +57,12 @@ class Called:
     settings: Mapping[str, Any]
     call: tree.Call
     outputs: tuple[str, ...]  # what its arguments are recorded as: one name for all calls that read the same
+    types: tuple[Type, ...] = ()  # of the arguments
+    spelt: bool = False  # whether words of the arguments are recorded in their place
+
+    def in_words(self) -> Called:
+        arguments = tuple(tree.Call(_WORD, (tree.Argument(one),), span=one.span) for one in self.arguments)
+        return replace(self, arguments=arguments, outputs=tuple(f"{name}.word" for name in self.outputs), spelt=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +79,22 @@ class Plan:
     lets: Mapping[str, tree.Expression]
     written: Mapping[str, tree.Expression] = field(default_factory=dict[str, tree.Expression])
 
+    def recorded(self) -> dict[str, tree.Expression]:
+        """What calls read along a run."""
+        return {name: value for one in self.gathered for name, value in zip(one.outputs, one.arguments, strict=True)}
+
     def pieces(self) -> dict[str, tree.Expression]:
-        found = {name: value for one in self.gathered for name, value in zip(one.outputs, one.arguments, strict=True)}
-        return {**found, **self.means}
+        return {**self.recorded(), **self.means}
+
+    def typed(self, types: Mapping[str, Type], sizes: Mapping[str, int]) -> Plan:
+        """With the types of what calls read. What reads words alone is given them, where each of its groups has an exact one."""
+
+        def exact(one: Called) -> bool:
+            reads = isinstance(one.entry, MeasureEntry) and one.entry.words
+            return reads and all(_elements(type_, sizes) <= LONGEST for type_ in one.types)
+
+        calls = [replace(one, types=tuple(types[name] for name in one.outputs)) for one in self.gathered]
+        return replace(self, gathered=tuple(one.in_words() if exact(one) else one for one in calls))
 
     def for_measure(self, name: str) -> Plan:
         """What one measure needs alone."""
@@ -330,6 +352,9 @@ class Measuring:
     ) -> Measuring:
         """`each`: parameters of which every trial has its own, for `side_by_side`."""
         ends = {f"{name}[time = end]": _end(name) for name in simulation.states}
+        if plan.gathered:
+            types = types_of(simulation, plan.recorded(), plan.written, given.streams)
+            plan = plan.typed(types, simulation.sizes)
         pieces = plan.pieces()
         if each:  # averaged here, for each candidate
             pieces |= {name: _within_mean(value) for name, value in plan.means.items()}
@@ -346,7 +371,7 @@ class Measuring:
         simulation, trials = run.simulation, run.given.trials
         if not runs(plan):
             return _without_a_run(simulation, plan)
-        gatherings = _begin(simulation, plan, run.load(self.length).module, trials)
+        gatherings = _begin(simulation, plan, trials)
         numbers: dict[str, Array] = _analysed(simulation, plan)
 
         def averaged(loaded: Loaded, name: str, array: Array) -> Any:
@@ -383,7 +408,7 @@ class Measuring:
             stacked = np.stack([one[name] for one in candidates]).repeat(own, axis=0)
             more[name] = simulation.for_each_trial(loaded.module, name, stacked)
         run = self.run.again(seed, first_trial, more)
-        gatherings = _begin(simulation, plan, loaded.module, run.given.trials)
+        gatherings = _begin(simulation, plan, run.given.trials)
 
         def each_candidate(loaded: Loaded, name: str, array: Array) -> Array:
             trials = _by_trial(loaded, name, array, run.given.trials)
@@ -416,8 +441,8 @@ class Measuring:
         sums: dict[str, Any] = dict.fromkeys(plan.means, 0.0)
         for count in _counts(self.steps, self.length) if plan.pieces() else ():
             found = _go_on(run, count, state, done)
-            read = dict.fromkeys(name for one in plan.gathered for name in one.outputs)
-            pieces = {name: _arranged(loaded, name, found[name], trials) for name in read}
+            read = {name: one.spelt for one in plan.gathered for name in one.outputs}
+            pieces = {name: _arranged(loaded, name, found[name], trials, spelt) for name, spelt in read.items()}
             for one in plan.gathered:
                 gatherings[one.name].update([pieces[name] for name in one.outputs])
             for name in plan.means:
@@ -622,17 +647,15 @@ def _end(name: str) -> tree.Expression:
     return tree.Index(tree.Reference(name), (tree.Argument(tree.Name("end"), "time"),))
 
 
-def _begin(simulation: Simulation, plan: Plan, module: Module, trials: int) -> dict[str, Gathering]:
+def _begin(simulation: Simulation, plan: Plan, trials: int) -> dict[str, Gathering]:
     """The measures before their first step. Raises: SpecError where one refuses, at the place of its call."""
-    values = _outputs(module, "piece")
     begun: dict[str, Gathering] = {}
     for one in plan.gathered:
         assert isinstance(one.entry, MeasureEntry)
-        read = [values[name] for name in one.outputs]
         try:
-            for place, value in enumerate(read):
-                one.entry.check(place, value.type)
-            elements = [_elements(value, simulation.sizes) for value in read]
+            for place, type_ in enumerate(one.types):
+                one.entry.check(place, type_)
+            elements = [_elements(type_, simulation.sizes) for type_ in one.types]
             begun[one.name] = one.entry.start(trials, elements, one.settings)
         except RuleError as error:
             span = one.arguments[error.operand or 0].span or one.call.span
@@ -649,19 +672,21 @@ def _outputs(module: Module, function: str) -> dict[str, Value]:
     return dict(zip(made.output_names, made.outputs, strict=True))
 
 
-def _elements(value: Value, sizes: Mapping[str, int]) -> int:
-    own = [axis for axis in value.type.axes if axis.name not in _FRONT]
+def _elements(type_: Type, sizes: Mapping[str, int]) -> int:
+    own = [axis for axis in type_.axes if axis.name not in _FRONT]
     return int(np.prod([axis.size.evaluate(sizes) for axis in own], dtype=int))
 
 
-def _arranged(loaded: Loaded, name: str, array: Array, trials: int) -> Array:
-    """A recording as [trial, step, element]: trials that do not differ are told once more."""
+def _arranged(loaded: Loaded, name: str, array: Array, trials: int, spelt: bool) -> Array:
+    """A recording as [trial, step, element], one of words as [trial, step]: trials that do not differ are told once more."""
     names = loaded.module.layout.sort(_outputs(loaded.module, "piece")[name].type.names)
     own = [axis for axis in names if axis not in _FRONT]
     order = [axis for axis in (*_FRONT, *own) if axis in names]
     arranged = np.asarray(array).transpose([names.index(axis) for axis in order])
     if TRIAL.name not in names:
         arranged = np.broadcast_to(arranged, (trials, *arranged.shape))
+    if spelt:
+        return arranged.astype(np.int64)
     return arranged if own else arranged[..., np.newaxis]
 
 
@@ -671,8 +696,10 @@ def _length_of_piece(simulation: Simulation, plan: Plan, trials: int, steps: int
     One length is one program; each other length that is left over is compiled too.
     """
     # What a recording has a step, for an estimate: as much as the largest state.
-    widest = max((_elements(state.value, simulation.sizes) for state in simulation.plain.states), default=1)
-    most = max(min(_AT_ONCE // max(trials * widest * len(plan.pieces()), 1), _LONGEST, steps), 1)
+    widest = max((_elements(state.value.type, simulation.sizes) for state in simulation.plain.states), default=1)
+    short = sum(len(one.outputs) for one in plan.gathered if one.spelt)
+    a_step = trials * (_OF_A_WORD * short + widest * (len(plan.pieces()) - short))
+    most = max(min(_AT_ONCE // max(a_step, 1), _LONGEST, steps), 1)
     whole = gcd(steps, warm_up)
     return next((count for count in range(min(most, whole), max(most // 16, 1), -1) if whole % count == 0), most)
 

@@ -85,6 +85,13 @@ class Pooled(Kept):
         return np.array(float(self.whole(0).mean()))
 
 
+class Spelt(Kept):
+    """Reads words where it is given some."""
+
+    def result(self) -> np.ndarray:
+        return self.whole(0).reshape(self.trials, -1)[:, -1].astype(float)
+
+
 def refuse(trials: int, elements: Any, settings: Any) -> Kept:
     raise SpecError([Diagnostic("CS931", f"{trials} x {elements[0]} are too many")])
 
@@ -93,6 +100,7 @@ ENTRIES = (
     MeasureEntry("kept", Kept, (1, 2), {"lag": 1, "how": "so", "yes": False}),
     MeasureEntry("pooled", Pooled),
     MeasureEntry("refusing", refuse),
+    MeasureEntry("spelt", Spelt, (1, 2), words=True),
 )
 
 
@@ -263,3 +271,43 @@ def test_calls_are_checked_with_the_spec(call: str, code: str, tmp_path: Path) -
 
 def test_entries_are_immutable() -> None:
     assert replace(ENTRIES[0], name="other").signature().name == "other"
+
+
+WORDS_TEXT = """
+use watching
+
+neuron unit {
+  input u = 0
+  state x ~ bernoulli(0.5)
+  x <- 2*bernoulli(sigmoid(u)) - 1
+  output x
+}
+
+circuit net(n: int = 9) {
+  population a[n] : unit
+  connect a -> a { weight = 0.3 }
+}
+"""
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
+def test_words_are_gathered_in_the_place_of_states(backend: str) -> None:
+    """Neuron i is bit i, whatever the engine; a group whose words the precision does not hold is given as it is."""
+    pytest.importorskip("numpy" if backend == "interpreter" else backend)
+    for size, shown in ((9, 2), (30, 3)):
+        Kept.made.clear()
+        simulation = cs.compile(cs.parse(WORDS_TEXT), "net", arguments={"n": size}, backend=backend, dt=1)
+        simulation.measure({"f": "spelt(a.x[a = 0..2], a.x)", "g": "kept(a.x)"}, duration=40, trials=3)
+        spelt = next(one for one in Kept.made if isinstance(one, Spelt))
+        kept = next(one for one in Kept.made if one is not spelt)
+        states = np.concatenate([piece[0] for piece in kept.shown], axis=1)
+        whole = np.concatenate([piece[1] for piece in spelt.shown], axis=1)
+        part = np.concatenate([piece[0] for piece in spelt.shown], axis=1)
+        assert whole.ndim == part.ndim == shown
+        if shown == 2:
+            on = (states > 0).astype(np.int64)
+            np.testing.assert_array_equal(whole, on @ (1 << np.arange(size)))
+            np.testing.assert_array_equal(part, on[..., :3] @ (1 << np.arange(3)))
+        else:
+            np.testing.assert_array_equal(whole, states)
+        assert spelt.elements == (3, size)

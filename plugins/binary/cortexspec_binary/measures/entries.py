@@ -34,7 +34,8 @@ class _Joint:
         self.counts, self.which, self.estimate = counts, which, estimate
 
     def update(self, pieces: Sequence[Array]) -> None:
-        self.counts.update_words(*(_WORDS.of(pieces[place]) for place in self.which))
+        read = [pieces[place] for place in self.which]
+        self.counts.update_words(*(one if one.ndim == 2 else _WORDS.of(one) for one in read))
 
     def result(self) -> Array:
         return self.estimate(self.counts.table)
@@ -140,10 +141,12 @@ MEASURES = (
     MeasureEntry(
         "entropy", _start_entropy, (1, 1), {"correction": "miller_madow", "pooled": False},
         "H of the joint state of a group of binary neurons, in bit",
+        words=True,
     ),
     MeasureEntry(
         "divergence", _start_two("divergence", information.divergence), (1, 2), _LAGGED,
         "D = H(Y|X) of a group's next state, given the present one of the first group, in bit",
+        words=True,
     ),
     MeasureEntry(
         "closed_divergence", _Scatter, (1, 1), {},
@@ -152,10 +155,12 @@ MEASURES = (
     MeasureEntry(
         "flux", _start_two("flux", information.flux, information.shuffled_flux), (1, 2), _LAGGED,
         "I = H(Y) - D, the information that the first group's state has of the second's `lag` steps later, in bit",
+        words=True,
     ),
     MeasureEntry(
         "transfer_entropy", _start_transfer, (2, 2), _LAGGED,
         "I(Y'; X | Y), from the first group to the second, in bit",
+        words=True,
     ),
     MeasureEntry(
         "pairwise_flux",
