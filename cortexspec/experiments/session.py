@@ -543,7 +543,7 @@ def _datasets(choice: Choice) -> Mapping[str, DatasetEntry]:
 
 def source_with_data(choice: Choice) -> Source:
     """The spec, whose data files may lie in the user's data folder too."""
-    source = source_of(choice.file)
+    source = _source_as(choice.file, _stamp(choice.file))
     if choice.data is None:
         return source
     return replace(source, data=DataFiles.of(Places(_folder(choice), choice.data), source.plugins))
@@ -570,6 +570,12 @@ def _stamp(file: Path) -> tuple[tuple[str, int, int], ...]:
     folder = file if file.is_dir() else file.parent
     found = [(path, path.stat()) for path in folder.glob("*.*") if path.suffix in SUFFIXES]
     return tuple(sorted((path.name, about.st_mtime_ns, about.st_size) for path, about in found))
+
+
+@lru_cache(maxsize=4)
+def _source_as(file: Path, stamp: object) -> Source:
+    """The spec as its files are now, read once while nobody edits them."""
+    return source_of(file)
 
 
 def _edited(choice: Choice, key: CellKey) -> tuple[Source, Cell, Merged]:

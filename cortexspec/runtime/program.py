@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from cortexspec.contracts.backend import CLEAN, Backend, Bound, Options, PassStep, Simulator, adjoint_pipeline
+from cortexspec.contracts.program import all_lines
 from cortexspec.ir.module import APART, Function, Module
+from cortexspec.ir.printer import print_module
 from cortexspec.lowering.declarations import TRIAL
 from cortexspec.passes.differentiate import differentiate, forward_and_backward
 from cortexspec.passes.pipeline import DEFAULT, run_pipeline, through
@@ -45,9 +48,34 @@ class Loaded:
 
 
 def optimised(module: Module, backend: Backend, settings: Settings) -> Module:
-    """The module after the pipeline that was asked for, else the backend's, else the default one."""
+    """The module after the pipeline that was asked for, else the backend's, else the default one.
+
+    Two circuits of one text have one result: the seeds of an experiment, and the points of its sweep, share the work.
+    """
     pipeline = settings.pipeline if settings.pipeline is not None else backend.pipeline or DEFAULT
-    return run_pipeline(module, pipeline)
+    defaults = {entry.value.name: entry.default for entry in module.inputs}  # a seed is one: no pass reads it
+    plain = _with_defaults(module, {})
+    spans = [line.span for function in module.functions.values() for line in all_lines(function)]
+    return _with_defaults(_optimised(_Asked(f"{print_module(plain)}{spans}{pipeline}", plain, pipeline)), defaults)
+
+
+def _with_defaults(module: Module, defaults: Mapping[str, float | None]) -> Module:
+    inputs = (replace(entry, default=defaults.get(entry.value.name)) for entry in module.inputs)
+    return replace(module, inputs=tuple(inputs))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A module and its passes; one text is one result."""
+
+    text: str
+    module: Module = field(compare=False)
+    pipeline: Sequence[PassStep] = field(compare=False)
+
+
+@lru_cache(maxsize=64)
+def _optimised(asked: _Asked) -> Module:
+    return run_pipeline(asked.module, asked.pipeline)
 
 
 def with_adjoints(

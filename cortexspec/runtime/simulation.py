@@ -59,6 +59,7 @@ class Simulation:
         self.provenance = dict(provenance or {})
         self._plain = lowered(model, stimuli=self.stimuli, sources=self.sources)
         self._loaded: dict[tuple[str, int | None], Loaded] = {}
+        self._modules: dict[object, Module] = {}  # before the passes
         self._without_trials: set[str] = set()
         self._main: Loaded | None = None
         wiring = settings.seed if settings.wiring is None else settings.wiring
@@ -253,20 +254,23 @@ class Simulation:
         what = repr((wanted, steps, tuple(streams), more, slots))
         key = (what, trials if what in self._without_trials else None)
         if key not in self._loaded:
-            module = program_module(
-                self.model,
-                wanted,
-                solver=self.settings.solver,
-                dt=self.settings.dt,
-                streams=streams,
-                stimuli=self.stimuli,
-                train_stimuli=train_stimuli,
-                sizes=self.sizes,
-                sources=self.sources,
-                seed=self.settings.seed,
-                sparse=tuple(found),
-            )
-            module = each_trial(module, each, TRIAL)
+            before = (repr((wanted, tuple(streams), more)), tuple(self.sizes.items()), tuple(found))
+            if before not in self._modules:  # a run of another length has the same module
+                module = program_module(
+                    self.model,
+                    wanted,
+                    solver=self.settings.solver,
+                    dt=self.settings.dt,
+                    streams=streams,
+                    stimuli=self.stimuli,
+                    train_stimuli=train_stimuli,
+                    sizes=self.sizes,
+                    sources=self.sources,
+                    seed=self.settings.seed,
+                    sparse=tuple(found),
+                )
+                self._modules[before] = each_trial(module, each, TRIAL)
+            module = self._modules[before]
             if not all(tells_trials(function) for function in module.functions.values()):
                 self._without_trials.add(what)
                 key = (what, trials)
