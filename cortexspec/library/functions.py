@@ -11,6 +11,7 @@ import numpy as np
 
 from cortexspec.contracts.operand import Array, Operand, after
 from cortexspec.contracts.operators import elementwise, meet, same_unit
+from cortexspec.contracts.operators import rename as _rename
 from cortexspec.contracts.plugin import FunctionEntry, Keys
 from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Value
@@ -164,6 +165,40 @@ def _shuffled(build: Builder, arguments: Operands, settings: Settings) -> Operan
     return after(write.gather(build, x.value, order, axis), x)
 
 
+def _redrawn(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """Elements that are not 0 drawn with replacement from among themselves; zeros stay where they are."""
+    (x,) = arguments
+    site, keys = str(settings["site"]), cast("Keys", settings["keys"])
+    if keys.seed is None:
+        raise RuleError("CS700", f"a draw at this place ({site}) is not supported yet")
+    zero = write.const(build, 0.0, x.type.unit)
+    there = write.ne(build, x.value, zero)
+    flat = _flat_value(
+        build, replace(x, value=write.where(build, there, write.const(build, 0.0), write.const(build, 1.0)))
+    )
+    values = _flat_value(build, x)
+    (axis,) = values.axes
+    names = {flat.axes[0]: axis}
+    first = write.argsort(
+        build, write.rename(build, flat.value, names), axis
+    )  # those that are not 0, in their order, come first
+    pool = write.gather(build, values.value, first, axis)
+    count = write.sum_(build, write.cast(build, there, "float"), x.axes)
+    share = write.uniform(build, site, x.written, keys.seed, keys.trial, keys.step)
+    place = write.cast(build, write.floor(build, write.mul(build, share, count)), "int")
+    drawn = write.gather(build, pool, place, axis)
+    return Operand(write.where(build, there, drawn, zero), x.axes)
+
+
+def _flat_value(build: Builder, x: Operand) -> Operand:
+    """All written axes as one, under a name of its own."""
+    size = Size.of(1)
+    for axis in x.written:
+        size = size * axis.size
+    axis = build.axis("flat", size)
+    return Operand(write.merge(build, x.value, x.axes, axis), (axis.name,))
+
+
 # Shape
 
 
@@ -212,7 +247,15 @@ def _reshape(build: Builder, arguments: Operands, settings: Settings) -> Operand
     flat = _flatten(build, arguments, settings)
     sizes = _numbers(settings["shape"])
     whole = flat.type.axis(flat.axes[0]).size
-    axes = [build.axis("axis", size) for size in _shares(whole, sizes)]
+    shares = _shares(whole, sizes)
+    total = Size.of(1)
+    for share in shares:
+        total = total * share
+    if total != whole and _as_many(
+        build, total, whole
+    ):  # numbers on one side, symbols that stand for them on the other
+        flat = _rename(build, flat, flat.axes[0], build.axis("flat", total))
+    axes = [build.axis("axis", size) for size in shares]
     value = write.split(build, flat.value, flat.axes[0], axes)
     return Operand(value, tuple(axis.name for axis in axes))
 
@@ -320,6 +363,34 @@ def _logspace(build: Builder, arguments: Operands, settings: Settings) -> Operan
     return Operand(value, (axis.name,), literal, anonymous=True)
 
 
+def _grid(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """Places [n, xyz] on an integer grid of a by b by c steps, z fastest, then x, then y.
+
+    A number n is the slab of two layers (one, where n is odd) that is nearest to a square.
+    """
+    sizes = _numbers(settings["count"])
+    if len(sizes) == 1:
+        sizes = _slab(sizes[0])
+    if len(sizes) != 3 or min(sizes) < 1:
+        raise RuleError("CS505", "a grid has a whole number of places, or the three lengths of its sides")
+    a, _, c = sizes
+    places = build.axis("place", math.prod(sizes))
+    number = write.cast(build, write.iota(build, places), "float")
+    layer = write.floor(build, write.scale(build, write.add(build, number, write.const(build, 0.5)), 1 / c))
+    row = write.floor(build, write.scale(build, write.add(build, layer, write.const(build, 0.5)), 1 / a))
+    z = write.sub(build, number, write.scale(build, layer, float(c)))
+    x = write.sub(build, layer, write.scale(build, row, float(a)))
+    xyz = build.axis("xyz", 3)
+    return Operand(write.stack(build, [x, row, z], xyz), (places.name, xyz.name))
+
+
+def _slab(count: int) -> tuple[int, int, int]:
+    layers = 2 if count % 2 == 0 else 1
+    area = count // layers
+    side = next((side for side in range(math.isqrt(max(area, 0)), 0, -1) if area % side == 0), 0)
+    return (side, area // side if side else 0, layers)
+
+
 def _min_max(build: Builder, arguments: Operands, settings: Settings) -> Operand:
     """Scaled so that the smallest element over the axes is 0 and the largest 1: a pure number."""
     (x,) = arguments
@@ -345,6 +416,94 @@ def _distance(build: Builder, arguments: Operands, settings: Settings) -> Operan
     square = write.pow(build, write.sub(build, here, there), 2)
     value = write.sqrt(build, write.sum_(build, square, [x.axes[1]]))
     return Operand(value, (row.name, column.name))
+
+
+# Matrices
+
+
+def _matrix_exponential(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """I + M + M@M/2 + ..., of a square matrix of pure numbers."""
+    (x,) = arguments
+    row, column = _square(x, "matrix_exponential")
+    return Operand(write.expm(build, x.value, row.name, column.name), x.axes)
+
+
+def _spectral_radius(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """The largest absolute eigenvalue of a matrix; with a second argument the matrix scaled so that it is that."""
+    x = arguments[0]
+    row, column = _square(x, "spectral_radius")
+    from cortexspec.library.spectral import SpectralRadius
+
+    radius = build.one(SpectralRadius(row.name, column.name), x.value)
+    if len(arguments) == 1:
+        return Operand(radius)
+    wanted = arguments[1]
+    if wanted.axes:
+        raise RuleError("CS501", "a spectral radius is a single number", operand=1)
+    return Operand(write.mul(build, x.value, write.div(build, wanted.value, radius)), x.axes)
+
+
+def _communicability(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """expm(S^-1/2 A S^-1/2) without its diagonal, S the strengths: the sums of what leaves each node of A [target, source] >= 0.
+
+    `offset` is added to every strength; a strength that is 0 then is taken as `floor`, or the node as isolated where that is 0.
+
+    Source: Crofts & Higham 2009, doi:10.1098/rsif.2008.0484; Estrada & Hatano 2008 without weights.
+    """
+    (x,) = arguments
+    row, column = _square(x, "communicability")
+    unit = x.type.unit
+    strength = write.sum_(build, x.value, [row.name])
+    offset, floor = float(settings.get("offset", 0)), float(settings.get("floor", 0))
+    if offset:
+        strength = write.add(build, strength, write.const(build, offset, unit))
+    there = write.gt(build, strength, write.const(build, 0.0, unit))
+    # Where a strength is 0 nothing is divided by it, in the slope too.
+    some = write.where(build, there, strength, write.const(build, floor or 1.0, unit))
+    scale = write.pow(build, some, -0.5)
+    if not floor:
+        scale = write.where(build, there, scale, write.const(build, 0.0, scale.type.unit))
+    by_row = write.rename(build, scale, {column.name: row.name})
+    exponent = write.mul(build, write.mul(build, x.value, by_row), scale)
+    whole = write.expm(build, exponent, row.name, column.name)
+    return _off_diagonal(build, [Operand(whole, x.axes)], {})
+
+
+def _wasserstein(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """The 1-Wasserstein distance of two sets of numbers: the area between their cumulative distributions.
+
+    Of as many numbers, the mean distance of the sorted ones.
+    """
+    a, b = (_flat_value(build, x) for x in same_unit(build, *arguments))
+    first, second = a.written[0], b.written[0]
+    if _as_many(build, first.size, second.size):
+        b = _rename(build, b, second.name, first)
+        highest = [_sort(build, [x], {}).value for x in (a, b)]
+        apart = write.abs(build, write.sub(build, *highest))
+        return Operand(write.mean(build, apart, [first.name]))
+    both = build.axis("both", first.size + second.size)
+    values = write.concat(build, [a.value, b.value], [first.name, second.name], both)
+    order = write.argsort(build, values, both.name)
+    rising = write.gather(build, values, order, both.name)
+    weights = [write.reciprocal(build, write.size_of(build, axis)) for axis in (first, second)]
+    steps = [
+        write.expand(build, w, [axis])
+        for w, axis in zip((weights[0], write.neg(build, weights[1])), (first, second), strict=True)
+    ]
+    step = write.gather(build, write.concat(build, steps, [first.name, second.name], both), order, both.name)
+    apart = write.abs(build, write.cumulative_sum(build, step, both.name))
+    gap = build.axis("gap", both.size - 1)
+    lower, upper, between = (
+        write.slice_(build, one, both.name, start, both.size - 1 + start, gap)
+        for one, start in ((rising, 0), (rising, 1), (apart, 0))
+    )
+    return Operand(write.contract(build, between, write.sub(build, upper, lower), [gap.name]))
+
+
+def _as_many(build: Builder, a: Size, b: Size) -> bool:
+    if a.symbols | b.symbols <= build.sizes.keys():
+        return a.evaluate(build.sizes) == b.evaluate(build.sizes)
+    return a == b
 
 
 def _pool(build: Builder, arguments: Operands, settings: Settings) -> Operand:
@@ -481,6 +640,33 @@ FUNCTIONS: tuple[FunctionEntry, ...] = (
     FunctionEntry("dot", _dot, (2, 2), doc="the sum of products along the last axis"),
     FunctionEntry("distance", _distance, (1, 2), doc="Euclidean distance of two places, or of all pairs of one array"),
     FunctionEntry("minmax", _min_max, (1, 1), _REDUCE, doc="scaled to 0 to 1"),
+    FunctionEntry(
+        "grid_of", _grid, (0, 0), static=("count",), doc="places on an integer grid: `grid_of(n)`, `grid_of([a, b, c])`"
+    ),
+    FunctionEntry(
+        "matrix_exponential", _matrix_exponential, doc="I + M + M@M/2 + ..., of a square matrix of pure numbers"
+    ),
+    FunctionEntry(
+        "spectral_radius",
+        _spectral_radius,
+        (1, 2),
+        doc="the largest |eigenvalue|; `spectral_radius(M, r)`: M scaled to r",
+    ),
+    FunctionEntry(
+        "communicability",
+        _communicability,
+        settings=("floor", "offset"),
+        doc="expm(S^-1/2 A S^-1/2) without its diagonal, S the strengths of A [target, source]",
+    ),
+    FunctionEntry(
+        "wasserstein", _wasserstein, (2, 2), doc="the area between the cumulative distributions of two sets of numbers"
+    ),
+    FunctionEntry(
+        "redrawn",
+        _redrawn,
+        doc="elements that are not 0 drawn anew from among themselves, with replacement",
+        draws=True,
+    ),
     FunctionEntry("off_diagonal", _off_diagonal, doc="the matrix with zeros on its diagonal"),
     FunctionEntry("lower_triangle", _lower_triangle, settings=("strict",), doc="entries with source <= target, else 0"),
     FunctionEntry("upper_triangle", _upper_triangle, settings=("strict",), doc="entries with source >= target, else 0"),

@@ -15,7 +15,7 @@ from cortexspec.contracts.plugin import FunctionEntry
 from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Value
 from cortexspec.ir.size import Size
-from cortexspec.ir.types import Axis, RuleError, Type, require_pure
+from cortexspec.ir.types import RuleError, Type, require_pure
 from cortexspec.units import DIMENSIONLESS, Unit, unit_of
 
 Settings = Mapping[str, Any]
@@ -73,13 +73,6 @@ def _jacobian(build: Builder, arguments: Sequence[Operand], settings: Settings) 
     return Operand(value, tuple(axis.name for axis in rows))
 
 
-def _places(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
-    """`grid_of(n)`: n places of a cubic grid, in steps of the grid."""
-    count = settings["count"]
-    axes = (build.axis("place", int(count)), Axis(build.axis("xyz", 3).name, Size.of(3)))
-    return Operand(Value(build.names.fresh("grid"), Type(axes)), tuple(axis.name for axis in axes))
-
-
 def _harmonic(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
     return _typed(build, arguments[0], without=arguments[0].axes)
 
@@ -92,9 +85,6 @@ def _per_time(build: Builder, arguments: Sequence[Operand], settings: Settings) 
 
 _REDUCE = ("over", "by")
 _TABLE: tuple[tuple[str, Signature, tuple[int, int | None], tuple[str, ...], tuple[str, ...], str], ...] = (
-    ("redrawn", _like, (1, 1), (), (), "drawn anew from the elements' own distribution"),
-    ("spectral_radius", _matrix, (1, 2), (), (), "the matrix scaled to a spectral radius"),
-    ("grid_of", _places, (0, 0), (), ("count",), "n places on a cubic grid"),
     ("bessel_i0", _pure, (1, 1), (), (), "the modified Bessel function of order 0"),
     ("rate", _over_time(None), (1, 1), ("over",), (), "the mean of a spike train over time"),
     (

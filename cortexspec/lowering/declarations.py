@@ -25,6 +25,10 @@ WIRING_SEED = Value("wiring_seed", Type((), "int"))
 STEP_NUMBER = Value("n", Type((), "int"))
 
 
+# Functions whose value is worth keeping where nothing that trains or moves is in it.
+_OF_START = frozenset({"grid_of", "distance", "matrix_exponential", "spectral_radius", "communicability", "sort"})
+
+
 @dataclass(frozen=True, slots=True)
 class Constraint:
     """`positive(by = exp)`: its entry's name, positional arguments, and the function of a reparametrisation or ""."""
@@ -84,7 +88,9 @@ class Declarations:
                 params[path] = _param(variable, constraints.get(path))
             elif variable.kind == "param" and fixed.drawn_once(variable) and not fixed.follows(path):
                 params[path] = _param(variable, None)
-            elif (variable.kind == "attribute" or path in model.lets) and fixed.drawn_once(variable):
+            elif (variable.kind == "attribute" or path in model.lets) and (
+                fixed.drawn_once(variable) or fixed.made_ahead(variable)
+            ):
                 buffers[path] = Buffer(Value(path, variable.type), "constant")
         buffers |= {buffer.value.name: buffer for buffer in index_buffers(model)}
         tables = (slot_buffer(projection) for projection in model.projections if projection.path in sparse)
@@ -140,6 +146,7 @@ class _Fixed:
     def __init__(self, model: Model):
         self.model = model
         self.known: dict[str, bool] = {}
+        self.of_start: dict[str, bool] = {}
         drawing = (name for name, entry in entries.functions(model).items() if entry.draws)
         self.drawing = {*entries.distributions(model), *drawing}
 
@@ -150,6 +157,32 @@ class _Fixed:
     def drawn_once(self, variable: Variable) -> bool:
         """A definition of the circuit that draws, and reads nothing that trains or moves. (One of a neuron draws anew each step.)"""
         return self.fixed(variable.path) and self.draws(variable)
+
+    def made_ahead(self, variable: Variable) -> bool:
+        """A definition of the circuit that is settled by draws, data or functions of the host alone: it is computed once, with the start.
+
+        What is only another name is read where it stands.
+        """
+        if variable.path not in self.model.lets or variable.value is None or isinstance(variable.value, Reference):
+            return False
+        return self.fixed(variable.path) and self.prepared(variable.path) and not self.follows(variable.path)
+
+    def prepared(self, path: str) -> bool:
+        """Whether a value comes of a draw or of data, or of a function that belongs to the start."""
+        if path not in self.of_start:
+            self.of_start[path] = False
+            variable = self.model.variables.get(path)
+            self.of_start[path] = variable is not None and self._prepared(variable)
+        return self.of_start[path]
+
+    def _prepared(self, variable: Variable) -> bool:
+        if variable.kind in ("data", "attribute") or variable.draw is not None:
+            return True
+        if variable.value is None:
+            return False
+        if _calls_one_of(self.drawing | _OF_START, variable.value):
+            return True
+        return any(self.prepared(path) for path in _references(variable.value))
 
     def follows(self, path: str) -> bool:
         """Whether a value reads a parameter that can be set at a run, directly or through others."""

@@ -315,6 +315,10 @@ def _linear() -> list[Case]:
     cases.append(Case(linear.Expm("a", "a2"), (square,), (floats(square),)))
     batch = _float(A, A2, SAMPLE)
     cases.append(Case(linear.Expm("a2", "a"), (batch,), (floats(batch),), note="batch"))
+    for note, x, factor in (("", square, 1.0), ("large", square, 9.0), ("batch", batch, 1.0)):
+        case = Case(linear.ExpmFrechet("a", "a2"), (x, batch), (factor * floats(x), floats(batch, seed=1)), note=note)
+        cases.append(case)
+    cases.append(Case(linear.Expm("a", "a2"), (square,), (9.0 * floats(square),), note="large"))
     firm = floats(square) + 4 * np.eye(3)
     right = _float(A, SAMPLE)
     cases.append(Case(linear.Solve("a", "a2"), (square, right), (firm, floats(right))))

@@ -165,6 +165,13 @@ CASES = [
     ),
     Case("linear.expm", lambda n: [typed(r=3, c=3, s=n())], lambda b, x: write.expm(b, x, "r", "c"), -1, 1),
     Case(
+        "linear.expm_frechet",
+        lambda n: [typed(r=3, c=3, s=n()), typed(MV, r=3, c=3)],
+        lambda b, x, e: write.expm_frechet(b, x, e, "r", "c"),
+        -1,
+        1,
+    ),
+    Case(
         "linear.solve",
         lambda n: [typed(MV, r=3, c=3, s=n()), typed(MS, r=3, t=2)],
         lambda b, x, y: write.solve(

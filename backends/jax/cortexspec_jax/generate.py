@@ -27,7 +27,7 @@ def _literal(text: str, dtype: str) -> str:
 
 DIALECT = Dialect(
     name="jax",
-    imports=("import jax", "import jax.numpy as jnp", "import numpy as np", "from jax import lax"),
+    imports=("import math", "import jax", "import jax.numpy as jnp", "import numpy as np", "from jax import lax"),
     constants=_constants,
     literal=_literal,
     helpers=dict(inspect.getmembers(helpers, inspect.isfunction)),

@@ -14,6 +14,7 @@ from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Value
 from cortexspec.ir.op import Array, Context, Op, Tensor, in_layout, op, transpose
 from cortexspec.ir.ops import write
+from cortexspec.ir.size import Size
 from cortexspec.ir.types import (
     Axis,
     RuleError,
@@ -472,27 +473,86 @@ class Expm(Op):
     def pullback(
         self, build: Builder, cotangents: Sequence[Value | None], operands: Sequence[Value], results: Sequence[Value]
     ) -> Sequence[Value | None]:
-        """The upper right block of expm([[A', G], [0, A']]), with A' the transpose of A and G the cotangent.
+        """The derivative at the transpose of A in the direction of the cotangent.
 
-        Source: Al-Mohy and Higham 2009, doi:10.1137/080716426, equation 1.2.
+        Source: Al-Mohy and Higham 2009, doi:10.1137/080716426.
         """
         (cotangent,), (a,) = cotangents, operands
         if cotangent is None:
             return (None,)
-        rows, columns = a.type.axis(self.row), a.type.axis(self.column)
         turned = write.rename(build, a, {self.row: self.column, self.column: self.row})
-        unit = cotangent.type.unit
-        flow = write.div(build, cotangent, write.const(build, 1.0, unit))
-        both_rows, both_columns = build.axis(self.row, rows.size * 2), build.axis(self.column, columns.size * 2)
-        zeros = write.zeros(build, a.type)
-        flow = write.fit(build, flow, a.type.axes)
-        top = write.concat(build, [turned, flow], [self.column, self.column], both_columns)
-        bottom = write.concat(build, [zeros, turned], [self.column, self.column], both_columns)
-        whole = write.concat(build, [top, bottom], [self.row, self.row], both_rows)
-        result = build.one(Expm(both_rows.name, both_columns.name), whole)
-        half = write.slice_(build, result, both_rows.name, 0, rows.size, rows)
-        block = write.slice_(build, half, both_columns.name, columns.size, columns.size * 2, columns)
-        return (write.mul(build, block, write.const(build, 1.0, unit)),)
+        flow = write.fit(build, cotangent, a.type.axes)
+        return (write.expm_frechet(build, turned, flow, self.row, self.column),)
+
+
+@op
+@dataclass(frozen=True, slots=True)
+class ExpmFrechet(Op):
+    """How expm(A) changes with A in the direction E: L(A, E), the upper right block of expm([[A, E], [0, A]]).
+
+    Shapes: A and E [row, column, B], A of pure numbers; L is like E.
+    Source: Al-Mohy and Higham 2009, doi:10.1137/080716426, equation 1.2.
+    """
+
+    name: ClassVar[str] = "linear.expm_frechet"
+    row: str
+    column: str
+
+    def rule(self, a: Type, e: Type) -> tuple[Type, ...]:
+        require_alike(self.name, (a, e), "float")
+        require_pure(a, "expm")
+        _square(a, self.row, self.column, "expm")
+        _square(e, self.row, self.column, "expm")
+        return (e.with_axes(union_axes(a, e)),)
+
+    def evaluate(self, operands: Sequence[Tensor], results: Sequence[Type], context: Context) -> tuple[Tensor, ...]:
+        size = dict(zip(context.axes(results[0]), context.shape(results[0]), strict=True))
+        order = [*(name for name in size if name not in (self.row, self.column)), self.row, self.column]
+        a, e = (np.broadcast_to(_spread(x, order), [size[name] for name in order]) for x in operands)
+        n = a.shape[-1]
+        zeros = np.zeros_like(a)
+        # The derivative is linear in E: of the size of A nothing is lost in the one matrix for the other.
+        factor = float(np.abs(e).max(initial=0.0)) or 1.0
+        whole = np.block([[a, e / factor], [zeros, a]])
+        block = np.asarray(_scipy_linalg().expm(whole))[..., :n, n:] * factor
+        return (in_layout(block.astype(a.dtype), order, results[0], context),)
+
+    def pullback(
+        self, build: Builder, cotangents: Sequence[Value | None], operands: Sequence[Value], results: Sequence[Value]
+    ) -> Sequence[Value | None]:
+        """In E the derivative at the transpose of A; in A the two diagonal blocks of the derivative at [[A', 0], [E', A']]."""
+        (cotangent,), (a, e) = cotangents, operands
+        if cotangent is None:
+            return None, None
+        flow = write.fit(build, cotangent, results[0].type.axes)
+        turn = {self.row: self.column, self.column: self.row}
+        turned = write.rename(build, a, turn)
+        in_e = write.fit(build, write.expm_frechet(build, turned, flow, self.row, self.column), e.type.axes)
+        rows, columns = a.type.axis(self.row), a.type.axis(self.column)
+        tall, wide = build.axis(self.row, rows.size * 2), build.axis(self.column, columns.size * 2)
+
+        def blocks(*four: Value) -> Value:
+            pairs = [write.concat(build, four[i : i + 2], [self.column] * 2, wide) for i in (0, 2)]
+            return write.concat(build, pairs, [self.row] * 2, tall)
+
+        direction = write.div(build, write.rename(build, e, turn), write.const(build, 1.0, e.type.unit))
+        zeros, nothing = write.zeros(build, a.type), write.zeros(build, flow.type)
+        at = blocks(turned, zeros, direction, turned)
+        # The derivative of the upper right block of the exponential of [[A, E], [0, A]], turned.
+        change = write.expm_frechet(build, at, blocks(nothing, flow, nothing, nothing), tall.name, wide.name)
+        halves: list[Value] = []
+        for start in (Size.of(0), rows.size):
+            half = write.slice_(build, change, tall.name, start, start + rows.size, rows)
+            halves.append(write.slice_(build, half, wide.name, start, start + columns.size, columns))
+        in_a = write.mul(build, write.add(build, *halves), write.const(build, 1.0, e.type.unit))
+        return write.fit(build, in_a, a.type.axes), in_e
+
+
+def _spread(x: Tensor, order: Sequence[str]) -> Array:
+    """The array with its axes in this order, and a place for each that it lacks."""
+    have = [name for name in order if name in x.axes]
+    array = transpose(x.array, x.axes, have)
+    return array[tuple(slice(None) if name in have else np.newaxis for name in order)]
 
 
 @op

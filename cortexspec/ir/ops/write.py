@@ -412,6 +412,11 @@ def expm(build: Builder, a: Value, row: str, column: str) -> Value:
     return build.one(linear.Expm(row, column), a)
 
 
+def expm_frechet(build: Builder, a: Value, e: Value, row: str, column: str) -> Value:
+    """The derivative of expm at a in the direction e."""
+    return build.one(linear.ExpmFrechet(row, column), a, e)
+
+
 def solve(build: Builder, a: Value, b: Value, row: str, column: str) -> Value:
     return build.one(linear.Solve(row, column), a, b)
 

@@ -1,6 +1,8 @@
 """Functions that a program may call. Their source is printed into it, so they read nothing but JAX, the program's
 FLOAT, and each other."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,105 @@ def power(a, b):
     positive = a > 0
     above = jnp.power(jnp.where(positive, a, 1.0), b)
     return jnp.where(positive, above, jnp.power(a, lax.stop_gradient(b)))
+
+
+def halved(a):
+    """What a Taylor series of exp(a) needs: a, a^2, a^3 and a^4 with a halved so often that it converges, and how often.
+
+    The norms of powers, not of a itself, say how often (Al-Mohy and Higham 2009, doi:10.1137/09074721X): a matrix that is
+    similar to a small one is not halved. Below 1.4 the terms left out are below rounding, of the derivative too.
+    """
+
+    def whole(x):
+        return jnp.where(jnp.isfinite(x), x, 0).astype(jnp.int32)
+
+    def norm(x):
+        return jnp.abs(x).sum(-2).max()
+
+    before = jnp.maximum(0, whole(jnp.ceil(jnp.log2(norm(a)))) - 6)
+    a = jnp.ldexp(a, -before)
+    a2 = a @ a
+    powers = [a, a2, a2 @ a, a2 @ a2]
+    n1, n2, n3, n4 = (norm(x) for x in powers)
+    bound = jnp.maximum(n4**0.25, jnp.minimum(n2 * n3, n1 * n4) ** 0.2)
+    times = jnp.maximum(0, before + whole(jnp.ceil(jnp.log2(bound / 1.4))))
+    return [jnp.ldexp(x, k * (before - times)) for k, x in enumerate(powers, 1)], times
+
+
+def taylor_block(powers, k, unit):
+    """Terms 4k to 4k + 3 of the series of exp over a^4k; `unit` is the identity, or 0 for their derivative."""
+    return sum((x / math.factorial(4 * k + i) for i, x in enumerate(powers[:3], 1)), unit / math.factorial(4 * k))
+
+
+def expm(a):
+    """exp(a) of matrices [..., n, n]; its derivative is `expm_frechet`, since nothing flows back through a loop of unknown length."""
+
+    @jax.custom_vjp
+    def exponential(a):
+        return expm_series(a)
+
+    def backward(a, flow):
+        return (frechet_series(jnp.swapaxes(a, -1, -2), flow),)
+
+    exponential.defvjp(lambda a: (expm_series(a), a), backward)
+    return exponential(a)
+
+
+def expm_series(a):
+    """exp(a) of matrices [..., n, n], by a Taylor series and squaring. Paterson and Stockmeyer 1973 for the order of products."""
+    powers, times = halved(a)
+    unit = jnp.eye(a.shape[-1], dtype=a.dtype)
+    last = 2 if a.dtype == jnp.float32 else 4
+    total = taylor_block(powers, last, unit) + powers[3] / math.factorial(4 * last + 4)
+    for k in range(last - 1, -1, -1):
+        total = total @ powers[3] + taylor_block(powers, k, unit)
+    return lax.fori_loop(0, times, lambda _, x: x @ x, total)
+
+
+def expm_frechet(a, e):
+    """The derivative of exp at a in the direction e, with its own derivative: that at [[a', 0], [e', a']], a' the transpose of a."""
+
+    @jax.custom_vjp
+    def derivative(a, e):
+        return frechet_series(a, e)
+
+    def backward(kept, flow):
+        turned, direction = (jnp.swapaxes(x, -1, -2) for x in kept)
+        zeros, n = jnp.zeros_like(flow), flow.shape[-1]
+        at = jnp.block([[turned, zeros], [direction, turned]])
+        change = frechet_series(at, jnp.block([[zeros, flow], [zeros, zeros]]))
+        return change[..., :n, :n] + change[..., n:, n:], frechet_series(turned, flow)
+
+    derivative.defvjp(lambda a, e: (frechet_series(a, e), (a, e)), backward)
+    return derivative(*jnp.broadcast_arrays(a, e))
+
+
+def frechet_series(a, e):
+    """The derivative of exp at a in the direction e: that of each product of `expm_series`."""
+    powers, times = halved(a)
+    a1, a2, _, a4 = powers
+    e = jnp.ldexp(e, -times)
+    e2 = a1 @ e + e @ a1
+    changes = [e, e2, a2 @ e + e2 @ a1, a2 @ e2 + e2 @ a2]
+    e4 = changes[3]
+    unit = jnp.eye(a.shape[-1], dtype=a.dtype)
+    last = 2 if a.dtype == jnp.float32 else 4
+    first = 1 / math.factorial(4 * last + 4)
+    total, change = taylor_block(powers, last, unit) + a4 * first, taylor_block(changes, last, 0.0) + e4 * first
+    for k in range(last - 1, 0, -1):
+        change = change @ a4 + total @ e4 + taylor_block(changes, k, 0.0)
+        total = total @ a4 + taylor_block(powers, k, unit)
+    change = change @ a4 + total @ e4 + taylor_block(changes, 0, 0.0)
+
+    def squared(_, both):
+        total, change = both
+        return total @ total, total @ change + change @ total
+
+    def all_squared(both):
+        total, change = both
+        return lax.fori_loop(0, times, squared, (total @ a4 + taylor_block(powers, 0, unit), change))[1]
+
+    return lax.cond(times > 0, all_squared, lambda both: both[1], (total, change))
 
 
 def matrix_product(a, b):

@@ -105,7 +105,15 @@ def adaptive_average_pool2d(op: linear.AdaptiveAveragePool2d, write: Writer, x: 
 def expm(op: linear.Expm, write: Writer, a: Term) -> str | Term:
     rest = [name for name in a.axes if name not in (op.row, op.column)]
     matrix = in_order(a, a.axes, [*rest, op.row, op.column])
-    return in_layout(write, f"jax.scipy.linalg.expm({matrix})", [*rest, op.row, op.column])
+    return in_layout(write, f"{write.helper('expm')}({matrix})", [*rest, op.row, op.column])
+
+
+@emit.register
+def expm_frechet(op: linear.ExpmFrechet, write: Writer, a: Term, e: Term) -> str | Term:
+    (result,) = op.rule(a.type, e.type)
+    order = [*(name for name in write.axes(result) if name not in (op.row, op.column)), op.row, op.column]
+    text = f"{write.helper('expm_frechet')}({spread(a, order)}, {spread(e, order)})"
+    return in_layout(write, text, order)
 
 
 @emit.register

@@ -18,6 +18,76 @@ def power(a, b):
     return torch.where(positive, above, torch.pow(a, b.detach()))
 
 
+def halved(a):
+    """What a Taylor series of exp(a) needs: a, a^2, a^3 and a^4 with a halved so often that it converges, and how often.
+
+    The norms of powers, not of a itself, say how often (Al-Mohy and Higham 2009, doi:10.1137/09074721X): a matrix that is
+    similar to a small one is not halved. Below 1.4 the terms left out are below rounding, of the derivative too.
+    """
+    size = float(one_norm(a))
+    before = max(0, math.frexp(size)[1] - 7) if 0 < size < math.inf else 0
+    a = a * 2.0**-before
+    a2 = a @ a
+    powers = [a, a2, a2 @ a, a2 @ a2]
+    n1, n2, n3, n4 = (float(one_norm(x)) for x in powers)
+    bound = max(n4**0.25, min(n2 * n3, n1 * n4) ** 0.2)
+    more = math.ceil(math.log2(bound / 1.4)) if 0 < bound < math.inf else 0
+    times = max(0, before + more)
+    factor = 2.0 ** (before - times)
+    return [x if factor == 1 else x * factor**k for k, x in enumerate(powers, 1)], times
+
+
+def one_norm(x):
+    return x.detach().abs().sum(-2).max()
+
+
+def taylor_block(powers, k, unit):
+    """Terms 4k to 4k + 3 of the series of exp over a^4k; `unit` is the identity, or 0 for their derivative."""
+    first = 1 / math.factorial(4 * k)
+    total = unit * first if unit is not None else 0
+    for i, x in enumerate(powers[:3], 1):
+        total = total + x * (1 / math.factorial(4 * k + i))
+    return total
+
+
+@torch.compiler.disable
+def expm(a):
+    """exp(a) of matrices [..., n, n], by a Taylor series and squaring. Paterson and Stockmeyer 1973 for the order of products."""
+    powers, times = halved(a)
+    unit = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
+    last = 2 if a.dtype == torch.float32 else 4
+    total = taylor_block(powers, last, unit) + powers[3] * (1 / math.factorial(4 * last + 4))
+    for k in range(last - 1, -1, -1):
+        total = total @ powers[3] + taylor_block(powers, k, unit)
+    for _ in range(times):
+        total = total @ total
+    return total
+
+
+@torch.compiler.disable
+def expm_frechet(a, e):
+    """The derivative of exp at a in the direction e: that of each product of `expm`."""
+    powers, times = halved(a)
+    a1, a2, _, a4 = powers
+    e = e * 2.0**-times
+    e2 = a1 @ e + e @ a1
+    changes = [e, e2, a2 @ e + e2 @ a1, a2 @ e2 + e2 @ a2]
+    e4 = changes[3]
+    unit = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
+    last = 2 if a.dtype == torch.float32 else 4
+    first = 1 / math.factorial(4 * last + 4)
+    total, change = taylor_block(powers, last, unit) + a4 * first, taylor_block(changes, last, None) + e4 * first
+    for k in range(last - 1, -1, -1):
+        change = change @ a4 + total @ e4 + taylor_block(changes, k, None)
+        if k > 0 or times:
+            total = total @ a4 + taylor_block(powers, k, unit)
+    for step in range(times):
+        change = total @ change + change @ total
+        if step < times - 1:
+            total = total @ total
+    return change
+
+
 def once(make):
     """The arrays that `make` gives, made at the first call, and again where FLOAT or DEVICE have changed."""
     made = {}
