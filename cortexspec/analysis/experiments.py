@@ -6,7 +6,7 @@ In an experiment all axes are written: [trial, time, instance, neuron, own...]; 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -215,6 +215,22 @@ class ExperimentChecker:
         build.span = node.span
         return translate(resolved, _Scope(self), build)
 
+    def refuse_statistics(self, node: tree.Expression) -> None:
+        """CS308 where what is no measure calls a statistic, itself or through a let."""
+        found = next(self.statistics_in(node, set()), None)
+        if found is not None:
+            message = self.typing.library.statistics[_called(found)].only_measures
+            notes = [Note("called here", found.span)] if found.span is not None else []
+            self.report.add("CS308", message, node.span, help="leave it out of what is trained or run", notes=notes)
+
+    def statistics_in(self, node: tree.Expression, seen: set[str]) -> Iterator[tree.Call]:
+        """The calls of statistics that an expression depends on."""
+        for inner in walk(node):
+            if isinstance(inner, tree.Call) and _called(inner) in self.typing.library.statistics:
+                yield inner
+            elif isinstance(inner, tree.Name) and inner.name in self.values and inner.name not in seen:
+                yield from self.statistics_in(self.values[inner.name], seen | {inner.name})
+
     def moves(self, path: str) -> bool:
         if self.facts is None:
             return False
@@ -310,6 +326,7 @@ class ExperimentChecker:
             found[name] = literal(static, value.span) if static is not None else value
             if name == "loss":
                 self.typed(value)
+                self.refuse_statistics(value)
                 found[name] = self.resolved(value)
         check_training(self, section, settings)
         self.check_train_numbers(settings)
@@ -319,6 +336,7 @@ class ExperimentChecker:
         for one in section.body:
             if isinstance(one, written.Penalty):
                 self.typed(one.value)
+                self.refuse_statistics(one.value)
                 penalties.append(Penalty(one.name, self.resolved(one.value), one.span))
         return found, penalties
 
@@ -433,6 +451,7 @@ class ExperimentChecker:
                 message = f"a stimulus drives an input, and `{print_expression(one.target)}` is none"
                 self.report.add("CS503", message, one.target.span)
             self.typed(one.value)
+            self.refuse_statistics(one.value)
             if isinstance(entry, Declared):
                 found.append((entry.path, self.resolved(one.value)))
         return found
@@ -770,7 +789,8 @@ class _Scope(BodyScope):
         rate = {"jacobian": "rate", "peak_frequency": "time_unit"}
         unit = {"rate": DIMENSIONLESS / checker.typing.time_unit, "time_unit": checker.typing.time_unit}
         timed = {name: _given(self.functions[name], {setting: unit[setting]}) for name, setting in rate.items()}
-        self.functions = {**self.functions, **timed}
+        statistics = {name: entry.signature() for name, entry in checker.typing.library.statistics.items()}
+        self.functions = {**self.functions, **timed, **statistics}
 
     def read(self, path: str, build: Builder) -> Operand | None:
         checker = self.checker
@@ -859,6 +879,10 @@ def _cannot(solver: str, model: Model) -> Sequence[tuple[str, Span | None]]:
 
 def _shown(number: float, unit: Unit) -> str:
     return f"{number:g}" if unit == DIMENSIONLESS else f"{number:g} {unit.name()}"
+
+
+def _called(call: tree.Call) -> str:
+    return call.function.name if isinstance(call.function, tree.Name) else ""
 
 
 def _spoken(unit: Unit) -> str:

@@ -17,6 +17,7 @@ from cortexspec.contracts.plugin import (
     FunctionEntry,
     PartEntry,
 )
+from cortexspec.contracts.statistic import StatisticEntry
 from cortexspec.library import ConnectionRule
 from cortexspec.schema.spec import Template
 
@@ -59,6 +60,7 @@ _PLACES: Mapping[type, str] = MappingProxyType(
         DataFileEntry: "data_files",
         MeasureEntry: "measures",
         AnalysisEntry: "measures",
+        StatisticEntry: "statistics",
     }
 )
 ENTRY_KINDS = tuple(_PLACES)
@@ -81,6 +83,8 @@ class Library:
     # Their signatures are among the functions.
     measures: Mapping[str, MeasureEntry | AnalysisEntry] = field(default_factory=_none)
     data: DataReader | None = None  # of the files that `data(...)` names; None where a spec has no folder
+    # Their signatures are among the functions of a measure alone; anywhere else they are refused.
+    statistics: Mapping[str, StatisticEntry] = field(default_factory=_none)
     entries: tuple[Any, ...] = ()  # those of plugins, which are among the others too
 
     def with_entries(self, entries: Sequence[Any]) -> Library:
@@ -91,6 +95,8 @@ class Library:
             found.setdefault(place, dict(getattr(self, place)))[entry.name] = entry
             if isinstance(entry, MeasureEntry | AnalysisEntry):
                 found.setdefault("functions", dict(self.functions))[entry.name] = entry.signature()
+            elif isinstance(entry, StatisticEntry):
+                found.setdefault("functions", dict(self.functions))[entry.name] = entry.refusal()
         return replace(self, **found, entries=(*self.entries, *entries))
 
     def with_templates(self, templates: Mapping[str, Template]) -> Library:

@@ -207,7 +207,10 @@ def _without_gradient(
     checker: ExperimentChecker, node: tree.Expression, seen: set[str]
 ) -> Iterator[tuple[tree.Expression, str]]:
     """What in a measure has no gradient, and why."""
-    entries = checker.typing.library.measures
+    entries, statistics = checker.typing.library.measures, checker.typing.library.statistics
+    if isinstance(node, tree.Call) and isinstance(node.function, tree.Name) and node.function.name in statistics:
+        yield node, f"`{node.function.name}` has none"
+        return
     if isinstance(node, tree.Call) and isinstance(node.function, tree.Name) and node.function.name in entries:
         name, entry = node.function.name, entries[node.function.name]
         if isinstance(entry, AnalysisEntry) and entry.differentiable:

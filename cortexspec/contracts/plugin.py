@@ -116,7 +116,7 @@ class Plugin:
     """What an entry point of group `cortexspec.plugins` gives: texts of `.cortex` items, and entries by kind.
 
     A `Path` among `texts` is a file to read, whose name its mistakes bear; a `str` is the text itself. Entries are a
-    FunctionEntry, PartEntry, DistributionEntry, ConstraintEntry, MeasureEntry, AnalysisEntry, DatasetEntry, DataFileEntry
+    FunctionEntry, PartEntry, DistributionEntry, ConstraintEntry, MeasureEntry, AnalysisEntry, StatisticEntry, DatasetEntry, DataFileEntry
     or ConnectionRule each.
     """
 

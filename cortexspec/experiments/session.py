@@ -46,6 +46,7 @@ from cortexspec.expressions.linear import children
 from cortexspec.expressions.print import print_expression
 from cortexspec.ir.op import Array
 from cortexspec.language.print_spec import print_spec
+from cortexspec.lowering import entries
 from cortexspec.lowering.readout import Readout
 from cortexspec.runtime.api import input_sizes, source_of
 from cortexspec.runtime.compile import Source, Wanted, experiment_of, require_plugins
@@ -57,6 +58,7 @@ from cortexspec.runtime.quantities import whole_steps
 from cortexspec.runtime.read import SUFFIXES
 from cortexspec.runtime.registry import first_backend, load_backend
 from cortexspec.runtime.simulation import Loaded, Settings, Simulation
+from cortexspec.runtime.statistics import Computed, computed, that_need_statistics
 from cortexspec.schema import statement as written
 from cortexspec.schema.spec import Experiment, Spec
 from cortexspec.units import DIMENSIONLESS
@@ -155,7 +157,9 @@ class Session:
         names = {**_lets(cell.body), **measures}
         defined = {name: one for name, one in measures.items() if not _speaks_of(one, cell.removed, names)}
         self.running = {name: inner for name, one in defined.items() if (inner := running_mean(one)) is not None}
-        self.measures = {name: one for name, one in defined.items() if name not in self.running}
+        apart = that_need_statistics(defined, _lets(cell.body), entries.statistics(model))
+        self.statistics = {name: one for name, one in defined.items() if name in apart}
+        self.measures = {name: one for name, one in defined.items() if name not in {*self.running, *apart}}
         self.trials_of_run = int(number_of(simulate["trials"])) if "trials" in simulate else 1
         self.warm_up = number_of(simulate["warm_up"]) if "warm_up" in simulate else 0.0
         self._check_gathered(source)
@@ -267,6 +271,9 @@ class Session:
     def objective(self) -> MeasuredObjective:
         """What `maximize` or `minimize` names, at the parameters of `simulation`."""
         assert self.search is not None
+        if self.search.objective in self.statistics:
+            message = f"`{self.search.objective}` is a statistic, which cannot be optimised yet"
+            raise SpecError([Diagnostic("CS700", message)])
         if self.inputs:
             message = (
                 f"optimising under the stimulus `{next(iter(self.inputs))}` of another experiment is not supported yet"
@@ -300,13 +307,15 @@ class Session:
             history = self.train(folder, report)
             running = {name: history[-1][name] for name in self.running if history}
             measures = {**running, **self._read_measures(), **self._analysed()}
+            made = self._computed(measures)
         except SpecError as error:
             diverged = [one for one in error.diagnostics if one.code == "CS915"]
             if not diverged:
                 raise
             return Result({}, time.perf_counter() - started, diverged[0].message)
-        note = self.data.dataset.note if self.data.dataset is not None else ""
-        return Result(measures, time.perf_counter() - started, "", tuple(history), note)
+        notes = [self.data.dataset.note] if self.data.dataset is not None and self.data.dataset.note else []
+        seconds, note = time.perf_counter() - started, "; ".join([*notes, *made.notes])
+        return Result({**measures, **made.values}, seconds, "", tuple(history), note)
 
     @property
     def loaded(self) -> Loaded:
@@ -392,7 +401,7 @@ class Session:
 
         Raises: SpecError CS700 for a unit, for what this cell does not measure, and for a run that diverges.
         """
-        value, lets = self.measures.get(measure), _lets(self.body)
+        value, lets = {**self.measures, **self.statistics}.get(measure), _lets(self.body)
         if value is None:
             raise _not_known(
                 f"`{measure}` is not measured in the variant `{self.key.variant}` of `{self.key.experiment}`"
@@ -418,6 +427,13 @@ class Session:
     def _analysed(self) -> dict[str, Any]:
         """Measures of the equations themselves: the spectrum of the Jacobian at rest."""
         return {name: self._spectrum() for name, value in self.measures.items() if _is_analysis(value)}
+
+    def _computed(self, measures: Mapping[str, Any]) -> Computed:
+        """Measures of statistics, from trained parameters and from what else was measured."""
+        if not self.statistics:
+            return Computed({})
+        numbers = {name: value for name, value in measures.items() if np.ndim(value) == 0}
+        return computed(self.simulation, self.statistics, _lets(self.body), numbers, self.seed)
 
     def _spectrum(self) -> Array:
         return spectrum(self.flow())

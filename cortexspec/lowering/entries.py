@@ -9,6 +9,7 @@ from cortexspec import library
 from cortexspec.analysis.model import Model
 from cortexspec.contracts.measure import AnalysisEntry, MeasureEntry
 from cortexspec.contracts.plugin import ConstraintEntry, DistributionEntry, FunctionEntry, PartEntry
+from cortexspec.contracts.statistic import StatisticEntry
 from cortexspec.library import ConnectionRule
 from cortexspec.lowering import words
 
@@ -18,13 +19,17 @@ Entry = TypeVar("Entry", FunctionEntry, DistributionEntry, PartEntry, Constraint
 def functions(model: Model) -> Mapping[str, FunctionEntry]:
     return {
         **_with_brought(library.functions, model, FunctionEntry),
-        **{name: entry.refusal() for name, entry in measures(model).items()},
+        **{name: entry.refusal() for name, entry in (*measures(model).items(), *statistics(model).items())},
         words.WORD: words.ENTRY,
     }
 
 
 def measures(model: Model) -> Mapping[str, MeasureEntry | AnalysisEntry]:
     return {entry.name: entry for entry in model.entries if isinstance(entry, MeasureEntry | AnalysisEntry)}
+
+
+def statistics(model: Model) -> Mapping[str, StatisticEntry]:
+    return {entry.name: entry for entry in model.entries if isinstance(entry, StatisticEntry)}
 
 
 def distributions(model: Model) -> Mapping[str, DistributionEntry]:

@@ -29,7 +29,8 @@ Drive = Callable[[Module, Sequence[str], Sequence[str], str], Module]  # passes.
 class Readout:
     """What one function computes: its outputs by name. `scalars` are averaged over the axes that they still have.
 
-    `lets` are names that the expressions may read; `fields` inputs that the circuit has not, such as labels.
+    `lets` are names that the expressions may read; `fields` inputs that the circuit has not, such as labels. Values of the
+    IR have no order of axes: `written` is that of fields where it matters, `told` is given that of each output, by its name.
     """
 
     function: str
@@ -38,6 +39,8 @@ class Readout:
     total: Sequence[str] = ()  # outputs whose sum is given as "loss"
     lets: Mapping[str, tree.Expression] = field(default_factory=dict[str, tree.Expression])
     fields: Mapping[str, Type] = field(default_factory=dict[str, Type])
+    written: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    told: Callable[[str, tuple[str, ...]], None] | None = None
 
 
 def lower_readout(
@@ -63,7 +66,7 @@ def lower_readout(
     driven = drive(module, tuple(needs.recorded), tuple(needs.final), readout.function)
     rollout = driven.function(readout.function)
     writing = _Writing(plan, rollout, readout, lets)
-    values = {name: value for name, expression in outputs.items() if (value := writing.output(expression)) is not None}
+    values = {name: value for name, one in outputs.items() if (value := writing.output(name, one)) is not None}
     if failed:
         return None
     if readout.total:
@@ -219,10 +222,12 @@ class _Writing:
         self.frame.inputs.update({value.name: value for value in rollout.inputs})
         self.given = dict(zip(rollout.output_names, rollout.outputs, strict=True))
 
-    def output(self, expression: tree.Expression) -> Value | None:
+    def output(self, name: str, expression: tree.Expression) -> Value | None:
         operand = translate(expression, _Experiment(self, at_end_only=False), self.frame.build)
         if operand is None:
             return None
+        if self.readout.told is not None:
+            self.readout.told(name, operand.axes)
         value = operand.value
         if self.readout.scalars and value.type.dtype in ("bool", "int"):
             value = write.cast(self.frame.build, value, "float")
@@ -249,7 +254,8 @@ class _Writing:
                 return self.translated(penalty.value, at_end)
         if path in self.readout.fields:
             type_ = self.readout.fields[path]
-            return self.recording("", self.frame.input(Value(path, type_)), [axis.name for axis in type_.axes])
+            written = self.readout.written.get(path) or [axis.name for axis in type_.axes]
+            return self.recording("", self.frame.input(Value(path, type_)), written)
         for group in self.plan.model.groups:
             if (
                 path.startswith(f"{group.path}.")

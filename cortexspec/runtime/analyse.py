@@ -66,7 +66,7 @@ class CircuitAsItStands:
 
         def read(states: Mapping[str, Array]) -> Array:
             trials = max((len(array) for array in states.values()), default=1)
-            given = _values(self.simulation, states, trials)
+            given = values_at_start(self.simulation, states, trials)
             sizes = {**self.simulation.sizes, TRIAL.name: trials}
             array = np.asarray(
                 run(function, {one.name: given[one.name] for one in function.inputs}, sizes, layout)[_READ]
@@ -127,7 +127,7 @@ def without_a_step(function: Function) -> Function:
     return remove_dead(replace(function, body=tuple(body), outputs=outputs))
 
 
-def _values(simulation: Simulation, states: Mapping[str, Array], trials: int) -> dict[str, Array]:
+def values_at_start(simulation: Simulation, states: Mapping[str, Array], trials: int) -> dict[str, Array]:
     """What the functions of `simulation.plain` read, axes in its layout's order; states that are not given at their start."""
     module, layout = simulation.plain, simulation.plain.layout
     values: dict[str, Array] = dict(simulation.in_layout(module, simulation.raw_parameters() | simulation.buffers()))
@@ -148,4 +148,4 @@ def _values(simulation: Simulation, states: Mapping[str, Array], trials: int) ->
     return values
 
 
-__all__ = ["CircuitAsItStands", "function_of"]
+__all__ = ["CircuitAsItStands", "function_of", "values_at_start"]

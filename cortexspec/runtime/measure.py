@@ -164,14 +164,14 @@ class _Splitter:
                     help = f"it takes {', '.join(f'`{one}`' for one in settings)}" if settings else ""
                     message = f"`{entry.name}` has no argument `{argument.name}`"
                     raise SpecError([Diagnostic("CS301", message, argument.span, help=help)])
-                settings[argument.name] = _setting(argument.value)
+                settings[argument.name] = setting_of(argument.value)
         outputs = tuple(
             self.recorded.setdefault(print_expression(one), f"{name}.{i}") for i, one in enumerate(positional)
         )
         return Called(name, entry, positional, settings, call, outputs)
 
 
-def _setting(node: tree.Expression) -> Any:
+def setting_of(node: tree.Expression) -> Any:
     match node:
         case tree.Number(unit=""):
             return int(node.value) if float(node.value).is_integer() else node.value
@@ -180,7 +180,7 @@ def _setting(node: tree.Expression) -> Any:
         case tree.Name(name="true" | "false" as word):
             return word == "true"
         case tree.Unary(operator="-", operand=inner):
-            return -_setting(inner)
+            return -setting_of(inner)
         case _:
             label = "a number, a text or a truth value is wanted here"
             raise SpecError([Diagnostic("CS303", "this must be known before anything runs", node.span, label=label)])
@@ -723,6 +723,7 @@ __all__ = [
     "plan_of",
     "recorded",
     "runs",
+    "setting_of",
     "side_by_side_fits",
     "value_and_gradient",
 ]

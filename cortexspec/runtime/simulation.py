@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -520,26 +521,42 @@ class Simulation:
         """Measures of a run that is gone through piece by piece, so that its length costs no memory: `{"f": "flux(a.x, b.x)"}`.
 
         Calls of measures that plugins bring, and means over everything, are gathered along the run after `warm_up`; another
-        expression over time needs its recordings whole. Measures of the circuit itself need no run, and no duration. Inputs with
+        expression over time needs its recordings whole. Measures of the circuit itself need no run, and no duration; a
+        statistic that is undefined is not a number, and a warning says why. Inputs with
         one frame a step begin with the warm-up. Expressions are those of an experiment; `lets` are names for them.
         Raises: SpecError where an expression does not check or a measure refuses, before anything runs; CS915.
         """
+        from cortexspec.lowering.entries import statistics
         from cortexspec.runtime.measure import known_measures, measured, plan_of, runs
+        from cortexspec.runtime.statistics import computed, that_need_statistics
 
         written, named = (
             {name: parse_expression(one) if isinstance(one, str) else one for name, one in each.items()}
             for each in (measures, lets or {})
         )
-        plan = plan_of(written, named, known_measures(self))
-        given = self._given(inputs, trials)
-        before = 0
-        if warm_up is not None:
-            before = whole_steps(coherent(warm_up, self.model.time_unit, "the warm-up"), self.settings.dt or 1.0)
-        steps = self.steps(duration) if runs(plan) else 0
-        if given.frames not in (None, before + steps):
-            message = f"the inputs have {given.frames} frames, the run has {before} steps of warm-up and {steps} more"
-            raise SpecError([Diagnostic("CS501", message)])
-        return measured(self, plan, given, steps=steps, warm_up=before, seed=seed, first_trial=first_trial)
+        apart = that_need_statistics(written, named, statistics(self.model))
+        others = {name: one for name, one in written.items() if name not in apart}
+        found: dict[str, Array] = {}
+        if others or not apart:
+            plan = plan_of(others, named, known_measures(self))
+            given = self._given(inputs, trials)
+            before = 0
+            if warm_up is not None:
+                before = whole_steps(coherent(warm_up, self.model.time_unit, "the warm-up"), self.settings.dt or 1.0)
+            steps = self.steps(duration) if runs(plan) else 0
+            if given.frames not in (None, before + steps):
+                message = (
+                    f"the inputs have {given.frames} frames, the run has {before} steps of warm-up and {steps} more"
+                )
+                raise SpecError([Diagnostic("CS501", message)])
+            found = measured(self, plan, given, steps=steps, warm_up=before, seed=seed, first_trial=first_trial)
+        if not apart:
+            return found
+        numbers = {name: array for name, array in found.items() if np.ndim(array) == 0}
+        made = computed(self, {name: one for name, one in written.items() if name in apart}, named, numbers, seed)
+        for note in made.notes:
+            warnings.warn(note, stacklevel=2)
+        return {**found, **made.values}
 
     # Gradients.
 
