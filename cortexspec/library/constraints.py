@@ -96,6 +96,34 @@ def _unconstrain_interval(build: Builder, x: Value, settings: Settings) -> Value
     return write.log(build, write.div(build, write.sub(build, x, low), write.sub(build, high, x)))
 
 
+def _pattern(settings: Settings, x: Value, name: str) -> Value:
+    pattern = settings.get("low")
+    if not isinstance(pattern, Operand):
+        raise RuleError("CS301", f"{name} wants a matrix, `{name}(M)`")
+    lacking = [axis.name for axis in x.type.axes if not pattern.type.has(axis.name)]
+    if lacking:
+        raise RuleError(
+            "CS501", f"`{name}` wants one value for each that it holds; along `{lacking[0]}` there is only one"
+        )
+    return pattern.value
+
+
+def _project_support(build: Builder, x: Value, settings: Settings) -> Value:
+    """0 where the pattern is 0, so that no connection is made that was not there."""
+    pattern = _pattern(settings, x, "support_of")
+    zero = write.const(build, 0.0, x.type.unit)
+    return write.where(build, write.ne(build, pattern, write.const(build, 0.0, pattern.type.unit)), x, zero)
+
+
+def _project_signs(build: Builder, x: Value, settings: Settings) -> Value:
+    """0 where the sign is not the pattern's: what has crossed stops at 0, and may come back."""
+    pattern = _pattern(settings, x, "signs_of")
+    zero, none = write.const(build, 0.0, x.type.unit), write.const(build, 0.0, pattern.type.unit)
+    above, below = write.maximum(build, x, zero), write.minimum(build, x, zero)
+    rest = write.where(build, write.lt(build, pattern, none), below, zero)
+    return write.where(build, write.gt(build, pattern, none), above, rest)
+
+
 CONSTRAINTS: tuple[ConstraintEntry, ...] = (
     ConstraintEntry(
         "positive",
@@ -117,5 +145,9 @@ CONSTRAINTS: tuple[ConstraintEntry, ...] = (
         _constrain_interval,
         _unconstrain_interval,
         doc="between two bounds, `interval(a, b)`; `by = sigmoid` trains another value",
+    ),
+    ConstraintEntry("support_of", _project_support, doc="`support_of(M)`: 0 wherever M is 0"),
+    ConstraintEntry(
+        "signs_of", _project_signs, doc="`signs_of(M)`: nowhere of another sign than M, and 0 wherever M is 0"
     ),
 )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cortexspec.contracts.translate import translate
+from cortexspec.analysis.model import Variable
+from cortexspec.contracts.operand import Operand
+from cortexspec.contracts.translate import fit, translate
 from cortexspec.ir.module import Function, Param, Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.types import RuleError
 from cortexspec.lowering import entries
-from cortexspec.lowering.frame import Frame, Here, Plan, Unwritten, guarded
+from cortexspec.lowering.frame import Frame, Here, Plan, Unwritten, guarded, written_axes
 
 
 def start(plan: Plan) -> Function:
@@ -94,5 +96,11 @@ def _bounds(frame: Frame, path: str) -> dict[str, Any]:
         operand = translate(expression, Here(frame, variable.around, variable), frame.build)
         if operand is None:
             raise Unwritten
-        bounds[name] = operand
+        bounds[name] = _along(frame, variable, operand) if operand.axes else operand
     return bounds
+
+
+def _along(frame: Frame, variable: Variable, operand: Operand) -> Operand:
+    """An argument with axes, along those of the parameter. Raises: RuleError."""
+    own = [name for name in written_axes(variable) if name not in variable.around]
+    return fit(frame.build, operand, variable.type.with_unit(operand.type.unit), own)

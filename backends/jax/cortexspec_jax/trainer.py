@@ -66,13 +66,18 @@ class Trainer:
         arguments = circuit.arguments(self.recipe.function, inputs, simulator.params, simulator.state)
         others = {n: x for n, x in zip(names, arguments, strict=True) if n not in simulator.params}
         rate = np.asarray(learning_rate(self.recipe, self.steps), circuit.dtype)
+        held = circuit.table["project"][1] if "project" in circuit.table else ()
+        patterns = {name: simulator.state[name] for name in held if name in simulator.state}
         with circuit.scope(arguments):
-            simulator.params, self._state, buffers, scalars = self._step(simulator.params, self._state, others, rate)
+            found = self._step(simulator.params, self._state, others, patterns, rate)
+        simulator.params, self._state, buffers, scalars = found
         simulator.state = {**simulator.state, **buffers}
         self.steps += 1
         return {name: float(value) for name, value in jax.device_get(scalars).items()}
 
-    def _update(self, params: dict[str, Any], state: Any, others: dict[str, Any], rate: Any) -> Any:
+    def _update(
+        self, params: dict[str, Any], state: Any, others: dict[str, Any], patterns: dict[str, Any], rate: Any
+    ) -> Any:
         circuit = self.simulator.module
         leaves = {name: params[name] for name in self.names}
         fixed = {name: value for name, value in params.items() if name not in leaves}
@@ -87,7 +92,7 @@ class Trainer:
         params = {**params, **{name: leaves[name] - rate * updates[name] for name in self.names}}
         if "project" in circuit.table:
             function, names, output_names = circuit.table["project"]
-            params |= dict(zip(output_names, function(*(params[name] for name in names)), strict=True))
+            params |= dict(zip(output_names, function(*({**patterns, **params}[name] for name in names)), strict=True))
         buffers = {name: value for name, value in outputs.items() if name in circuit.running}
         scalars = {name: value for name, value in outputs.items() if value.ndim == 0 and name not in circuit.running}
         return params, state, buffers, scalars
