@@ -1,6 +1,6 @@
 """What lies beside the package and travels in its wheel; an editable install reads it where it is.
 
-The error pages, for `cortexspec explain`, and the reference specs, for `cortexspec conformance`.
+The error pages, for `cortexspec explain`, and the reference specs with the data that they need, for `cortexspec conformance`.
 """
 
 from pathlib import Path
@@ -20,3 +20,6 @@ class Beside(BuildHookInterface):
             inside = path.relative_to(specs)
             name = inside.parent if path.name == "model.cortex" else inside.with_suffix("")
             include[f"specs/{inside}"] = f"cortexspec/testing/specs/{name}.cortex"
+        # What `cortexspec conformance` reads of the tables; the others are in the source distribution and the repository.
+        for name in ("few_cells.npz", "README.md", "LICENSE.source.txt"):
+            include[f"specs/microns_rnn/microns/{name}"] = f"cortexspec/testing/specs/microns/{name}"

@@ -234,11 +234,11 @@ class Typing:
     def array_of_file(self, declared: Declared) -> tuple[tree.Expression, Operand | None] | None:
         """The value of a declaration that is an array of a file, whose unit is the declared one where the file says none."""
         assert declared.value is not None
-        self.resolver.data_unit = declared.unit
+        self.resolver.data_unit, self.resolver.whole_value = declared.unit, True
         try:
             resolved = self.resolve(declared.value, declared.reads_in)
         finally:
-            self.resolver.data_unit = ""
+            self.resolver.data_unit, self.resolver.whole_value = "", False
         if resolved is None:
             return None
         return resolved, self.read(resolved.path) if isinstance(resolved, tree.Reference) else None

@@ -49,7 +49,8 @@ class Resolver:
         self.expander = expander
         self.library = expander.library
         self.made = 0
-        self.data_unit = ""  # of the declaration whose whole value is an array of a file
+        self.whole_value = False  # whether an array of a file is all that a declaration says, whose unit is `data_unit`
+        self.data_unit = ""
 
     @property
     def report(self) -> Report:
@@ -374,9 +375,14 @@ class Resolver:
         raise self.stop("CS301", f"there is no function `{name}`", node.function.span, help=help)
 
     def data(self, node: tree.Call) -> tree.Expression:
-        """An array of a file is a variable that nobody declared. Without a folder to read from, the call stays."""
+        """An array of a file is a variable that nobody declared.
+
+        Without a folder to read from, a call that is the whole of a declaration stays, and what stands around another has no type.
+        """
         if self.expander.data.reader is None:
-            return node
+            if self.whole_value:
+                return node
+            raise Unresolved
         try:
             path = self.expander.data.find(*texts_of(node), self.data_unit)
         except RuleError as error:

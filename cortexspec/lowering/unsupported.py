@@ -15,7 +15,8 @@ def unsupported(model: Model) -> Iterator[Diagnostic]:
     """In the order of the model."""
     for name, span in model.opaque.items():
         yield _not_yet(
-            f"`{name}`, which only a plugin that is not installed or another experiment could tell, is", span
+            f"`{name}`, which only a plugin that is not installed, data beside a spec in a file, or another experiment could tell, is",
+            span,
         )
     for population in model.populations:
         yield from _in_population(population)

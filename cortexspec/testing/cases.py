@@ -109,6 +109,8 @@ NOISY = Case(
     items=_NOISY_MASS, edits=("ss : noisy_mass", "dp : noisy_mass"), note="ss and dp carry white noise",
 )  # fmt: skip
 
+_FEW_CELLS = MappingProxyType({"n": 24, "n_in": 3, "n_out": 2, "field": "microns/few_cells.npz"})
+
 # Reference specs of other papers. Those that this version does not lower are known gaps (`testing.gaps`).
 OTHERS: tuple[Case, ...] = (
     Case("gru", "gallery/gru", "gru", arguments={"N": 6}, streams=("x",), solver="steps"),
@@ -121,12 +123,19 @@ OTHERS: tuple[Case, ...] = (
         solver="steps",
         note="binary states: one bit that differs anywhere misses the bound",
     ),
-    Case("microns_rnn", "microns_rnn", "rnn", dt=1.0, solver="steps"),
+    Case(
+        "microns_rnn", "microns_rnn", "rnn", solver="steps", arguments=_FEW_CELLS, streams=("x",),
+        edits=("W0 = W_bio", "D = D_released", "output cost = direct"), note="cost: communicability by the matrix exponential",
+    ),
+    Case(
+        "microns_rnn emd", "microns_rnn", "rnn", solver="steps", arguments=_FEW_CELLS, streams=("x",), steps=200,
+        edits=("W0 = W_bio[order, order]", "output cost = emd"), note="cost: sorted communicability against that of the synapses",
+    ),
     Case("balanced", "balanced", "ring", dt=0.1),
     Case("jansen_rit", "gallery/jansen_rit", "brain", dt=0.1),
     Case("coba_stp", "gallery/coba_stp", "network", dt=0.1),
     Case("potjans_diesmann", "gallery/potjans_diesmann", "microcircuit", dt=0.1),
-)
+)  # fmt: skip
 
 
 # The networks under the solver of their experiments, and one of each under another, so that solvers meet arrays of regions. Training

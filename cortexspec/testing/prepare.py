@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cortexspec.analysis.model import Model
+from cortexspec.contracts.dataset import Places
 from cortexspec.interpreter.interpreter import run
 from cortexspec.ir.builder import Builder, Names
 from cortexspec.ir.module import Function, Layout, Module, Value
@@ -20,10 +21,11 @@ from cortexspec.ir.types import Type
 from cortexspec.passes.differentiate import differentiate
 from cortexspec.runtime.api import with_plugins
 from cortexspec.runtime.compile import Source, Wanted, elaborated, lowered, program_module
+from cortexspec.runtime.data_files import DataFiles
 from cortexspec.runtime.start import started
 from cortexspec.testing.cases import Case
 from cortexspec.testing.randomness import with_draws_shown
-from cortexspec.testing.reference import parsed, reference_text
+from cortexspec.testing.reference import parsed, reference_folder, reference_text
 from cortexspec.units import DIMENSIONLESS
 
 Arrays = Mapping[str, Array]
@@ -125,12 +127,14 @@ class Prepared:
 
 def model_of(case: Case) -> Model:
     """Raises: SpecError."""
-    text = (case.spec if "\n" in case.spec else reference_text(case.spec)) + case.items
+    named = "\n" not in case.spec
+    text = (reference_text(case.spec) if named else case.spec) + case.items
+    data = DataFiles.of(Places(reference_folder(case.spec)), ()) if named else None
     if not case.edits:
-        return elaborated(with_plugins(Source(parsed(text))), case.circuit, case.arguments)
+        return elaborated(with_plugins(Source(parsed(text), data=data)), case.circuit, case.arguments)
     edits = "\n".join(case.edits)
     edited = parsed(f"{text}\nexperiment parity of {case.circuit} {{\n{edits}\n}}\n")
-    return elaborated(with_plugins(Source(edited)), None, case.arguments, "parity")
+    return elaborated(with_plugins(Source(edited, data=data)), None, case.arguments, "parity")
 
 
 @cache

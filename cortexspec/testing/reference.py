@@ -16,9 +16,18 @@ _CHECKOUT = Path(__file__).parents[2] / "specs"
 @cache
 def reference_text(name: str) -> str:
     """The text of `cmc`, `gallery/gru`, ... Raises: FileNotFoundError."""
+    return _file_of(name).read_text(encoding="utf-8")
+
+
+def reference_folder(name: str) -> Path:
+    """Where the spec's data files are. Raises: FileNotFoundError."""
+    return _file_of(name).parent
+
+
+def _file_of(name: str) -> Path:
     for place in (_PACKAGED / f"{name}.cortex", _CHECKOUT / name / "model.cortex", _CHECKOUT / f"{name}.cortex"):
         if place.is_file():
-            return place.read_text(encoding="utf-8")
+            return place
     raise FileNotFoundError(f"no reference spec is called {name}")
 
 

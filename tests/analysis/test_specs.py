@@ -188,9 +188,23 @@ def test_ports_with_an_axis_are_targets_of_their_own() -> None:
     assert model.variables["last.m"].type.axis("last.d_m").size == Size.of(3)
 
 
+MISSING = """
+use absent
+
+circuit c {
+  let a = strange(2)
+  let b = 2*a
+  let d = 3
+}
+"""
+
+
 def test_what_only_a_missing_plugin_knows_is_named() -> None:
-    model = model_of("microns_rnn/model.cortex", "rnn")
-    assert set(model.opaque) == {"C_emp", "C", "direct", "emd", "communicability", "wasserstein"}
+    spec, _ = parse_spec(MISSING)
+    assert spec is not None
+    model, _ = elaborate(spec, "c")
+    assert model is not None
+    assert set(model.opaque) == {"a", "b", "strange"}
     assert all(span is not None for span in model.opaque.values())
 
 
