@@ -52,7 +52,14 @@ class DataRead:
         numbers = array * scale if scale != 1 else array
         digest = sha256(np.ascontiguousarray(numbers).tobytes()).hexdigest()[:12]
         self.arrays[name] = DataArray(
-            file, key, numbers, Type(axes, "float", unit), tuple(axis.name for axis in axes), unit_text, digest
+            file,
+            key,
+            numbers,
+            Type(axes, "float", unit),
+            tuple(axis.name for axis in axes),
+            unit_text,
+            digest,
+            named.source,
         )
         return name
 

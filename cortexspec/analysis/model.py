@@ -26,7 +26,10 @@ VariableKind = Literal["param", "state", "input", "let", "output", "attribute", 
 
 @dataclass(frozen=True, slots=True)
 class DataArray:
-    """`key` of a data file, in coherent units (`unit_text` is the file's), an axis for each place. `digest` is of its numbers."""
+    """`key` of a data file, in coherent units (`unit_text` is the file's), an axis for each place. `digest` is of its numbers.
+
+    `source` is where the file says that they are from.
+    """
 
     file: str
     key: str
@@ -35,6 +38,7 @@ class DataArray:
     axes: tuple[str, ...]  # in the order of the array
     unit_text: str
     digest: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,14 @@ class NamedArray:
     """`unit` is a unit of the language ("um", "mV/ms", "1" for a pure number), in which the numbers of `array` are.
 
     None: the file does not say, and the declaration in the spec does. `note` says what the array is, for messages and
-    for people: how it was measured, which way round it is.
+    for people: how it was measured, which way round it is. `source` is where the file says that its data are from; each
+    result that reads it repeats it, so that nobody takes synthetic data for measured ones.
     """
 
     array: Array
     unit: str | None = None
     note: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -314,7 +314,8 @@ class Session:
                 raise
             return Result({}, time.perf_counter() - started, diverged[0].message)
         notes = [self.data.dataset.note] if self.data.dataset is not None and self.data.dataset.note else []
-        seconds, note = time.perf_counter() - started, "; ".join([*notes, *made.notes])
+        read = {f"`{one.file}`: {one.source}" for one in self.simulation.model.data.values() if one.source}
+        seconds, note = time.perf_counter() - started, "; ".join([*notes, *sorted(read), *made.notes])
         return Result({**measures, **made.values}, seconds, "", tuple(history), note)
 
     @property

@@ -6,10 +6,41 @@ import numpy as np
 import pytest
 from cortexspec_connectome import events
 from cortexspec_connectome.__main__ import main
-from cortexspec_connectome.formats import FIELD, read_field
-from cortexspec_connectome.synthetic import FRAME_RATE_HZ, TARGETS, Drive, by_distance, fitted, synthetic
+from cortexspec_connectome.formats import FIELD, read_field, write_field
+from cortexspec_connectome.synthetic import (
+    FRAME_RATE_HZ,
+    TARGETS,
+    Drive,
+    by_distance,
+    columns_like,
+    fitted,
+    synthetic,
+)
+
+from cortexspec.experiments.claim import CellKey
+from cortexspec.experiments.session import Choice, Session
 
 DATA = Path(__file__).parents[3] / "specs" / "microns_rnn" / "microns"
+TEXT = """
+use connectome
+
+neuron unit {
+  input u = 0
+  state h = 0
+  h <- relu(u)
+  output h
+}
+
+circuit rnn(n: int = 20) {
+  population hidden[n] : unit
+  connect rec: hidden -> hidden { weight = data("made.npz", "corr") }
+}
+
+experiment all of rnn {
+  simulate { duration = 2; dt = 1 }
+  measure largest = max(rec.weight)
+}
+"""
 FIELD_6_6_2 = read_field(DATA / "field_6_6_2.npz")
 
 
@@ -64,9 +95,19 @@ def test_every_file_says_that_it_is_synthetic(tmp_path: Path, capsys: pytest.Cap
     assert "precision" not in found.stored  # nothing that was measured of the cells' activity is left
     assert np.array_equal(found.synapses, read_field(DATA / "field_5_3_4.npz").synapses)
     for name in ("positions", "synapses", "corr", "sttc", "rates"):
-        assert "synthetic" in FIELD.read(out, name).note
+        assert FIELD.read(out, name).source.startswith("synthetic")
     assert main(["synthetic", str(tmp_path / "none.npz"), str(out)]) == 1
     assert "none.npz" in capsys.readouterr().err
+
+
+def test_a_result_that_reads_it_says_so(tmp_path: Path) -> None:
+    made = synthetic(FIELD_6_6_2.positions[:20], seed=1, frames=3000)
+    write_field(tmp_path / "made.npz", columns_like({"position_um": FIELD_6_6_2.positions[:20]}, made))
+    (tmp_path / "model.cortex").write_text(TEXT, encoding="utf-8")
+    session = Session.open(Choice(tmp_path / "model.cortex", backend="interpreter"), CellKey("all", "base", ()), 1)
+    result = session.result()
+    assert float(result.measures["largest"]) == pytest.approx(1)
+    assert "`made.npz`: synthetic" in result.note
 
 
 def test_too_few_cells_are_refused() -> None:

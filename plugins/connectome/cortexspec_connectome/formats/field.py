@@ -88,26 +88,25 @@ Read = Callable[[Field], NamedArray]
 
 
 def _functional(name: str) -> Read:
-    return lambda one: NamedArray(one.matrix(name), "1", _note(one, _MATRICES[name]))
+    return lambda one: _named(one, one.matrix(name), "1", _MATRICES[name])
 
 
-def _note(one: Field, text: str) -> str:
+def _named(one: Field, array: Array, unit: str | None, note: str) -> NamedArray:
     """With what the file says of itself: synthetic data are told to be so wherever they are read."""
-    source = str(one.stored["source"]) if "source" in one.stored else ""
-    return f"{text}; {source}" if source else text
+    return NamedArray(array, unit, note, str(one.stored["source"]) if "source" in one.stored else "")
 
 
 _READ: Mapping[str, tuple[tuple[str, ...], Read]] = {
     "positions": (
         ("position_voxel", "position_um"),
-        lambda one: NamedArray(one.positions, "um", _note(one, "places of cell bodies, x, y, z")),
+        lambda one: _named(one, one.positions, "um", "places of cell bodies, x, y, z"),
     ),
     "synapses": (
         ("edge_source",),
-        lambda one: NamedArray(one.synapses, "1", _note(one, "numbers of synapses [target, source]")),
+        lambda one: _named(one, one.synapses, "1", "numbers of synapses [target, source]"),
     ),
     **{name: ((name,) if name == "precision" else (name, "event_frame"), _functional(name)) for name in _MATRICES},
-    "rates": (("event_frame",), lambda one: NamedArray(one.rates, "Hz", _note(one, "mean rates of events"))),
+    "rates": (("event_frame",), lambda one: _named(one, one.rates, "Hz", "mean rates of events")),
 }
 _HIDDEN = (
     "position_voxel",
@@ -161,7 +160,7 @@ def _read(path: Path, name: str) -> NamedArray:
     if name in _READ:
         return _READ[name][1](found)
     if name in found.stored and name not in _HIDDEN:
-        return NamedArray(found.stored[name], None, _note(found, "as stored"))
+        return _named(found, found.stored[name], None, "as stored")
     raise KeyError(name)
 
 
