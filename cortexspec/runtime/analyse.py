@@ -97,11 +97,23 @@ def types_of(
     values: Mapping[str, tree.Expression],
     lets: Mapping[str, tree.Expression],
     streams: Sequence[str] = (),
-) -> dict[str, Type]:
+) -> Mapping[str, Type]:
     """What each step of a run has of these expressions, by name. `streams`: inputs with one frame a step.
 
     Raises: SpecError where one does not check.
     """
+    what = repr((values, lets, tuple(streams)))
+    if what not in simulation.types:
+        simulation.types[what] = _types_of(simulation, values, lets, streams)
+    return simulation.types[what]
+
+
+def _types_of(
+    simulation: Simulation,
+    values: Mapping[str, tree.Expression],
+    lets: Mapping[str, tree.Expression],
+    streams: Sequence[str],
+) -> Mapping[str, Type]:
     plain, solver = simulation.plain, simulation.settings.solver
     if streams:
         found = lowered(simulation.model, streams=streams, stimuli=simulation.stimuli, sources=simulation.sources)

@@ -686,7 +686,7 @@ def _arranged(loaded: Loaded, name: str, array: Array, trials: int, spelt: bool)
     if TRIAL.name not in names:
         arranged = np.broadcast_to(arranged, (trials, *arranged.shape))
     if spelt:
-        return arranged.astype(np.int64)
+        return arranged.astype(np.int32)
     return arranged if own else arranged[..., np.newaxis]
 
 

@@ -27,12 +27,33 @@ def _literal(text: str, dtype: str) -> str:
 
 DIALECT = Dialect(
     name="jax",
-    imports=("import math", "import jax", "import jax.numpy as jnp", "import numpy as np", "from jax import lax"),
+    imports=(
+        "import math",
+        "import jax",
+        "import jax.numpy as jnp",
+        "import numpy as np",
+        "from jax import lax",
+        "from jax.experimental.xla_metadata import set_xla_metadata",
+    ),
     constants=_constants,
     literal=_literal,
-    helpers=dict(inspect.getmembers(helpers, inspect.isfunction)),
+    helpers={
+        name: one for name, one in inspect.getmembers(helpers, inspect.isfunction) if one.__module__ == helpers.__name__
+    },
     emit=emit,
-    reserved=("FLOAT", "FUNCTIONS", "DIFFERENTIABLE", "BY_SIZE", "jax", "jnp", "lax", "np", "int", "bool"),
+    reserved=(
+        "FLOAT",
+        "FUNCTIONS",
+        "DIFFERENTIABLE",
+        "BY_SIZE",
+        "jax",
+        "jnp",
+        "lax",
+        "set_xla_metadata",
+        "np",
+        "int",
+        "bool",
+    ),
 )
 
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.experimental.xla_metadata import set_xla_metadata
 
 
 def power(a, b):
@@ -249,11 +250,20 @@ def counted(*axes, rank):
     return number
 
 
+def shared_key(key, counter):
+    """A key that many elements read, in a function that stays one: written into the loop over the elements, a processor would
+    compute it anew for each."""
+    if jax.default_backend() != "cpu":
+        return threefry(key, counter)
+    with set_xla_metadata(inlineable="false"):
+        return jax.jit(threefry)(key, counter)
+
+
 def draw_words(site, elements, seed, *keys):
     """Both random words of each element. Elements and keys are spread over the places of the result."""
     key = threefry(split_words(seed), (jnp.uint32(site[0]), jnp.uint32(site[1])))
     for number in keys:
-        key = threefry(key, split_words(number))
+        key = shared_key(key, split_words(number))
     return threefry(key, (jnp.uint32(0), elements))
 
 

@@ -14,6 +14,7 @@ from cortexspec_binary.measures.words import words
 Array = np.ndarray[Any, Any]
 ROOM = 1 << 30  # bytes that one measure may take
 _COUNT = 8  # bytes of a count
+_BLOCK = 1 << 15  # words that are joined at a time: they stay in a processor's cache
 
 
 def require_room(cells: int, what: str, help: str, *, room: int = ROOM) -> None:
@@ -64,22 +65,38 @@ class JointCounts:
     def update_words(self, *parts: Array) -> JointCounts:
         """The same with the words of each part [runs, steps]."""
         latest = max(self.lags)
-        seen = [np.concatenate([kept, part], axis=1) for kept, part in zip(self._kept, parts, strict=True)]
-        have = seen[0].shape[1]
-        if have > latest:
-            self._count([one[:, lag : have - latest + lag] for one, lag in zip(seen, self.lags, strict=True)])
-        self._kept = tuple(one[:, max(have - latest, 0) :] for one in seen)
+        ends = [np.concatenate([kept, part[:, :latest]], axis=1) for kept, part in zip(self._kept, parts, strict=True)]
+        self._count(ends)
+        self._count(parts)
+        rest = parts if parts[0].shape[1] >= latest else ends
+        self._kept = tuple(one[:, max(one.shape[1] - latest, 0) :].copy() for one in rest)
         return self
 
-    def _count(self, seen: Sequence[Array]) -> None:
-        joint = np.zeros_like(seen[0]) if self.pooled else np.repeat(np.arange(self.runs)[:, None], seen[0].shape[1], 1)
-        for word, size in zip(seen, self.sizes, strict=True):
-            joint = (joint << size) | word
+    def _count(self, parts: Sequence[Array]) -> None:
+        """Counts the transitions within these steps."""
+        steps = parts[0].shape[1] - max(self.lags)
+        if steps <= 0:
+            return
+        seen = [one[:, lag : lag + steps] for one, lag in zip(parts, self.lags, strict=True)]
         flat = self.table.reshape(-1)
-        if joint.size < flat.size:  # a table that is much larger than the chunk is not gone through for it
-            np.add.at(flat, joint.reshape(-1), 1)
-        else:
-            flat += np.bincount(joint.reshape(-1), minlength=flat.size)
+        kind = np.int32 if flat.size <= 1 << 31 else np.int64
+        size = max(_BLOCK // self.runs, 1)
+        for first in range(0, steps, size):
+            joint = self._joint([one[:, first : first + size] for one in seen], kind).ravel(order="K")
+            if joint.size < flat.size:  # a table that is much larger than the block is not gone through for it
+                np.add.at(flat, joint, 1)
+            else:
+                flat += np.bincount(joint, minlength=flat.size)
+
+    def _joint(self, seen: Sequence[Array], kind: type[np.integer[Any]]) -> Array:
+        """The place in the table of each combination [runs, steps], in the order in which the words lie in memory."""
+        joint = seen[0].astype(kind)
+        if not self.pooled:
+            joint |= np.arange(self.runs, dtype=kind)[:, None] << self.sizes[0]
+        for word, size in zip(seen[1:], self.sizes[1:], strict=True):
+            joint <<= size
+            joint |= word.astype(kind, copy=False)
+        return joint
 
 
 def _shown(size: int) -> str:

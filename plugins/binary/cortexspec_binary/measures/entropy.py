@@ -11,6 +11,7 @@ Array = np.ndarray[Any, Any]
 Correction = Literal["none", "miller_madow", "nsb"]
 _WIDE, _STEPS, _LEVEL = 24.0, 400, 45.0
 _LARGE = 1e4
+_MANY = 1 << 12  # cells of a row
 
 
 def entropy(counts: Array, axes: int = 1, correction: Correction = "none") -> Array:
@@ -23,12 +24,9 @@ def entropy(counts: Array, axes: int = 1, correction: Correction = "none") -> Ar
     rows = _rows(counts, axes)
     if correction == "nsb":
         return np.apply_along_axis(nsb_entropy, -1, rows) if rows.size else np.zeros(rows.shape[:-1])
-    total = rows.sum(axis=-1)
-    shares = rows / np.where(total > 0, total, 1)[..., None]
-    plain = -_xlog2x(shares).sum(axis=-1)
+    total, occupied, plain = _of_large_rows(rows) if rows.shape[-1] >= _MANY else _of_rows(rows)
     if correction == "none":
         return plain
-    occupied = (rows > 0).sum(axis=-1)
     return plain + np.where(total > 0, (occupied - 1) / (2 * np.log(2) * np.where(total > 0, total, 1)), 0.0)
 
 
@@ -93,6 +91,30 @@ def _posterior_mean(beta: Array, sizes: Array, many: Array, cells: int, total: f
     """The mean entropy, in nat, of the Dirichlet posterior of concentration β [b]."""
     weight = (sizes + beta[:, None]) / (total + cells * beta)[:, None]
     return digamma(total + cells * beta + 1) - (weight * digamma(sizes + beta[:, None] + 1)) @ many
+
+
+def _of_rows(rows: Array) -> tuple[Array, Array, Array]:
+    """The total, the number of occupied cells and the plug-in entropy of each row [..., cell]."""
+    total = rows.sum(axis=-1)
+    shares = rows / np.where(total > 0, total, 1)[..., None]
+    return total, (rows > 0).sum(axis=-1), -_xlog2x(shares).sum(axis=-1)
+
+
+def _of_large_rows(rows: Array) -> tuple[Array, Array, Array]:
+    """The same, row by row, with one logarithm for all cells of the same count: in a large table most are 0."""
+    each = [_of_counts(row) for row in rows.reshape(-1, rows.shape[-1])]
+    total, occupied, plain = (np.array(one).reshape(rows.shape[:-1]) for one in zip(*each, strict=True))
+    return total, occupied, plain
+
+
+def _of_counts(row: Array) -> tuple[Any, Any, Any]:
+    if row.dtype.kind != "i" or row.max() > row.size:
+        return _of_rows(row)
+    many = np.bincount(row)
+    sizes = np.flatnonzero(many)
+    total, occupied = row.sum(), row.size - many[0]
+    shares = sizes / max(total, 1)
+    return total, occupied, -(many[sizes] * _xlog2x(shares)).sum()
 
 
 def _rows(counts: Array, axes: int) -> Array:
