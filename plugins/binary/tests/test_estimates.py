@@ -146,3 +146,16 @@ def test_weak_correlations_and_fluxes_of_pairs_agree() -> None:
     shares = np.array([[1 - 2 * p + on, p - on], [p - on, on]])[None, None]
     np.testing.assert_allclose(lagged_correlation(shares), c, rtol=1e-12)
     np.testing.assert_allclose(pairwise_flux(shares), flux_of_correlation(c), rtol=0.01)
+
+
+@pytest.mark.parametrize("most", [3, 10_000])
+def test_a_large_table_is_read_by_its_counts(most: int) -> None:
+    """Whether counts are few or many, the entropy is that of the cells one by one; an empty table has none."""
+    draw = np.random.default_rng(1)
+    table = draw.integers(0, most, (3, 1 << 13)) * (draw.random((3, 1 << 13)) < 0.2)
+    table[1] = 0
+    p = table / np.maximum(table.sum(1), 1)[:, None]
+    plain = -(p * np.log2(np.where(p > 0, p, 1))).sum(1)
+    np.testing.assert_allclose(entropy(table), plain, rtol=1e-12)
+    more = ((table > 0).sum(1) - 1) / (2 * np.log(2) * np.maximum(table.sum(1), 1))
+    np.testing.assert_allclose(entropy(table, 1, "miller_madow"), plain + np.where(plain > 0, more, 0), rtol=1e-12)
