@@ -48,8 +48,10 @@ class Verdict:
 def judge_order(differences: Sequence[float], seeded: bool) -> Verdict:
     """`larger - smaller`, paired by seed [n]: holds where the mean exceeds 2 standard errors, fails below -2, else undecided.
 
-    A value that depends on no seed (`seeded` False) is judged exactly.
+    A value that depends on no seed (`seeded` False) is judged exactly. One that is not a number decides nothing.
     """
+    if (without := _without_value(differences)) is not None:
+        return without
     spread = Spread.of(differences)
     if not seeded:
         return Verdict("holds" if spread.mean > 0 else "fails", f"difference {spread.mean:+.4g}, exact")
@@ -68,6 +70,8 @@ def judge_figure(values: Sequence[float], wanted: float, tolerance: float, seede
 
     Holds where the distance is below the tolerance by more than 2 standard errors, fails where it is above by as much.
     """
+    if (without := _without_value(values)) is not None:
+        return without
     spread = Spread.of(values)
     distance = abs(spread.mean - wanted)
     room = tolerance - distance
@@ -83,3 +87,12 @@ def judge_figure(values: Sequence[float], wanted: float, tolerance: float, seede
     if room < -DECISIVE * spread.error:
         return Verdict("fails", f"{where}, standard error {spread.error:.2g}")
     return Verdict("undecided", f"{where}, standard error {spread.error:.2g}")
+
+
+def _without_value(values: Sequence[float]) -> Verdict | None:
+    """Where a seed has no value: it diverged, or the measure is undefined for it, as its result says."""
+    missing = int(np.isnan(np.asarray(values, float)).sum())
+    if not missing:
+        return None
+    which = f"{missing} of {len(values)} seeds" if len(values) > 1 else "the one seed"
+    return Verdict("undecided", f"no value in {which}: diverged, or undefined there")

@@ -11,7 +11,7 @@ from cortexspec.analysis.model import ClaimModel
 from cortexspec.diagnostics import SpecError
 from cortexspec.experiments.cells import CellStore, Result, address
 from cortexspec.experiments.claim import CellKey, Grid, GridAxis, judge, needed_cells
-from cortexspec.experiments.statistics import Spread, judge_figure, judge_order
+from cortexspec.experiments.statistics import Spread, Verdict, judge_figure, judge_order
 from cortexspec.expressions.parse import parse_expression
 from cortexspec.runtime.files import write_whole
 
@@ -160,3 +160,15 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(SpecError, match=r"result\.json` cannot be written: disk full"):
         write_whole(path, b"new")
     assert path.read_bytes() == b"old" and list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        (judge_order([0.5, math.nan, 0.4], True), "no value in 1 of 3 seeds"),
+        (judge_order([math.nan], False), "no value in the one seed"),
+        (judge_figure([math.nan, math.nan], 1.0, 0.5, True), "no value in 2 of 2 seeds"),
+    ],
+)
+def test_a_seed_without_a_value_decides_nothing(verdict: Verdict, said: str) -> None:
+    assert verdict.word == "undecided" and said in verdict.reason
