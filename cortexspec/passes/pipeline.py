@@ -22,6 +22,7 @@ from cortexspec.passes.checkpoint import checkpoint
 from cortexspec.passes.choose_layout import choose_layout
 from cortexspec.passes.extract_linear_part import Bounds, extract_linear_part
 from cortexspec.passes.fold_constants import fold_constants
+from cortexspec.passes.foresee import foresee
 from cortexspec.passes.fuse_contractions import fuse_contractions
 from cortexspec.passes.hoist import hoist
 from cortexspec.passes.merge_axes import merge_axes
@@ -83,6 +84,10 @@ def _recurrences(module: Module, **options: Any) -> Module:
     return with_each_function(module, lambda function: recurrences(function, module.sizes, **options))
 
 
+def _foresee(module: Module, **options: Any) -> Module:
+    return with_each_function(module, lambda function: foresee(function, module.sizes, **options))
+
+
 def _merge(module: Module) -> Module:
     return with_each_function(module, lambda function: merge_axes(function, module.layout))
 
@@ -111,13 +116,15 @@ PASSES: Mapping[str, Pass] = MappingProxyType(
         "tidy-names": tidy_names,
         "sizes-of-one": _ones,
         "recurrences": _recurrences,
+        "foresee": _foresee,
         "checkpoint": _checkpoint,
         "save-policy": each_function(save_policy),
     }
 )
 
 # Populations first, while the lines of one neuron type are still alike, and what arrives at them; then what is linear in the
-# states and rates; then one axis for [instance, neuron], so that its matrices are matrices; then products of one vector together.
+# states and rates; then one axis for [instance, neuron], so that its matrices are matrices; then products of one vector together;
+# then what is drawn, when what is left of a loop is known.
 DEFAULT: tuple[PassStep, ...] = (
     "batch-populations",
     "sigmoid-as-tanh",
@@ -132,6 +139,8 @@ DEFAULT: tuple[PassStep, ...] = (
     *CLEAN,
     "fuse-contractions",
     *CLEAN,
+    "foresee",
+    "remove-dead",
     "choose-layout",
     "tidy-names",
 )
