@@ -21,6 +21,7 @@ from cortexspec.experiments.train import Report
 from cortexspec.ir.op import Array
 from cortexspec.runtime.registry import require_backend
 
+WHEN_ASKED = ("smoke", "parity", "demo", "full")  # profiles: small versions of a paper, and what takes hours
 Status = Literal["kept", "ran", "not run"]
 OnCell = Callable[
     ["Task", Result, Status, int, int], None
@@ -78,8 +79,8 @@ def reproduce(
 ) -> Table:
     """Runs what the claims of the named experiments need (default: every one but those of a profile) and judges them.
 
-    An experiment whose name is `PROFILE` or ends in `_PROFILE` belongs to a profile (`smoke`, `parity`, `demo`) and runs
-    when it is asked for. Results are kept in `store` as each cell ends; a later call finds them. A cell whose data is
+    An experiment whose name is `PROFILE` or ends in `_PROFILE` belongs to a profile; those of `smoke`, `parity`, `demo` and `full`
+    run when they are asked for alone. Results are kept in `store` as each cell ends; a later call finds them. A cell whose data is
     absent is `not run`; a diverged one is a result. Raises: SpecError for a spec that does not check, for an experiment that
     it does not have, and for a backend that is not installed.
     """
@@ -139,9 +140,13 @@ def _check_names(experiments: Sequence[str], read: Mapping[str, ExperimentRead])
 def _belongs(name: str, experiments: Sequence[str], profile: str) -> bool:
     if experiments:
         return name in experiments
-    profiles = ("smoke", "parity", "demo")
-    own = next((p for p in profiles if name == p or name.endswith(f"_{p}")), "")
-    return own == profile
+    if profile:
+        return _is_of(name, profile)
+    return not any(_is_of(name, one) for one in WHEN_ASKED)
+
+
+def _is_of(name: str, profile: str) -> bool:
+    return name == profile or name.endswith(f"_{profile}")
 
 
 def _cells_of(experiment: ExperimentRead, grids: Mapping[str, Grid]) -> Iterable[CellKey]:
