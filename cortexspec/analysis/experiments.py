@@ -486,6 +486,8 @@ class ExperimentChecker:
         try:
             static = evaluate(node, self.body)
         except NotStatic as error:
+            if isinstance(node, tree.ListOf) and not node.unit and self.of_circuit(node):
+                return self.written_rows(node, width)
             if not self.typing.library.missing_plugins:
                 self.report.add(error.code, error.message, error.span, label=error.label, help=error.help)
             return ()
@@ -498,6 +500,25 @@ class ExperimentChecker:
                 self.report.add("CS306", message, node.span)
                 return ()
             made.append(tuple(literal(part, node.span) for part in parts))
+        return tuple(made)
+
+    def of_circuit(self, node: tree.Expression) -> bool:
+        """Whether every name in an expression is one of the circuit: an edit may write it in the place of another value."""
+        outer = self.body.outer or self.body
+        names = [inner.name for inner in walk(node) if isinstance(inner, tree.Name)]
+        functions = {i.function.name for i in walk(node) if isinstance(i, tree.Call) and isinstance(i.function, tree.Name)}
+        return all(name in functions or outer.find(name) is not None for name in names)
+
+    def written_rows(self, node: tree.ListOf, width: int) -> tuple[tuple[tree.Expression, ...], ...]:
+        """Values that are expressions of the circuit, as they are written."""
+        made: list[tuple[tree.Expression, ...]] = []
+        for item in node.items:
+            parts = item.items if width > 1 and isinstance(item, tree.ListOf) else (item,)
+            if len(parts) != width:
+                message = f"{width} names are varied together, so each item has {width} values"
+                self.report.add("CS306", message, item.span or node.span)
+                return ()
+            made.append(tuple(parts))
         return tuple(made)
 
     # Variants and claims.
