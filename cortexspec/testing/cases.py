@@ -125,7 +125,7 @@ OTHERS: tuple[Case, ...] = (
     ),
     Case(
         "microns_rnn", "microns_rnn", "rnn", solver="steps", arguments=_FEW_CELLS, streams=("x",),
-        edits=("W0 = W_bio", "D = D_released", "output cost = direct"), note="cost: communicability by the matrix exponential",
+        edits=("W0 = W_bio", "D = D_slip", "output cost = direct"), note="cost: communicability by the matrix exponential",
     ),
     Case(
         "microns_rnn emd", "microns_rnn", "rnn", solver="steps", arguments=_FEW_CELLS, streams=("x",), steps=200,
