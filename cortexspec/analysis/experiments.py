@@ -506,7 +506,9 @@ class ExperimentChecker:
         """Whether every name in an expression is one of the circuit: an edit may write it in the place of another value."""
         outer = self.body.outer or self.body
         names = [inner.name for inner in walk(node) if isinstance(inner, tree.Name)]
-        functions = {i.function.name for i in walk(node) if isinstance(i, tree.Call) and isinstance(i.function, tree.Name)}
+        functions = {
+            i.function.name for i in walk(node) if isinstance(i, tree.Call) and isinstance(i.function, tree.Name)
+        }
         return all(name in functions or outer.find(name) is not None for name in names)
 
     def written_rows(self, node: tree.ListOf, width: int) -> tuple[tuple[tree.Expression, ...], ...]:

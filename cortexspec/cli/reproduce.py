@@ -24,7 +24,11 @@ def reproduce(
     ] = [],  # noqa: B006  (typer copies the default)
     profile: Annotated[
         str,
-        typer.Option("--profile", metavar="NAME", help="Only experiments of that name or with it as suffix; smoke, parity, demo and full run only so."),
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help="Only experiments of that name or with it as suffix; smoke, parity, demo and full run only so.",
+        ),
     ] = "",
     backend: Annotated[
         str,
