@@ -122,10 +122,19 @@ def reproduce(
             missing.append(first)
         else:
             ended(key, result, "kept")
-    for task, result in run_all(run, missing, workers, executor):
+    for task, result in run_all(run, _by_what_they_read(missing), workers, executor):
         ended(task.key, result, "ran")
     rows = {name: tuple(_judged(read[name], grids, results, not_run)) for name in chosen}
     return Table(rows, results, not_run, {name: grids[name] for name in chosen})
+
+
+def _by_what_they_read(tasks: Sequence[Task]) -> list[Task]:
+    """Cells that read the same recording follow each other: a worker keeps the last ones that it made."""
+    together: dict[tuple[str, ...], list[Task]] = {}
+    for task in tasks:
+        read = Session.reads(task.choice, task.cell, task.seed)
+        together.setdefault(read or (task.key,), []).append(task)
+    return [task for group in together.values() for task in group]
 
 
 def _check_names(experiments: Sequence[str], read: Mapping[str, ExperimentRead]) -> None:

@@ -192,6 +192,11 @@ class Session:
             raise SpecError([Diagnostic("CS916", message, value.span, help="write the duration, and `dt`")])
         return length * number_of(simulate["dt"])
 
+    @staticmethod
+    def reads(choice: Choice, key: CellKey, seed: int) -> tuple[str, ...]:
+        """The addresses of the cells of other experiments that this one reads."""
+        return tuple(sorted(set(_description(choice, key, seed).get("reads", {}).values())))
+
     # What the training loop needs.
 
     @property
@@ -688,13 +693,16 @@ def _as_edit(name: str, value: object) -> written.Statement:
 def _description_of_cell(choice: Choice, key: CellKey, stamp: object) -> Mapping[str, Any]:
     from cortexspec import library as built_in
 
-    source, cell, _ = _edited(choice, key)
+    source, cell, merged = _edited(choice, key)
+    elsewhere = lets_elsewhere(merged.body, experiments_of(source.spec))
+    unread = elsewhere.keys() - read_by(merged, key.variant, elsewhere)  # the same cell without them
     templates = [one.model_copy(update={"doc": ""}) for _, one in sorted(cell.templates.items())]
     kept = tuple(
-        one
+        _without(unread, one)
         for one in cell.body
         if not isinstance(one, (written.Claim, written.Variant))
         and not (isinstance(one, written.Section) and one.kind == "vary")
+        and not (isinstance(one, written.Declare) and one.kind == "let" and _names_of(one) <= unread)
     )
     experiment = Experiment(name="cell", of=cell.circuit, arguments=cell.arguments, body=kept)
     # Where the data are drawn, those of one seed stand for what makes them; the cell's seed is told besides.
@@ -728,6 +736,17 @@ def _files_named(choice: Choice, text: str) -> dict[str, str]:
 @lru_cache(maxsize=64)
 def _digest(path: Path, stamp: int) -> str:
     return sha256(path.read_bytes()).hexdigest()
+
+
+def _names_of(one: written.Declare) -> set[str]:
+    return {each.name for each in one.declarators}
+
+
+def _without(names: Container[str], one: written.Statement) -> written.Statement:
+    """A statement without the lets of these names."""
+    if not isinstance(one, written.Declare) or one.kind != "let":
+        return one
+    return one.model_copy(update={"declarators": tuple(each for each in one.declarators if each.name not in names)})
 
 
 def _description(choice: Choice, key: CellKey, seed: int, asked: tuple[CellKey, ...] = ()) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import gcd
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 1 << 22  # recorded numbers in a piece
 _LONGEST = 4096  # steps in a piece
 _OF_A_WORD = 8  # as many numbers as the arrays take that a word goes through while it is counted
+_OF_A_PROGRAM = 1000  # how many calls take as long as it takes to make a program
 _FRONT = (TRIAL.name, TIME.name)
 _WORD = tree.Name(WORD)
 
@@ -253,7 +253,7 @@ def _reached(name: str, values: Mapping[str, tree.Expression]) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What all pieces of one run share. `piece` is gone through again and again; `after` is computed once, from the results."""
+    """What all pieces of one run share. `piece` is gone through again and again; `after` once, where it reads recordings of the whole run."""
 
     simulation: Simulation
     given: Given
@@ -359,10 +359,7 @@ class Measuring:
         if each:  # averaged here, for each candidate
             pieces |= {name: _within_mean(value) for name, value in plan.means.items()}
         piece = Readout("piece", {**pieces, **ends}, scalars=False, lets=plan.written)
-        after = _after(plan)
-        # What reads recordings of the whole run besides has a program of its own, for all steps.
-        apart = after is None or bool(each) or not _of_results(plan)
-        run = _Run(simulation, given, None, 0, piece, () if after is None or apart else (after,), tuple(each))
+        run = _Run(simulation, given, None, 0, piece, each=tuple(each))
         return Measuring(run, plan, steps, warm_up, _length_of_piece(simulation, plan, given.trials, steps, warm_up))
 
     def __call__(self, seed: int | None = None, first_trial: int = 0) -> dict[str, Array]:
@@ -385,11 +382,12 @@ class Measuring:
             return means
         results = {name: np.asarray(one.result(), float) for name, one in gatherings.items()}
         fields = numbers | means | {name: np.broadcast_to(array, (trials,)) for name, array in results.items()}
-        loaded = run.load(self.length)
-        if not run.after:
+        if _of_results(plan):
+            rest = _interpreted(simulation, function_of(simulation, after), fields)
+        else:  # what reads recordings of the whole run besides has a program of its own, for all steps
             run = replace(run, after=(after,), loaded={})
-            loaded = run.load(self.steps)
-        rest = run.call(loaded, "measures", {**warm, **fields, "n": np.array(self.warm_up)}, self.warm_up, self.steps)
+            begun = {**warm, **fields, "n": np.array(self.warm_up)}
+            rest = run.call(run.load(self.steps), "measures", begun, self.warm_up, self.steps)
         return means | {name: np.asarray(rest[name]) for name in plan.rest}
 
     def side_by_side(
@@ -691,17 +689,20 @@ def _arranged(loaded: Loaded, name: str, array: Array, trials: int, spelt: bool)
 
 
 def _length_of_piece(simulation: Simulation, plan: Plan, trials: int, steps: int, warm_up: int) -> int:
-    """Steps of a piece: as many as fit, and where a number nearby divides both the run and its warm-up, that one.
-
-    One length is one program; each other length that is left over is compiled too.
-    """
+    """Steps of a piece: of those that fit the one whose programs and calls cost least. Each length that occurs is a program."""
     # What a recording has a step, for an estimate: as much as the largest state.
     widest = max((_elements(state.value.type, simulation.sizes) for state in simulation.plain.states), default=1)
     short = sum(len(one.outputs) for one in plan.gathered if one.spelt)
     a_step = trials * (_OF_A_WORD * short + widest * (len(plan.pieces()) - short))
     most = max(min(_AT_ONCE // max(a_step, 1), _LONGEST, steps), 1)
-    whole = gcd(steps, warm_up)
-    return next((count for count in range(min(most, whole), max(most // 16, 1), -1) if whole % count == 0), most)
+
+    def cost(length: int) -> int:
+        counts = [warm_up // length, steps // length]
+        left = [warm_up % length, steps % length]
+        lengths = {one for one in left if one} | ({length} if any(counts) else set[int]())
+        return _OF_A_PROGRAM * len(lengths) + sum(counts) + sum(map(bool, left))
+
+    return min(range(most, 0, -1), key=cost)
 
 
 def _counts(steps: int, length: int) -> Iterable[int]:

@@ -123,7 +123,7 @@ def compiled(backend: str = "interpreter", text: str = TEXT, **settings: Any) ->
     [
         ("interpreter", 4096, 100, 10),  # of 10 steps: as long as the warm-up
         ("interpreter", 1, 20, 20),
-        ("interpreter", 7, 103, 15),  # and 5 left over
+        ("interpreter", 7, 103, 15),  # and 5 left over: more programs, fewer calls
         ("torch", 7, 103, 15),
         ("jax", 7, 103, 15),
     ],
@@ -133,6 +133,7 @@ def test_pieces_are_the_run_however_it_is_cut(
 ) -> None:
     pytest.importorskip({"torch": "torch.nn"}.get(backend, "numpy" if backend == "interpreter" else backend))
     monkeypatch.setattr(measure, "_LONGEST", longest)
+    monkeypatch.setattr(measure, "_OF_A_PROGRAM", 1000 if longest > steps else 1)
     sim = compiled(backend)
     asked = {"n": "kept(b.n)", "v": "kept(a.v/(1 mV), a.v[a = 1..2]/(1 mV))", "mean": "mean(a.v)"}
     found = sim.measure(asked, duration=steps * 0.5, trials=3, warm_up="5 ms", first_trial=2)
