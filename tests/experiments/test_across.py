@@ -1,5 +1,6 @@
 """An experiment that reads what another one measured: as numbers of its text, and as a stimulus."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 import cortexspec as cs
 from cortexspec.diagnostics import SpecError
 from cortexspec.experiments.across import Known, evaluate
+from cortexspec.experiments.cells import Result
 from cortexspec.experiments.claim import CellKey
-from cortexspec.experiments.reproduce import reproduce
+from cortexspec.experiments.reproduce import Task, reproduce
 from cortexspec.experiments.session import Choice, Session
 from cortexspec.expressions.parse import parse_expression
 
@@ -132,6 +134,27 @@ def test_a_cell_is_found_again_by_what_it_reads(choice: Choice, tmp_path: Path) 
         TEXT.replace("weight ~ normal(0, 2) }\n  connect back", "weight ~ normal(0, 3) }\n  connect back")
     )
     assert all(Session.address(choice, CellKey("parts", variant, ()), 1) != key for variant, key in before.items())
+
+
+def test_what_a_cell_does_not_read_makes_it_no_other(choice: Choice) -> None:
+    text = choice.file.read_text(encoding="utf-8")
+    key = CellKey("parts", "base", ())
+    before = Session.address(choice, key, 1)
+    choice.file.write_text(text.replace("let surround = whole.g,", "let surround = whole.on,"), encoding="utf-8")
+    assert "surround = whole.on" in choice.file.read_text(encoding="utf-8")
+    assert Session.address(choice, key, 1) == before and not Session.reads(choice, key, 1)
+
+
+def test_cells_that_read_one_recording_run_one_after_another(choice: Choice, tmp_path: Path) -> None:
+    seen: list[tuple[str, tuple[str, ...]]] = []
+
+    def run(task: Task) -> Result:
+        seen.append((task.cell.variant, Session.reads(task.choice, task.cell, task.seed)))
+        return Result({"on": 1.0})
+
+    reproduce(choice, ["parts"], store=tmp_path / "results", workers=0, run=run)
+    read = [places for _, places in seen if places]
+    assert len(set(read)) == 2 and sum(a != b for a, b in itertools.pairwise(read)) == 1
 
 
 @pytest.mark.parametrize(
