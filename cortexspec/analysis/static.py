@@ -22,6 +22,7 @@ from cortexspec.analysis.scope import (
 from cortexspec.diagnostics import Span
 from cortexspec.expressions import tree
 from cortexspec.expressions.print import print_expression
+from cortexspec.expressions.spaced import spaced
 from cortexspec.ir.size import Size
 from cortexspec.units import DIMENSIONLESS, Unit, UnitError, parse_unit, to_coherent
 
@@ -160,13 +161,18 @@ class _Evaluator:
     def call(self, node: tree.Call) -> Static:
         name = node.function.name if isinstance(node.function, tree.Name) else ""
         arguments = [argument.value for argument in node.arguments if argument.value is not None and not argument.name]
+        if name == "logspace":
+            values = spaced(node)
+            if values is None:
+                raise _unknown(node)
+            return self.list_of(values)
         if name == "size" and len(arguments) == 1:
             return self.size(arguments[0])
         if name not in _FUNCTIONS or len(arguments) != len(node.arguments) or not arguments:
             raise _unknown(node)
-        values = [self.value(argument) for argument in arguments]
+        given = [self.value(argument) for argument in arguments]
         try:
-            return _FUNCTIONS[name](values)
+            return _FUNCTIONS[name](given)
         except (OverflowError, ZeroDivisionError, ValueError, TypeError):
             raise NotStatic("CS505", f"`{print_expression(node)}` has no value", node.span) from None
 

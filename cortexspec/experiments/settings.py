@@ -13,6 +13,7 @@ from cortexspec.experiments.optimise import Search
 from cortexspec.experiments.train import Plan
 from cortexspec.expressions import tree
 from cortexspec.expressions.print import print_expression
+from cortexspec.expressions.spaced import spaced
 from cortexspec.schema import statement as written
 
 Statements = Iterable[written.Statement]
@@ -72,6 +73,8 @@ def _items(expression: tree.Expression) -> list[tree.Expression]:
             return [tree.Number(str(n)) for n in range(int(number_of(low)), int(number_of(high)) + 1)]
         case tree.Binary(operator="*", left=factor, right=tree.ListOf() as values):
             return [tree.Binary("*", factor, item) for item in _items(values)]
+        case tree.Call(function=tree.Name("logspace")) if (values := spaced(expression)) is not None:
+            return list(values.items)
         case _:
             return [expression]
 

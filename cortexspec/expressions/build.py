@@ -80,6 +80,10 @@ class ExpressionBuilder:
             self.report("CS108", node, message, "", "name its parts with `let`")
         return bool(deep)
 
+    def path(self, token: Token) -> str:
+        """The dotted name that words mean."""
+        return ".".join(self.name(Token.new_borrow_pos("NAME", word, token)) for word in token.split("."))
+
     def name(self, token: Token) -> str:
         """The name a word means. Reserved words and raised characters are reported."""
         word = str(token)
@@ -182,7 +186,7 @@ class ExpressionBuilder:
         match rule_of(node):
             case "named_argument":
                 modifiers = self._modifiers(parts[3:])
-                return tree.Argument(self._expression(parts[2]), self.name(cast(Token, parts[0])), modifiers, span=span)
+                return tree.Argument(self._expression(parts[2]), self.path(cast(Token, parts[0])), modifiers, span=span)
             case "bare_argument":
                 return tree.Argument(None, self.name(cast(Token, parts[0])), self._modifiers(parts[1:]), span=span)
             case _:

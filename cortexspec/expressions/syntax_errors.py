@@ -17,6 +17,7 @@ _OPERATORS = frozenset(
 
 _WORDS = {
     "NAME": "a name",
+    "PATH": "a name",
     "STRING": "a text in double quotes",
     "UNIT": "a unit",
     "NUMBER": "a number",
@@ -115,7 +116,7 @@ SlipFinder = Callable[[Mistake, Surroundings], Slip | None]
 
 def expected(accepts: frozenset[str], groups: tuple[Group, ...] = ()) -> str:
     """What could have stood there, shortest telling: "expected an expression", "expected an operator or `)`"."""
-    left = set(accepts)
+    left = set(accepts) - {"PATH"}  # where one may stand, so may a name
     words: list[str] = []
     for group in groups:
         if group.sign <= left:

@@ -45,6 +45,8 @@ class LocatedText(str):
 
 
 def _expression(value: Any) -> tree.Expression:
+    if getattr(value, "ndim", None) == 0:  # a number of NumPy, or of an engine
+        value = value.item()
     match value:
         case bool():
             return tree.Name("true" if value else "false")

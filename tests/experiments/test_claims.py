@@ -11,8 +11,10 @@ from cortexspec.analysis.model import ClaimModel
 from cortexspec.diagnostics import SpecError
 from cortexspec.experiments.cells import CellStore, Result, address
 from cortexspec.experiments.claim import CellKey, Grid, GridAxis, judge, needed_cells
+from cortexspec.experiments.session import Choice, read_experiments
 from cortexspec.experiments.statistics import Spread, Verdict, judge_figure, judge_order
 from cortexspec.expressions.parse import parse_expression
+from cortexspec.runtime.check import check_file
 from cortexspec.runtime.files import write_whole
 
 GRID = Grid(
@@ -172,3 +174,44 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
 )
 def test_a_seed_without_a_value_decides_nothing(verdict: Verdict, said: str) -> None:
     assert verdict.word == "undecided" and said in verdict.reason
+
+
+def test_a_dotted_name_is_varied_and_selected(tmp_path: Path):
+    file = tmp_path / "model.cortex"
+    file.write_text(DOTTED, encoding="utf-8")
+    (experiment,) = read_experiments(Choice(file, "interpreter")).values()
+    assert [dict(point)["a.b"] for point in experiment.grid.points()] == [0.1, 1, 10]
+    needed = [dict(key.point)["a.b"] for key in needed_cells(experiment.claims[0], {"e": experiment.grid}, "e")]
+    assert needed == [10, 0.1]
+    rows = judge(
+        experiment.claims[0], {"e": experiment.grid}, "e", lambda key, name: np.array([dict(key.point)["a.b"]])
+    )
+    assert [row.verdict.word for row in rows] == ["holds"]
+
+
+def test_a_dotted_name_is_selected_at_a_place_where_it_is(tmp_path: Path):
+    file = tmp_path / "model.cortex"
+    file.write_text(DOTTED.replace("[a.b = 0.1]", "[a.b = 3]"), encoding="utf-8")
+    (found,) = check_file(file).diagnostics
+    assert found.code == "CS921" and "`a.b` is never varied to this value" in found.message
+
+
+DOTTED = """
+neuron unit {
+  param b = 0
+  state x = 0
+  x <- b
+  output x
+}
+
+circuit net {
+  population a[2] : unit
+}
+
+experiment e of net {
+  simulate { duration = 5; dt = 1 }
+  measure level = mean(a.x)
+  vary { a.b = logspace(0.1, 10, count = 3) }
+  claim "more" from "here": level[a.b = 10] > level[a.b = 0.1]
+}
+"""

@@ -1,5 +1,6 @@
 """The pydantic objects, as Python code builds them: only what can be written as text."""
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -25,6 +26,9 @@ def test_expressions_come_as_text_numbers_or_trees() -> None:
     by_tree = Equation(left=tree.Derivative(tree.Name("v"), 1), right=tree.Unary("-", tree.Number("3")))
     assert by_text == by_number == by_tree
     assert by_text.model_dump(mode="json")["right"] == "-3"
+    for number in (np.float64(-3), np.int64(-3), np.float32(-3), np.array(-3)):
+        assert Equation(left="v'", right=number) in (by_number, Equation(left="v'", right=-3.0))
+    assert Equation(left="x", right=np.bool_(True)) == Equation(left="x", right="true")
 
 
 def test_nodes_are_immutable_and_hashable() -> None:
