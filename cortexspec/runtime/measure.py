@@ -253,7 +253,7 @@ def _reached(name: str, values: Mapping[str, tree.Expression]) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What all pieces of one run share. `piece` is gone through again and again; `after` once, where it reads recordings of the whole run."""
+    """What all pieces of one run share. `piece` is gone through again and again; `after` once, if it reads recordings of the whole run."""
 
     simulation: Simulation
     given: Given
