@@ -617,7 +617,13 @@ def _cell_of(source: Source, merged: Merged | None, key: CellKey, report: Report
     library = library_of(source.spec, source.used, report, source.plugins, source.data)
     cell = None
     if merged is not None:
-        point = [_as_edit(name, value) for name, value in key.point]
+        template = library.templates.get(merged.circuit)
+        texts = (
+            {formal.name for formal in template.formals if formal.type == "text"}
+            if template is not None
+            else set[str]()
+        )
+        point = [_as_edit(name, value, name in texts) for name, value in key.point]
         variant = "" if key.variant == BASE else key.variant
         cell = cell_of(source.spec, library, merged, variant, report, point)
     _require(report, source)
@@ -683,9 +689,10 @@ def _not_known(message: str) -> SpecError:
     return SpecError([Diagnostic("CS700", message)])
 
 
-def _as_edit(name: str, value: object) -> written.Statement:
-    """A place in the grid as an edit of the text; the seed of the wiring is a setting of the run."""
-    edit = written.Equation.model_validate({"left": name, "right": str(value)})
+def _as_edit(name: str, value: object, is_text: bool) -> written.Statement:
+    """A place in the grid as an edit of the text; the seed of the wiring is a setting of the run. A text may lack its quotes."""
+    right = f'"{value}"' if is_text and not str(value).startswith('"') else str(value)
+    edit = written.Equation.model_validate({"left": name, "right": right})
     return written.Section(kind="simulate", body=(edit,)) if name == "wiring" else edit
 
 
