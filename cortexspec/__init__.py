@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cortexspec.diagnostics import Diagnostic, SpecError
+    from cortexspec.experiments.sweep import reproduce
     from cortexspec.runtime.api import compile, load, parse, restore, save
     from cortexspec.runtime.check import diff_files as diff
     from cortexspec.runtime.export import export
@@ -24,6 +25,7 @@ _PUBLIC = {
     "export": "cortexspec.runtime.export",
     "load": "cortexspec.runtime.api",
     "parse": "cortexspec.runtime.api",
+    "reproduce": "cortexspec.experiments.sweep",
     "restore": "cortexspec.runtime.api",
     "save": "cortexspec.runtime.api",
     "show": "cortexspec.runtime.show:show_stage",
@@ -39,6 +41,7 @@ __all__ = [
     "export",
     "load",
     "parse",
+    "reproduce",
     "restore",
     "save",
     "show",

@@ -63,7 +63,7 @@ def main() -> int:
     draw_table(table, FIGURES)
     print_table(table)
     console.print(f"Figures are in {FIGURES}/. {time.perf_counter() - started:.0f} s.")
-    return 0
+    return 1 if table.broken else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """`cortexspec reproduce`: a paper's claims, judged."""
 
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,10 +11,19 @@ import typer
 from rich.markup import escape
 
 from cortexspec.cli.options import AsJson, Data, Dtype, Precision, SpecFile
-from cortexspec.cli.output import finish, reporting, say, say_json
+from cortexspec.cli.output import finish, reporting, say, say_json, show_diagnostics
 
 if TYPE_CHECKING:
-    from cortexspec.experiments.reproduce import Table
+    from cortexspec.experiments.reproduce import Table, Watch
+
+_INTERRUPTED = 130
+
+
+class Progress(StrEnum):
+    auto = "auto"
+    lines = "lines"
+    none = "none"
+
 
 _STYLES = {"holds": "green", "fails": "red", "undecided": "yellow"}
 
@@ -54,48 +66,95 @@ def reproduce(
             help="Cells that run at one time, each in a process of its own; 0 runs them in this one.",
         ),
     ] = None,
+    executor: Annotated[
+        str,
+        typer.Option(
+            "--executor",
+            metavar="NAME",
+            help="local: processes, each replaced when it dies; dask or dask:ADDRESS; slurm or slurm:NAME=VALUE,..",
+        ),
+    ] = "local",
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Write one HTML file with verdicts, figures and every cell.",
+            dir_okay=False,
+        ),
+    ] = None,
+    progress: Annotated[
+        Progress,
+        typer.Option(
+            "--progress", help="auto: a table that follows along, at a terminal only; lines: one a cell, for a log."
+        ),
+    ] = Progress.auto,
+    only_kept: Annotated[
+        bool, typer.Option("--only-kept", help="Judge the cells that are finished; run nothing.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when a claim fails.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run what the claims of a spec need, and judge them.
 
     A row a claim: the paper's figure, ours with its spread over seeds, the verdict and its reason. A cell that an earlier call
-    finished is not run again, so an interrupted call goes on where it stopped. A cell whose data is absent is `not run`.
+    finished is not run again, so an interrupted call goes on where it stopped. A cell whose data is absent is `not run`; one that
+    fails stops no other, and the exit code is 1.
 
     Examples:
 
-      cortexspec reproduce specs/cmc
+      cortexspec reproduce specs/cmc --report cmc.html
 
       cortexspec reproduce specs/cmc -e ablation --data ~/data --strict
-    """
-    from cortexspec.experiments.portrait import draw_networks, draw_table
-    from cortexspec.experiments.report import markdown
-    from cortexspec.experiments.reproduce import reproduce as run_claims
-    from cortexspec.experiments.session import Choice
-    from cortexspec.runtime.files import write_whole
 
-    with reporting(as_json):
-        choice = Choice(file, backend=backend, dtype=dtype.value, data=data)
-        table = run_claims(choice, experiments, profile=profile, store=results, workers=workers, on_cell=_tell_cell)
-        figures = [*draw_table(table, results / "figures"), *draw_networks(choice, table, results / "figures")]
-        write_whole(results / "claims.md", markdown(table).encode())
+      cortexspec reproduce specs/cmc --executor dask:tcp://10.0.0.1:8786
+    """
+    from cortexspec.experiments.sweep import CLAIMS, FIGURES
+    from cortexspec.experiments.sweep import reproduce as run_sweep
+
+    with reporting(as_json), _followed(progress, as_json, f"{file.parent.name}/{file.name}", results) as watch:
+        table = run_sweep(
+            file, experiments, profile=profile, backend=backend, dtype=dtype.value, data=data, results=results,
+            executor=executor, workers=workers, report=report, watch=watch, only_kept=only_kept,
+        )  # fmt: skip
+    fine = not (table.broken or (strict and table.failed))
     if as_json:
-        say_json(ok=not (strict and table.failed), **_as_data(table))
+        say_json(ok=fine, **_as_data(table))
     else:
         print_table(table)
-        say(f"The same as Markdown: {results / 'claims.md'}" + (f"; figures: {results / 'figures'}" if figures else ""))
-    finish(not (strict and table.failed))
+        figures = f"; figures: {results / FIGURES}" if any((results / FIGURES).glob("*")) else ""
+        say(f"The same as Markdown: {results / CLAIMS}{figures}" + (f"; report: {report}" if report else ""))
+        _show_failures(table)
+    finish(fine)
 
 
-def _tell_cell(task: Any, result: Any, status: str, done: int, total: int) -> None:
-    """A line a cell, to stderr, as it ends."""
-    cell = task.cell
-    at = " ".join(f"{name}={value}" for name, value in dict(cell.point).items())
-    numbers = ", ".join(f"{name} {float(value):.4g}" for name, value in result.measures.items() if _is_number(value))
-    outcome = f"diverged: {result.diverged}" if result.diverged else numbers
-    took = f"{result.seconds:.1f} s" if status == "ran" else status
-    where = " ".join(part for part in (cell.experiment, cell.variant, at, f"seed={task.seed}") if part)
-    print(f"[{done}/{total}] {where}: {outcome} ({took})", file=sys.stderr, flush=True)
+@contextmanager
+def _followed(progress: Progress, quiet: bool, title: str, results: Path) -> "Generator[Watch | None, None, None]":
+    """Who follows the sweep: a table at a terminal, lines where they are asked for, else nobody."""
+    from cortexspec.experiments.progress import Lines, LiveTable
+
+    try:
+        if progress is Progress.lines:
+            yield Lines(lambda line: print(line, file=sys.stderr, flush=True))
+        elif progress is Progress.auto and not quiet and sys.stderr.isatty():
+            with LiveTable(sys.stderr, title) as table:
+                yield table
+        else:
+            yield None
+    except KeyboardInterrupt:
+        print(
+            f"interrupted; what is finished is kept in {results}, the same command goes on from there", file=sys.stderr
+        )
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _show_failures(table: "Table") -> None:
+    """Each mistake once, however many cells it broke."""
+    failures = [one for by_seed in table.failures.values() for one in by_seed.values()]
+    found = dict.fromkeys(diagnostic for one in failures for diagnostic in one.diagnostics)
+    show_diagnostics(found, {name: text for one in failures for name, text in one.sources.items()})
+    for text in dict.fromkeys(one.details or one.reason for one in failures if not one.diagnostics):
+        print(text.rstrip(), file=sys.stderr)
 
 
 def print_table(table: "Table") -> None:
@@ -103,7 +162,7 @@ def print_table(table: "Table") -> None:
     from rich.console import Console
     from rich.table import Table as Grid
 
-    from cortexspec.experiments.report import CLAIM_HEADINGS, claim_cells, measured
+    from cortexspec.experiments.report import CLAIM_HEADINGS, cell_name, claim_cells, failed_cells, measured
 
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -125,20 +184,15 @@ def print_table(table: "Table") -> None:
             for point, texts in each.rows:
                 grid.add_row(point or "all", *texts)
             console.print(grid)
+    for cell, seed, failure in failed_cells(table):
+        console.print(f"failed: {cell_name(cell)} seed = {seed}: {failure.reason}", markup=False)
     for cell, why in table.not_run.items():
         console.print(f"not run: {cell.experiment} {cell.variant} {dict(cell.point)}: {why}", markup=False)
 
 
-def _is_number(value: Any) -> bool:
-    kind = getattr(getattr(value, "dtype", None), "kind", "")
-    return (
-        kind in ("f", "i")
-        if getattr(value, "ndim", None) == 0
-        else isinstance(value, (int, float)) and not isinstance(value, bool)
-    )
-
-
 def _as_data(table: "Table") -> dict[str, Any]:
+    from cortexspec.experiments.report import failed_cells
+
     rows = [
         {
             "experiment": experiment,
@@ -163,7 +217,18 @@ def _as_data(table: "Table") -> dict[str, Any]:
         {"experiment": cell.experiment, "variant": cell.variant, "at": dict(cell.point), "reason": why}
         for cell, why in table.not_run.items()
     ]
-    return {"claims": rows, "not_run": absent}
+    failed = [
+        {
+            "experiment": cell.experiment,
+            "variant": cell.variant,
+            "at": dict(cell.point),
+            "seed": seed,
+            "reason": failure.reason,
+            "details": failure.details,
+        }
+        for cell, seed, failure in failed_cells(table)
+    ]
+    return {"claims": rows, "not_run": absent, "failed": failed}
 
 
 def _or_none(value: float) -> float | None:

@@ -119,5 +119,7 @@ _ALL = (
         "not-binary-alone",
         "an exact analysis is asked for a circuit that is no network of binary neurons alone",
     ),
+    Code("CS941", "folder-in-use", "another sweep uses the folder of results"),
+    Code("CS942", "unfit-executor", "an executor is unknown, not installed, or does not answer"),
 )
 CODES = {entry.code: entry for entry in _ALL}

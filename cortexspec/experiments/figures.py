@@ -26,6 +26,15 @@ def _new(columns: int = 1, rows: int = 1, width: float = 4.2, height: float = 3.
     return figure, axes
 
 
+def _panels(count: int, width: float, height: float, columns: int = 4, **options: Any) -> tuple[Any, Any]:
+    """Axes for so many panels, at most `columns` in a row; those that are left over are hidden."""
+    columns = max(min(count, columns), 1)
+    figure, axes = _new(columns, max(-(-count // columns), 1), width, height, **options)
+    for panel in axes.flat[count:]:
+        panel.set_visible(False)
+    return figure, axes
+
+
 def _write(figure: Any, path: Path) -> Path:
     import matplotlib.pyplot as plt
 
@@ -51,7 +60,9 @@ def learning_curves(path: Path, histories: Mapping[str, Sequence[Sequence[Mappin
             axis.fill_between(epochs, curves.min(0), curves.max(0), color=colour, alpha=0.2, lw=0)
     for axis, name in zip(axes[0], ("training loss", "held-out accuracy"), strict=True):
         axis.set(xlabel="epoch", ylabel=name)
-    axes[0, 1].legend(frameon=False, fontsize=8)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    if len(histories) > 1:
+        axes[0, 1].legend(handles, labels, frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return _write(figure, path)
 
 
@@ -126,12 +137,76 @@ def distributions(path: Path, values: Mapping[str, Array], unit: str) -> Path:
     return _write(figure, path)
 
 
+def by_variant(path: Path, measures: Mapping[str, Mapping[str, Array]]) -> Path:
+    """Measures of one number by variant, a panel a measure: a point a seed, the mean as a bar, a line of one standard deviation
+    to either side. measures[measure][variant] [seed]; what is no number is left out."""
+    variants = list(dict.fromkeys(name for values in measures.values() for name in values))
+    figure, axes = _panels(len(measures), 3.0 if len(measures) > 1 else 4.6, 1.1 + 0.26 * len(variants), sharey=True)
+    for panel, (measure, values) in zip(axes.flat, measures.items(), strict=False):
+        for (place, variant), colour in zip(enumerate(variants), _cycle(), strict=False):
+            found = np.asarray(values.get(variant, ()), float)
+            found = found[np.isfinite(found)]
+            if found.size == 0:
+                continue
+            mean, deviation = found.mean(), found.std(ddof=1) if found.size > 1 else 0.0
+            offsets = np.linspace(-0.18, 0.18, found.size) if found.size > 1 else np.zeros(1)
+            panel.plot(found, place + offsets, ".", color=colour, ms=4, alpha=0.6)
+            panel.plot([mean - deviation, mean + deviation], [place] * 2, color=colour, lw=1.4)
+            panel.plot([mean] * 2, [place - 0.3, place + 0.3], color=colour, lw=2)
+        panel.set_xlabel(measure)
+        panel.set_yticks(range(len(variants)), variants, fontsize=8)
+        panel.set_ylim(len(variants) - 0.4, -0.6)
+        panel.grid(axis="y", color="0.92", lw=0.6)
+        panel.set_axisbelow(True)
+    return _write(figure, path)
+
+
+def weight_matrices(path: Path, matrices: Mapping[str, Array]) -> Path:
+    """Square matrices [target, source], a panel each, blue below 0 and red above; each has the scale that its title gives, beyond
+    which the largest 0.5 % lie."""
+    figure, axes = _panels(len(matrices), width=2.6, height=2.7)
+    for panel, (title, matrix) in zip(axes.flat, matrices.items(), strict=False):
+        scale = float(np.nanquantile(np.abs(matrix), 0.995)) or float(np.nanmax(np.abs(matrix))) or 1.0
+        panel.imshow(matrix, cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="nearest")
+        panel.set(xlabel="source", ylabel="target", xticks=[], yticks=[])
+        panel.set_title(f"{title} (±{scale:.2g})", fontsize=8)
+    return _write(figure, path)
+
+
+def weight_by_distance(path: Path, pairs: Mapping[str, tuple[Array, Array]], unit: str = "") -> Path:
+    """Size of each weight against distance, a panel a pair (distances, weights) [target, source]: every connection but those of a
+    neuron with itself, and the mean in ten bins of as many connections. The title has Spearman's rank correlation."""
+    figure, axes = _panels(len(pairs), width=2.8, height=2.5)
+    for (panel, (title, (distances, weights))), colour in zip(
+        zip(axes.flat, pairs.items(), strict=False), _cycle(), strict=False
+    ):
+        chosen = ~np.eye(len(weights), dtype=bool) & (weights != 0) & np.isfinite(weights)
+        d, w = distances[chosen], np.abs(weights[chosen])
+        panel.plot(d, w, ",", color=colour, alpha=0.5, rasterized=True)
+        if d.size >= 10:
+            bins = np.array_split(np.argsort(d, kind="stable"), 10)
+            panel.plot(
+                [d[one].mean() for one in bins], [w[one].mean() for one in bins], "o-", color="black", ms=3, lw=1
+            )
+        panel.set(xlabel=f"distance ({unit})" if unit else "distance", ylabel="|weight|")
+        panel.set_title(f"{title} (ρ = {rank_correlation(d, w):.2f})", fontsize=8)
+    return _write(figure, path)
+
+
+def rank_correlation(a: Array, b: Array) -> float:
+    """Spearman's, ties with their mean rank. a, b [n]; NaN where one of them is constant."""
+    import importlib
+
+    stats: Any = importlib.import_module("scipy.stats")  # untyped, and slow to import
+    first, second = (np.asarray(stats.rankdata(one), float) for one in (a, b))
+    if first.size < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return float("nan")
+    return float(np.corrcoef(first, second)[0, 1])
+
+
 def rasters(path: Path, runs: Mapping[str, Mapping[str, Array]], steps: str = "step") -> Path:
     """What is on at each step, a panel a run, a colour a population. runs[title][population] [time, neuron]; on where above 0."""
-    columns = min(len(runs), 3)
-    figure, axes = _new(columns, -(-len(runs) // columns), width=3.6, height=2.4)
-    for panel in axes.flat[len(runs) :]:
-        panel.set_visible(False)
+    figure, axes = _panels(len(runs), width=3.6, height=2.4, columns=3)
     for panel, (title, populations) in zip(axes.flat, runs.items(), strict=False):
         below = 0
         for (name, x), colour in zip(populations.items(), _cycle(), strict=False):

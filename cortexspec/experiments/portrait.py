@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cortexspec.analysis.model import Model, Population, Projection
+from cortexspec.diagnostics import SpecError
 from cortexspec.experiments import figures
-from cortexspec.experiments.claim import BASE, CellKey
+from cortexspec.experiments.cells import Result
+from cortexspec.experiments.claim import BASE, CellKey, Grid
 from cortexspec.experiments.landscape import loss_landscape
 from cortexspec.experiments.reproduce import Table
 from cortexspec.experiments.session import Choice, Session
@@ -68,63 +70,122 @@ def draw_session(
     return files
 
 
-def draw_table(table: Table, folder: Path) -> list[Path]:
-    """Learning curves by variant; each claimed measure by condition and against each vary axis; accuracy against the number of parameters;
-    measures with a value for each element, a column a seed."""
-    files: list[Path] = []
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A figure of an experiment, and what it shows."""
+
+    path: Path
+    experiment: str
+    caption: str
+
+
+def draw_table(table: Table, folder: Path) -> list[Drawn]:
+    """What an experiment's cells gave, drawn: learning curves by variant; accuracy and every other number by variant, with the spread
+    over seeds; each claimed number against each vary axis; accuracy against the number of parameters; measures with a value for each
+    element, a column a seed; square matrices that are measured, and size of weight against distance where one of them is a distance."""
+    files: list[Drawn] = []
     for name, grid in table.grids.items():
         cells = {cell: found for cell, found in table.results.items() if cell.experiment == name and found}
-        variants = list(dict.fromkeys(cell.variant for cell in cells))
-        curves = {
-            variant: [
-                r.history
-                for cell, found in cells.items()
-                if cell.variant == variant
-                for r in found.values()
-                if r.history
-            ]
-            for variant in variants
-        }
-        if any(curves.values()):
-            files.append(
-                figures.learning_curves(folder / f"{name}_learning.png", {k: v for k, v in curves.items() if v})
-            )
-        for measure in _shown(table, name, cells):
-            shown = "held-out accuracy" if measure == "accuracy" else measure
-            swept = [axis for axis in grid.axes if len(axis.rows) > 1]
-            for axis in swept:
-                if all(isinstance(row[0], int | float) for row in axis.rows):
-                    series = {variant: _against(table, cells, variant, axis.names[0], measure) for variant in variants}
-                    path = folder / f"{name}_{measure}_by_{axis.names[0]}.png"
-                    files.append(figures.measure_by(path, axis.names[0], shown, series))
-            if not swept and len(variants) > 1:
-                values = {cell.variant: table.measure(cell, measure) for cell in cells}
-                known = {variant: array for variant, array in values.items() if np.isfinite(array).any()}
-                files.append(figures.distributions(folder / f"{name}_{measure}.png", known, shown))
-        for measure in grid.measures:
-            for cell, found in cells.items():
-                elements = {
-                    f"seed {seed}": np.asarray(r.measures.get(measure, 0.0)) for seed, r in sorted(found.items())
-                }
-                if all(array.ndim == 1 and not np.iscomplexobj(array) for array in elements.values()):
-                    path = folder / f"{name}_{cell.variant}_{measure}.png"
-                    files.append(figures.distributions(path, elements, measure))
-        if "size" in grid.measures and "accuracy" in grid.measures and cells:
-            sizes: dict[float, list[float]] = {}
-            for cell in cells:
-                if cell.variant == BASE:
-                    accuracy = table.measure(cell, "accuracy")
-                    sizes.setdefault(float(table.measure(cell, "size")[0]), []).extend(accuracy.tolist())
-            path = folder / f"{name}_accuracy_by_parameters.png"
-            files.append(figures.measure_by(path, "parameters", "held-out accuracy", {BASE: sizes}))
+        files += [Drawn(path, name, caption) for path, caption in _figures(table, grid, cells, folder)]
     return files
 
 
-def _shown(table: Table, experiment: str, cells: Mapping[CellKey, Any]) -> list[str]:
-    """The measures of one number that the experiment's claims read."""
+def _figures(
+    table: Table, grid: Grid, cells: Mapping[CellKey, Mapping[int, Result]], folder: Path
+) -> Iterator[tuple[Path, str]]:
+    name = grid.experiment
+    variants = list(dict.fromkeys(cell.variant for cell in cells))
+    swept = [axis for axis in grid.axes if len(axis.rows) > 1]
+    curves: dict[str, list[Any]] = {}
+    for cell, found in cells.items():
+        for result in found.values():
+            if result.history:
+                curves.setdefault(cell.variant, []).append(result.history)
+    if curves:
+        path = figures.learning_curves(folder / f"{name}_learning.png", curves)
+        yield path, "Learning curves: the mean over seeds, and their range."
+    numbers = [each for each in grid.measures if cells and all(_is_number(table.measure(cell, each)) for cell in cells)]
+    if not swept and len(variants) > 1:
+        values = {each: {cell.variant: table.measure(cell, each) for cell in cells} for each in numbers}
+        values = {each: found for each, found in values.items() if any(np.isfinite(v).any() for v in found.values())}
+        spread = "a point a seed, the mean, one standard deviation to either side."
+        if "accuracy" in values:
+            accuracy = {"accuracy": values.pop("accuracy")}
+            yield figures.by_variant(folder / f"{name}_accuracy.png", accuracy), f"Accuracy by variant: {spread}"
+        if values:
+            yield figures.by_variant(folder / f"{name}_measures.png", values), f"Measures by variant: {spread}"
+    for measure in _claimed(table, name, numbers):
+        for axis in swept:
+            if all(isinstance(row[0], int | float) for row in axis.rows):
+                by = axis.names[0]
+                series = {variant: _against(table, cells, variant, by, measure) for variant in variants}
+                path = figures.measure_by(folder / f"{name}_{measure}_by_{by}.png", by, measure, series)
+                yield path, f"`{measure}` against `{by}`: a point a seed, lines through the means."
+    for measure in grid.measures:
+        for cell, found in cells.items():
+            elements = {f"seed {seed}": np.asarray(r.measures.get(measure, 0.0)) for seed, r in sorted(found.items())}
+            if all(array.ndim == 1 and not np.iscomplexobj(array) for array in elements.values()):
+                path = figures.distributions(folder / f"{name}_{cell.variant}_{measure}.png", elements, measure)
+                yield path, f"`{measure}` of `{cell.variant}`: every element, a column a seed."
+    if not swept:
+        yield from _matrix_figures(name, _matrices(grid, cells), folder)
+    if "size" in grid.measures and "accuracy" in grid.measures and cells:
+        sizes: dict[float, list[float]] = {}
+        for cell in cells:
+            if cell.variant == BASE:
+                accuracy = table.measure(cell, "accuracy")
+                sizes.setdefault(float(table.measure(cell, "size")[0]), []).extend(accuracy.tolist())
+        path = folder / f"{name}_accuracy_by_parameters.png"
+        yield figures.measure_by(path, "parameters", "accuracy", {BASE: sizes}), "Accuracy against size."
+
+
+def _matrices(grid: Grid, cells: Mapping[CellKey, Mapping[int, Result]]) -> dict[str, dict[str, Array]]:
+    """Of each measure that is a square matrix: that of the first seed, by variant."""
+    found: dict[str, dict[str, Array]] = {}
+    for measure in grid.measures:
+        for cell, by_seed in cells.items():
+            first = by_seed[min(by_seed)].measures.get(measure)
+            matrix = np.asarray(first if first is not None else 0.0)
+            if matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] > 1 and not np.iscomplexobj(matrix):
+                found.setdefault(measure, {})[cell.variant] = matrix
+    return found
+
+
+def _matrix_figures(
+    experiment: str, matrices: Mapping[str, Mapping[str, Array]], folder: Path
+) -> Iterator[tuple[Path, str]]:
+    far = {measure: each for measure, each in matrices.items() if all(map(is_distance, each.values()))}
+    for measure, each in matrices.items():
+        if measure in far:
+            continue
+        path = figures.weight_matrices(folder / f"{experiment}_{measure}.png", each)
+        yield path, f"`{measure}` [target, source] by variant, of the first seed."
+        for distance, known in far.items():
+            pairs = {
+                variant: (known[variant], matrix)
+                for variant, matrix in each.items()
+                if variant in known and known[variant].shape == matrix.shape
+            }
+            if pairs:
+                path = figures.weight_by_distance(folder / f"{experiment}_{measure}_by_{distance}.png", pairs)
+                yield (
+                    path,
+                    f"Size of `{measure}` against `{distance}`, of the first seed; ρ is Spearman's rank correlation.",
+                )
+
+
+def is_distance(matrix: Array) -> bool:
+    """Whether a square matrix may hold distances: symmetric, 0 on the diagonal, above 0 beside it."""
+    beside = ~np.eye(len(matrix), dtype=bool)
+    return bool(
+        np.allclose(np.diag(matrix), 0) and (matrix[beside] > 0).all() and np.allclose(matrix, matrix.T, rtol=1e-4)
+    )
+
+
+def _claimed(table: Table, experiment: str, numbers: Sequence[str]) -> list[str]:
+    """Those that the experiment's claims read."""
     read = {name for row in table.rows.get(experiment, ()) for name in _names(row.claim.value)}
-    found = [name for name in table.grids[experiment].measures if name in read]
-    return [name for name in found if all(_is_number(table.measure(cell, name)) for cell in cells)]
+    return [name for name in numbers if name in read]
 
 
 def _is_number(values: Array) -> bool:
@@ -136,12 +197,12 @@ def _names(node: tree.Expression) -> set[str]:
     return own.union(*(_names(child) for child in children(node)))
 
 
-def draw_networks(choice: Choice, table: Table, folder: Path, steps: int = 200) -> list[Path]:
+def draw_networks(choice: Choice, table: Table, folder: Path, steps: int = 200) -> list[Drawn]:
     """Of circuits whose neurons are on or off: a sketch of the populations, and what they do in each variant, of the first seed.
 
     The runs are short, and on the interpreter.
     """
-    files: list[Path] = []
+    files: list[Drawn] = []
     sketched = set[str]()
     quick = replace(choice, backend="interpreter")
     for name, grid in table.grids.items():
@@ -156,11 +217,20 @@ def draw_networks(choice: Choice, table: Table, folder: Path, steps: int = 200) 
                 continue
             if simulation.model.circuit not in sketched:
                 sketched.add(simulation.model.circuit)
-                files.append(figures.sketch(folder / f"{simulation.model.circuit}.png", *_populations(simulation)))
-            run = simulation.simulate(duration=steps * (simulation.settings.dt or 1.0), record=list(on_off.values()))
+                path = figures.sketch(folder / f"{simulation.model.circuit}.png", *_populations(simulation))
+                files.append(
+                    Drawn(path, name, "The populations: sizes, and how many connections go from each to each.")
+                )
+            try:
+                run = simulation.simulate(
+                    duration=steps * (simulation.settings.dt or 1.0), record=list(on_off.values())
+                )
+            except SpecError:  # it diverges in a run that is longer than the experiment's own
+                continue
             runs[cell.variant] = {path: np.asarray(run[output])[0] for path, output in on_off.items()}
         if runs:
-            files.append(figures.rasters(folder / f"{name}_rasters.png", runs))
+            path = figures.rasters(folder / f"{name}_rasters.png", runs)
+            files.append(Drawn(path, name, f"Which neurons are on in the first {steps} steps, of the first seed."))
     return files
 
 

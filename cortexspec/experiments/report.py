@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cortexspec.experiments.claim import BASE, CellKey, Point, Row
-from cortexspec.experiments.reproduce import Table
+from cortexspec.experiments.reproduce import Failure, Table
 from cortexspec.experiments.statistics import Spread
 
 CLAIM_HEADINGS = ("claim", "where", "paper", "ours", "verdict", "reason")
@@ -34,15 +34,16 @@ def claim_cells(row: Row) -> tuple[str, ...]:
 def measured(table: Table, experiment: str) -> list[Measured]:
     """What ran, claimed or not: one table a measure that is a number, base first."""
     grid = table.grids[experiment]
-    cells = [cell for cell, found in table.results.items() if cell.experiment == experiment and found]
+    cells = [cell for cell in table.results if cell.experiment == experiment]
+    cells = [cell for cell in cells if table.results[cell] or table.failures.get(cell)]
     variants = tuple(name for name in (BASE, *grid.variants) if any(cell.variant == name for cell in cells))
     tables: list[Measured] = []
     for measure in grid.measures:
         rows: list[tuple[str, tuple[str, ...]]] = []
         for point in grid.points():
-            texts = tuple(_mean_of(table, CellKey(experiment, variant, point), measure) for variant in variants)
+            texts = tuple(mean_text(table, CellKey(experiment, variant, point), measure) for variant in variants)
             if any(texts):
-                rows.append((_text(point), texts))
+                rows.append((point_text(point), texts))
         if rows:
             tables.append(Measured(experiment, measure, variants, tuple(rows)))
     return tables
@@ -58,10 +59,21 @@ def markdown(table: Table) -> str:
         for each in measured(table, experiment):
             lines = ((point or "all", *texts) for point, texts in each.rows)
             parts.append(_grid((each.measure, *each.variants), lines))
-    absent = [f"- {_cell(cell)}: {why}" for cell, why in table.not_run.items()]
+    absent = [f"- {cell_name(cell)}: {why}" for cell, why in table.not_run.items()]
     if absent:
         parts += ["## Not run", "\n".join(absent)]
+    lost = [f"- {cell_name(cell)} seed = {seed}: {one.reason}" for cell, seed, one in failed_cells(table)]
+    if lost:
+        parts += ["## Failed", "\n".join(lost)]
     return "\n\n".join(parts) + "\n"
+
+
+def failed_cells(table: Table) -> list[tuple[CellKey, int, Failure]]:
+    return [(cell, seed, one) for cell, by_seed in table.failures.items() for seed, one in sorted(by_seed.items())]
+
+
+def cell_name(cell: CellKey) -> str:
+    return " ".join(part for part in (cell.experiment, cell.variant, point_text(cell.point)) if part)
 
 
 def figure(value: float) -> str:
@@ -74,23 +86,26 @@ def _grid(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
 
 
-def _cell(cell: CellKey) -> str:
-    return " ".join(part for part in (cell.experiment, cell.variant, _text(cell.point)) if part)
-
-
-def _text(point: Point) -> str:
+def point_text(point: Point) -> str:
     return ", ".join(f"{name} = {value}" for name, value in point)
 
 
-def _mean_of(table: Table, cell: CellKey, measure: str) -> str:
-    """Empty where the cell did not run or the measure is no real number."""
+def mean_text(table: Table, cell: CellKey, measure: str) -> str:
+    """Mean ± standard deviation over the seeds that gave a number, and how many did not; empty where there is nothing, or no number."""
+    lost = len(table.failures.get(cell, {}))
     if not table.results.get(cell):
-        return ""
+        return "failed" if lost else ""
     values = np.asarray(table.measure(cell, measure))
     if values.ndim != 1 or not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
         return ""
-    spread = Spread.of(values.tolist())
-    return figure(spread.mean) + (f" ± {spread.deviation:.2g}" if spread.deviation > 0 else "")
+    diverged = sum(bool(result.diverged) for result in table.results[cell].values())
+    known = values[np.isfinite(values)] if lost or diverged else values
+    notes = [f"{count} {what}" for count, what in ((diverged, "diverged"), (lost, "failed")) if count]
+    spread = Spread.of(known.tolist()) if known.size else None
+    text = (
+        "" if spread is None else figure(spread.mean) + (f" ± {spread.deviation:.2g}" if spread.deviation > 0 else "")
+    )
+    return f"{text} ({', '.join(notes)})".strip() if notes else text
 
 
 def _at(row: Row) -> str:

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, field
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, as_completed
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
 from cortexspec.diagnostics import Diagnostic, SpecError
-from cortexspec.experiments.cells import CellStore, Result
+from cortexspec.experiments.cells import CellStore, Result, as_kept, now
 from cortexspec.experiments.claim import BASE, CellKey, Grid, Row, judge, needed_cells
-from cortexspec.experiments.pool import run_all
+from cortexspec.experiments.executors import opened
 from cortexspec.experiments.session import AUTO, Choice, ExperimentRead, Session, read_experiments
 from cortexspec.experiments.statistics import Spread, Verdict
 from cortexspec.experiments.train import Report
 from cortexspec.ir.op import Array
-from cortexspec.runtime.registry import require_backend
+from cortexspec.runtime.registry import require_backend, versions
 
 WHEN_ASKED = ("smoke", "parity", "demo", "full")  # profiles: small versions of a paper, and what takes hours
-Status = Literal["kept", "ran", "not run"]
-OnCell = Callable[
-    ["Task", Result, Status, int, int], None
-]  # the cell, its result, what happened, how many are done, of how many
+Status = Literal["kept", "ran", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +41,70 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a cell has no result: in a line, and all there is to read about it; diagnostics where the spec is wrong."""
+
+    reason: str
+    details: str = ""
+    diagnostics: tuple[Diagnostic, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Watch(Protocol):
+    """Who follows a sweep."""
+
+    def begin(self, tasks: Sequence[Task]) -> None:
+        """Every cell of it, before the first is looked for."""
+        ...
+
+    def ended(self, task: Task, outcome: Result | Failure, status: Status) -> None:
+        """A cell was found, ran, or failed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """What `reproduce` gives: the rows by experiment, each cell's results by seed, and why a cell did not run."""
+    """What `reproduce` gives: the rows by experiment, each cell's results by seed, and why a cell did not run or failed.
+
+    `addresses`: where each cell with its seed is kept. `seconds`: how long the call took.
+    """
 
     rows: Mapping[str, tuple[Row, ...]]
     results: Mapping[CellKey, Mapping[int, Result]]
     not_run: Mapping[CellKey, str] = field(default_factory=dict[CellKey, str])
     grids: Mapping[str, Grid] = field(default_factory=dict[str, Grid])
+    failures: Mapping[CellKey, Mapping[int, Failure]] = field(default_factory=dict[CellKey, Mapping[int, Failure]])
+    addresses: Mapping[tuple[CellKey, int], str] = field(default_factory=dict[tuple[CellKey, int], str])
+    seconds: float = 0.0
 
     def measure(self, cell: CellKey, name: str) -> Array:
-        """A measure over the seeds [seed, own...]; NaN where a seed diverged."""
-        return _over_seeds(self.results[cell], name)
+        """A measure over the seeds [seed, own...]; NaN where a seed diverged or failed."""
+        return _over_seeds(self.results[cell], self.failures.get(cell, {}), name)
 
     @property
     def failed(self) -> bool:
         """Whether a claim fails (`--strict`)."""
         return any(row.verdict.word == "fails" for rows in self.rows.values() for row in rows)
 
+    @property
+    def broken(self) -> bool:
+        """Whether a cell failed to run."""
+        return any(self.failures.values())
+
 
 def run_task(task: Task, report: Report | None = None) -> Result:
-    """Runs one cell and keeps its result before giving it."""
-    session = Session.open(task.choice, task.cell, task.seed, task.store)
-    result = session.result(report=report)
-    CellStore(task.store).keep(task.key, session.description, result)
+    """Runs one cell and keeps its result before giving it; gives the one that is kept where somebody else was faster."""
+    started = time.perf_counter()
+    store = CellStore(task.store)
+    found = store.find(task.key)
+    if found is not None:
+        return found
+    with store.running(task.key):
+        session = Session.open(task.choice, task.cell, task.seed, task.store)
+        result = session.result(report=report)
+        made = {"at": now(), **versions(session.choice.backend)}
+        result = replace(result, seconds=time.perf_counter() - started, made=made)
+        store.keep(task.key, session.description, result)
     return result
 
 
@@ -73,17 +115,23 @@ def reproduce(
     profile: str = "",
     store: Path,
     workers: int | None = None,
-    executor: Executor | None = None,
-    on_cell: OnCell | None = None,
+    executor: Executor | str = "local",
+    watch: Watch | None = None,
     run: Callable[[Task], Result] = run_task,
+    only_kept: bool = False,
 ) -> Table:
     """Runs what the claims of the named experiments need (default: every one but those of a profile) and judges them.
 
     An experiment whose name is `PROFILE` or ends in `_PROFILE` belongs to a profile; those of `smoke`, `parity`, `demo` and `full`
     run when they are asked for alone. Results are kept in `store` as each cell ends; a later call finds them. A cell whose data is
-    absent is `not run`; a diverged one is a result. Raises: SpecError for a spec that does not check, for an experiment that
-    it does not have, and for a backend that is not installed.
+    absent is `not run`; a diverged one is a result; one that fails is named in the table and stops no other.
+
+    `executor`: one of `concurrent.futures`, or the name of one (`experiments.executors`); its workers must see `store` and the
+    spec. `workers`: how many cells run at one time; 0 runs them in this process. `only_kept`: judge what is there, run nothing.
+    Raises: SpecError for a spec that does not check, for an experiment that it does not have, for a backend or an executor that
+    is not installed, and for a folder that cannot be written to or that another sweep uses.
     """
+    started = time.perf_counter()
     if choice.backend != AUTO:
         require_backend(choice.backend)
     read = read_experiments(choice)
@@ -92,8 +140,106 @@ def reproduce(
     grids = {name: experiment.grid for name, experiment in read.items()}
     cells = list(dict.fromkeys(cell for name in chosen for cell in _cells_of(read[name], grids)))
     results: dict[CellKey, dict[int, Result]] = {cell: {} for cell in cells}
+    failures: dict[CellKey, dict[int, Failure]] = {}
+    wanted, not_run = _addressed(choice, cells, grids, store)
+
+    def ended(key: str, outcome: Result | Failure, status: Status) -> None:
+        for same in wanted[key]:
+            if isinstance(outcome, Failure):
+                failures.setdefault(same.cell, {})[same.seed] = outcome
+            else:
+                results[same.cell][same.seed] = outcome
+        if watch is not None:
+            watch.ended(wanted[key][0], outcome, status)
+
+    if watch is not None:
+        watch.begin([first for first, *_ in wanted.values()])
+    kept = CellStore(store)
+    with nullcontext() if only_kept else kept.held():
+        missing: list[Task] = []
+        for key, (first, *_) in wanted.items():
+            result = kept.find(key)
+            if result is None:
+                missing.append(first)
+            else:
+                ended(key, result, "kept")
+        if only_kept:
+            not_run |= _not_finished(cells, grids, results, not_run)
+        elif missing:
+            for task, outcome in run_all(run, _by_what_they_read(missing), executor, workers, store):
+                if isinstance(outcome, Failure):
+                    ended(task.key, outcome, "failed")
+                else:
+                    ended(task.key, as_kept(outcome), "ran")
+    why_not = {**not_run, **{cell: _failed(cell, by_seed) for cell, by_seed in failures.items()}}
+    rows = {name: tuple(_judged(read[name], grids, results, why_not)) for name in chosen}
+    addresses = {(task.cell, task.seed): key for key, tasks in wanted.items() for task in tasks}
+    seconds = time.perf_counter() - started
+    return Table(rows, results, not_run, {name: grids[name] for name in chosen}, failures, addresses, seconds)
+
+
+def run_all(
+    run: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    executor: Executor | str = "local",
+    workers: int | None = None,
+    folder: Path = Path(),
+) -> Iterator[tuple[Task, Result | Failure]]:
+    """Each task with its outcome, in the order they finish; one that fails is an outcome as well.
+
+    Raises: SpecError CS919 where results cannot be written, for there is no use in more of them; what `opened` raises.
+    """
+    attempt = partial(_attempt, run)
+    if workers == 0:
+        for task in tasks:
+            yield task, _writable(attempt(task))
+        return
+    with opened(executor, workers, folder) as pool:
+        futures = {pool.submit(attempt, task if executor == "local" else _elsewhere(task)): task for task in tasks}
+        try:
+            for future in as_completed(futures):
+                task = futures[future]
+                try:
+                    outcome = future.result()
+                except Exception as error:  # of the executor: a worker that was lost, a job that was refused
+                    outcome = Failure(f"{error}" or type(error).__name__)
+                yield task, _writable(outcome)
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def _attempt(run: Callable[[Task], Result], task: Task) -> Result | Failure:
+    """In the worker, where the traceback is."""
+    try:
+        return run(task)
+    except SpecError as error:
+        first = error.diagnostics[0]
+        return Failure(f"{first.code}: {first.message}", str(error), error.diagnostics, error.sources)
+    except Exception as error:
+        return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _writable(outcome: Result | Failure) -> Result | Failure:
+    if isinstance(outcome, Failure) and any(one.code == "CS919" for one in outcome.diagnostics):
+        raise SpecError(outcome.diagnostics, dict(outcome.sources))
+    return outcome
+
+
+def _elsewhere(task: Task) -> Task:
+    """With paths that mean the same in a process that started in another folder."""
+    data = None if task.choice.data is None else task.choice.data.absolute()
+    return replace(
+        task, choice=replace(task.choice, file=task.choice.file.absolute(), data=data), store=task.store.absolute()
+    )
+
+
+def _addressed(
+    choice: Choice, cells: Sequence[CellKey], grids: Mapping[str, Grid], store: Path
+) -> tuple[dict[str, list[Task]], dict[CellKey, str]]:
+    """Tasks by address, for cells of several experiments may be one; and the cells whose data are absent."""
+    wanted: dict[str, list[Task]] = {}
     not_run: dict[CellKey, str] = {}
-    wanted: dict[str, list[Task]] = {}  # by address: cells of several experiments may be one
     for cell in cells:
         for seed in grids[cell.experiment].seeds:
             try:
@@ -104,28 +250,30 @@ def reproduce(
                 not_run[cell] = error.diagnostics[0].message
                 continue
             wanted.setdefault(key, []).append(Task(choice, cell, seed, key, store))
-    done = 0
+    return wanted, not_run
 
-    def ended(key: str, result: Result, status: Status) -> None:
-        nonlocal done
-        done += 1
-        for same in wanted[key]:
-            results[same.cell][same.seed] = result
-        if on_cell is not None:
-            on_cell(wanted[key][0], result, status, done, len(wanted))
 
-    kept = CellStore(store)
-    missing: list[Task] = []
-    for key, (first, *_) in wanted.items():
-        result = kept.find(key)
-        if result is None:
-            missing.append(first)
-        else:
-            ended(key, result, "kept")
-    for task, result in run_all(run, _by_what_they_read(missing), workers, executor):
-        ended(task.key, result, "ran")
-    rows = {name: tuple(_judged(read[name], grids, results, not_run)) for name in chosen}
-    return Table(rows, results, not_run, {name: grids[name] for name in chosen})
+def _not_finished(
+    cells: Sequence[CellKey],
+    grids: Mapping[str, Grid],
+    results: Mapping[CellKey, Mapping[int, Result]],
+    known: Mapping[CellKey, str],
+) -> dict[CellKey, str]:
+    found: dict[CellKey, str] = {}
+    for cell in cells:
+        absent = [seed for seed in grids[cell.experiment].seeds if seed not in results[cell]]
+        if absent and cell not in known:
+            found[cell] = f"not finished: {_seeds(absent)} of `{cell.variant}`"
+    return found
+
+
+def _failed(cell: CellKey, by_seed: Mapping[int, Failure]) -> str:
+    first = next(iter(by_seed.values()))
+    return f"failed: {_seeds(list(by_seed))} of `{cell.variant}`: {first.reason}"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, sorted(seeds)))}"
 
 
 def _by_what_they_read(tasks: Sequence[Task]) -> list[Task]:
@@ -176,7 +324,7 @@ def _judged(
     not_run: Mapping[CellKey, str],
 ) -> Iterable[Row]:
     def lookup(cell: CellKey, measure: str) -> Array:
-        return _over_seeds(results[cell], measure)
+        return _over_seeds(results[cell], {}, measure)
 
     for claim in experiment.claims:
         missing = [cell for cell in needed_cells(claim, grids, experiment.grid.experiment) if cell in not_run]
@@ -188,8 +336,10 @@ def _judged(
             yield from judge(claim, grids, experiment.grid.experiment, lookup)
 
 
-def _over_seeds(by_seed: Mapping[int, Result], measure: str) -> Array:
-    values: list[Any] = [
-        np.nan if result.diverged else result.measures.get(measure, np.nan) for _, result in sorted(by_seed.items())
-    ]
-    return np.array(values)
+def _over_seeds(by_seed: Mapping[int, Result], failures: Mapping[int, Failure], measure: str) -> Array:
+    values: dict[int, Array | None] = dict.fromkeys(failures)
+    for seed, result in by_seed.items():
+        known = not result.diverged and measure in result.measures
+        values[seed] = np.asarray(result.measures[measure]) if known else None
+    shape = next((value.shape for value in values.values() if value is not None), ())
+    return np.array([np.full(shape, np.nan) if value is None else value for _, value in sorted(values.items())])

@@ -179,6 +179,11 @@ class Session:
         """Where the cell's result is kept. Raises: SpecError CS901 where its data are not there."""
         return address(_description(choice, key, seed))
 
+    @staticmethod
+    def describe(choice: Choice, key: CellKey, seed: int) -> Mapping[str, Any]:
+        """Everything that the cell's result depends on. Raises: SpecError CS901 where its data are not there."""
+        return _description(choice, key, seed)
+
     def _duration(self, simulate: Mapping[str, tree.Expression]) -> float | None:
         """Of a run, in coherent units; `dataset.length` frames of `dt` each. Raises: SpecError CS916 where those are not known."""
         value = simulate.get("duration")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import platform
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any, cast
 
 from cortexspec.contracts.backend import Backend
@@ -61,6 +63,25 @@ def load_plugin(name: str) -> Plugin:
 
 def plugin_names() -> tuple[str, ...]:
     return tuple(sorted(_available(PLUGINS)))
+
+
+@cache
+def versions(backend: str) -> dict[str, str]:
+    """Of all that a number comes from: Python, this package, NumPy, the backend and what it stands on. Imports nothing."""
+    names = ["cortexspec", "numpy"]
+    point = _available(BACKENDS).get(backend)
+    if point is not None and point.dist is not None and point.dist.name != "cortexspec":
+        needed = (re.match(r"[\w.-]+", text) for text in point.dist.requires or () if "extra ==" not in text)
+        names += [point.dist.name, *(found.group() for found in needed if found)]
+    known = {name: _version(name) for name in dict.fromkeys(names)}
+    return {"python": platform.python_version(), **{name: text for name, text in known.items() if text}}
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
 
 
 @cache
