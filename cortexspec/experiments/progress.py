@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from cortexspec.experiments.cells import CellStore, Result
+from cortexspec.experiments.report import figure
 from cortexspec.experiments.reproduce import Failure, Status, Task
 
 _REFRESH_SECONDS = 0.5
@@ -203,7 +204,7 @@ class Lines:
 def _told(outcome: Result | Failure, status: Status) -> str:
     if isinstance(outcome, Failure):
         return f"failed: {outcome.reason}"
-    numbers = ", ".join(f"{name} {float(value):.4g}" for name, value in outcome.measures.items() if _is_number(value))
+    numbers = ", ".join(f"{name} {figure(float(value))}" for name, value in outcome.measures.items() if _is_number(value))
     took = f"{outcome.seconds:.1f} s" if status == "ran" else status
     return f"{f'diverged: {outcome.diverged}' if outcome.diverged else numbers} ({took})"
 

@@ -78,7 +78,7 @@ def cell_name(cell: CellKey) -> str:
 
 def figure(value: float) -> str:
     """Counts in full, anything else to four digits."""
-    return f"{value:,.0f}" if abs(value) >= 1000 and value == round(value) else f"{value:.4g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 and float(value).is_integer() else f"{value:.4g}"
 
 
 def _grid(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -11,6 +11,9 @@ from cortexspec.analysis.model import ClaimModel
 from cortexspec.diagnostics import SpecError
 from cortexspec.experiments.cells import CellStore, Result, address
 from cortexspec.experiments.claim import CellKey, Grid, GridAxis, judge, needed_cells
+from cortexspec.experiments.progress import Lines
+from cortexspec.experiments.report import figure
+from cortexspec.experiments.reproduce import Task
 from cortexspec.experiments.session import Choice, read_experiments
 from cortexspec.experiments.statistics import Spread, Verdict, judge_figure, judge_order
 from cortexspec.expressions.parse import parse_expression
@@ -174,6 +177,15 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
 )
 def test_a_seed_without_a_value_decides_nothing(verdict: Verdict, said: str) -> None:
     assert verdict.word == "undecided" and said in verdict.reason
+
+
+def test_counts_are_shown_in_full(tmp_path: Path):
+    assert [figure(x) for x in (150528.0, 150528.5, 12.0, math.inf, math.nan)] == ["150,528", "1.505e+05", "12", "inf", "nan"]
+    lines: list[str] = []
+    Lines(lines.append).ended(
+        Task(Choice(tmp_path), CellKey("e", "base", ()), 1, "", tmp_path), Result({"size": 150528}), "kept"
+    )
+    assert lines == ["[1/0] e base seed=1: size 150,528 (kept)"]
 
 
 def test_a_dotted_name_is_varied_and_selected(tmp_path: Path):
