@@ -35,21 +35,33 @@ def _panels(count: int, width: float, height: float, columns: int = 4, **options
     return figure, axes
 
 
-def _write(figure: Any, path: Path) -> Path:
+def _write(figure: Any, path: Path, above: float = 0.0) -> Path:
+    """`above`: inches that are left free above the panels."""
     import matplotlib.pyplot as plt
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0, 1, 1 - above / figure.get_figheight()))
     figure.savefig(path, dpi=150)
     plt.close(figure)
     return path
 
 
+_COURSES = {
+    "loss": "training loss",
+    "held_out": "held-out accuracy",
+    "parents": "mean of the parents",
+    "gradient": "norm of the gradient",
+}
+
+
 def learning_curves(path: Path, histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> Path:
-    """Training loss and held-out accuracy by epoch: `histories[label]` has one history a seed; the band is the range over seeds."""
-    figure, axes = _new(2)
+    """Loss and held-out accuracy by epoch, or how an optimised measure goes: `histories[label]` has one history a seed; the band is
+    the range over seeds."""
+    told = {name for runs in histories.values() for run in runs for entry in run for name in entry}
+    shown = [name for name in _COURSES if name in told]
+    figure, axes = _new(max(1, len(shown)))
     for (label, runs), colour in zip(histories.items(), _cycle(), strict=False):
-        for axis, measure in zip(axes[0], ("loss", "held_out"), strict=True):
+        for axis, measure in zip(axes[0], shown, strict=False):
             values = [[entry[measure] for entry in run if measure in entry] for run in runs]
             length = min((len(v) for v in values), default=0)
             if length == 0:
@@ -58,11 +70,10 @@ def learning_curves(path: Path, histories: Mapping[str, Sequence[Sequence[Mappin
             epochs = np.arange(1, length + 1)
             axis.plot(epochs, curves.mean(0), color=colour, label=label)
             axis.fill_between(epochs, curves.min(0), curves.max(0), color=colour, alpha=0.2, lw=0)
-    for axis, name in zip(axes[0], ("training loss", "held-out accuracy"), strict=True):
-        axis.set(xlabel="epoch", ylabel=name)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
+    for axis, name in zip(axes[0], shown, strict=False):
+        axis.set(xlabel="epoch", ylabel=_COURSES[name])
     if len(histories) > 1:
-        axes[0, 1].legend(handles, labels, frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
+        axes[0, -1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return _write(figure, path)
 
 
@@ -218,7 +229,7 @@ def rasters(path: Path, runs: Mapping[str, Mapping[str, Array]], steps: str = "s
         panel.set_title(title, fontsize=9)
     handles = max((panel.get_legend_handles_labels() for panel in axes.flat), key=lambda found: len(found[0]))
     figure.legend(*handles, frameon=False, fontsize=8, loc="upper right", ncols=len(handles[0]))
-    return _write(figure, path)
+    return _write(figure, path, above=0.25)
 
 
 def sketch(path: Path, sizes: Mapping[str, int], links: Mapping[tuple[str, str], tuple[int, float]]) -> Path:

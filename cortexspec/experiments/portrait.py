@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -197,21 +197,22 @@ def _names(node: tree.Expression) -> set[str]:
     return own.union(*(_names(child) for child in children(node)))
 
 
-def draw_networks(choice: Choice, table: Table, folder: Path, steps: int = 200) -> list[Drawn]:
+def draw_networks(
+    choice: Choice, table: Table, folder: Path, steps: int = 200, *, store: Path | None = None
+) -> list[Drawn]:
     """Of circuits whose neurons are on or off: a sketch of the populations, and what they do in each variant, of the first seed.
 
-    The runs are short, and on the interpreter.
+    The runs are short, and on the interpreter; results of other experiments that a cell reads are those of `store`.
     """
     files: list[Drawn] = []
     sketched = set[str]()
-    quick = replace(choice, backend="interpreter")
     for name, grid in table.grids.items():
         cells = [cell for cell, found in table.results.items() if cell.experiment == name and found]
         swept = any(len(axis.rows) > 1 for axis in grid.axes)
         runs: dict[str, dict[str, Array]] = {}
         for cell in cells if not swept and any(table.rows.get(name, ())) else ():
-            session = Session.open(quick, cell, grid.seeds[0])
-            simulation = session.simulation
+            session = Session.open(choice, cell, grid.seeds[0], store)
+            simulation = session.on("interpreter")
             on_off = {one.path: one.outputs[0] for one in simulation.model.populations if _is_on_off(one)}
             if not on_off or session.data.dataset is not None or session.inputs:
                 continue

@@ -174,6 +174,12 @@ class Session:
         """
         return Session(choice, key, seed, store)
 
+    def on(self, backend: str) -> Simulation:
+        """The cell's circuit on another backend, as it is before training."""
+        one = self.simulation
+        settings = replace(one.settings, backend=backend)
+        return Simulation(one.model, load_backend(backend), settings, sources=one.sources, stimuli=one.stimuli)
+
     @staticmethod
     def address(choice: Choice, key: CellKey, seed: int) -> str:
         """Where the cell's result is kept. Raises: SpecError CS901 where its data are not there."""

@@ -83,6 +83,9 @@ def _value(expression: tree.Expression) -> Any:
     """A number where it is a pure one, else its text (a quantity, a name)."""
     if isinstance(expression, tree.Number) and not expression.unit:
         return int(expression.text) if expression.text.isdigit() else expression.value
+    if isinstance(expression, tree.Unary) and expression.operator == "-":
+        value = _value(expression.operand)
+        return -value if isinstance(value, int | float) else print_expression(expression)
     if isinstance(expression, (tree.Name, tree.Text)):
         return expression.name if isinstance(expression, tree.Name) else expression.value
     return print_expression(expression)

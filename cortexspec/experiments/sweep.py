@@ -51,7 +51,7 @@ def reproduce(
         only_kept=only_kept,
     )  # fmt: skip
     write_whole(store / CLAIMS, markdown(table).encode())
-    figures = [*draw_table(table, store / FIGURES), *draw_networks(choice, table, store / FIGURES)]
+    figures = [*draw_table(table, store / FIGURES), *draw_networks(choice, table, store / FIGURES, store=store)]
     if report is not None:
         write_whole(Path(report), html(choice, table, figures).encode())
     return table

@@ -201,6 +201,13 @@ def test_a_dotted_name_is_varied_and_selected(tmp_path: Path):
     assert [row.verdict.word for row in rows] == ["holds"]
 
 
+def test_what_is_varied_is_a_number_below_0_too(tmp_path: Path):
+    file = tmp_path / "model.cortex"
+    file.write_text(DOTTED.replace("logspace(0.1, 10, count = 3)", "[-2, 0.1, 10]"), encoding="utf-8")
+    (experiment,) = read_experiments(Choice(file, "interpreter")).values()
+    assert [row[0] for row in experiment.grid.axes[0].rows] == [-2, 0.1, 10]
+
+
 def test_a_dotted_name_is_selected_at_a_place_where_it_is(tmp_path: Path):
     file = tmp_path / "model.cortex"
     file.write_text(DOTTED.replace("[a.b = 0.1]", "[a.b = 3]"), encoding="utf-8")

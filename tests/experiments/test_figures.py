@@ -1,0 +1,89 @@
+"""Figures of experiments: what is drawn, from what."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cortexspec.experiments import figures
+from cortexspec.experiments.portrait import draw_networks
+from cortexspec.experiments.reproduce import reproduce
+from cortexspec.experiments.session import Choice
+
+TEXT = """
+neuron unit {
+  param b = 0 per neuron
+  input u = 0
+  state x ~ bernoulli(0.5)
+  let p = sigmoid(u + b)
+  x <- bernoulli(p)
+  output x
+}
+
+circuit net {
+  population a[3] : unit
+}
+
+experiment first of net {
+  simulate { duration = 10; dt = 1; trials = 2 }
+  measure level = mean(a.x, over = [trial, time])
+  measure on = mean(a.x)
+  train {
+    parameters = [a.b]
+    maximize = on
+    optimizer = evolution(parents = 2, offspring = 4, step = 1)
+    epochs = 2
+  }
+  vary { seed = 1..2 }
+}
+
+experiment second of net {
+  let found = first.level
+  simulate { duration = 10; dt = 1; trials = 2 }
+  measure on = mean(a.x)
+  a.b = found
+  vary { seed = 1..2 }
+  claim "some are on" from "here": on < 2
+}
+"""
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The figures, in the place of files."""
+    seen: list[Any] = []
+    monkeypatch.setattr(figures, "_write", lambda figure, path, **rest: seen.append(figure) or path)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("history", "names"),
+    [
+        ([{"epoch": 1, "loss": 2.0, "held_out": 0.1}], ["training loss", "held-out accuracy"]),
+        ([{"epoch": 1, "best": 1.0, "parents": 0.5}], ["mean of the parents"]),
+        ([{"epoch": 1, "f": 1.0, "gradient": 0.5}], ["norm of the gradient"]),
+    ],
+)
+def test_learning_is_drawn_by_what_its_history_has(history: Any, names: list[str], drawn: list[Any]) -> None:
+    figures.learning_curves(Path("x.png"), {"base": [history, history]})
+    assert [axis.get_ylabel() for axis in drawn[0].axes] == names
+    assert all(len(axis.lines) == 1 for axis in drawn[0].axes)
+
+
+def test_networks_are_drawn_from_results_that_are_there(
+    tmp_path: Path, drawn: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, store = tmp_path / "model.cortex", tmp_path / "results"
+    file.write_text(TEXT, encoding="utf-8")
+    choice = Choice(file, "interpreter", "float64")
+    table = reproduce(choice, ["second"], store=store, workers=0)
+
+    def never(*anything: Any) -> None:
+        raise AssertionError("a result is there")
+
+    monkeypatch.setattr("cortexspec.experiments.session.optimise", never)
+    files = draw_networks(choice, table, tmp_path, steps=5, store=store)
+    assert [path.name for path in files] == ["net.png", "second_rasters.png"]
+    (panel,) = [axis for axis in drawn[1].axes if axis.get_title() == "base"]
+    assert panel.get_ylim() == (-0.5, 2.5) and np.max(panel.lines[0].get_xdata(), initial=0) <= 4
