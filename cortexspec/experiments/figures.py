@@ -215,14 +215,17 @@ def rank_correlation(a: Array, b: Array) -> float:
     return float(np.corrcoef(first, second)[0, 1])
 
 
+_ROW = 100  # points of a panel's height that its rows share
+
+
 def rasters(path: Path, runs: Mapping[str, Mapping[str, Array]], steps: str = "step") -> Path:
     """What is on at each step, a panel a run, a colour a population. runs[title][population] [time, neuron]; on where above 0."""
     figure, axes = _panels(len(runs), width=3.6, height=2.4, columns=3)
     for panel, (title, populations) in zip(axes.flat, runs.items(), strict=False):
-        below = 0
+        below, everyone = 0, sum(x.shape[1] for x in populations.values())
         for (name, x), colour in zip(populations.items(), _cycle(), strict=False):
             time, neuron = np.nonzero(x > 0)
-            panel.plot(time, neuron + below, ",", color=colour)
+            panel.plot(time, neuron + below, "|", color=colour, ms=_ROW / everyone, mew=0.6)
             panel.plot([], [], "s", color=colour, ms=3, label=name)
             below += x.shape[1]
         panel.set(ylim=(-0.5, below - 0.5), xlabel=steps, ylabel="neuron")

@@ -204,7 +204,9 @@ class Lines:
 def _told(outcome: Result | Failure, status: Status) -> str:
     if isinstance(outcome, Failure):
         return f"failed: {outcome.reason}"
-    numbers = ", ".join(f"{name} {figure(float(value))}" for name, value in outcome.measures.items() if _is_number(value))
+    numbers = ", ".join(
+        f"{name} {figure(float(value))}" for name, value in outcome.measures.items() if _is_number(value)
+    )
     took = f"{outcome.seconds:.1f} s" if status == "ran" else status
     return f"{f'diverged: {outcome.diverged}' if outcome.diverged else numbers} ({took})"
 

@@ -180,7 +180,13 @@ def test_a_seed_without_a_value_decides_nothing(verdict: Verdict, said: str) -> 
 
 
 def test_counts_are_shown_in_full(tmp_path: Path):
-    assert [figure(x) for x in (150528.0, 150528.5, 12.0, math.inf, math.nan)] == ["150,528", "1.505e+05", "12", "inf", "nan"]
+    assert [figure(x) for x in (150528.0, 150528.5, 12.0, math.inf, math.nan)] == [
+        "150,528",
+        "1.505e+05",
+        "12",
+        "inf",
+        "nan",
+    ]
     lines: list[str] = []
     Lines(lines.append).ended(
         Task(Choice(tmp_path), CellKey("e", "base", ()), 1, "", tmp_path), Result({"size": 150528}), "kept"
