@@ -72,8 +72,9 @@ def learning_curves(path: Path, histories: Mapping[str, Sequence[Sequence[Mappin
             axis.fill_between(epochs, curves.min(0), curves.max(0), color=colour, alpha=0.2, lw=0)
     for axis, name in zip(axes[0], shown, strict=False):
         axis.set(xlabel="epoch", ylabel=_COURSES[name])
+    handles, labels = axes[0, 0].get_legend_handles_labels()
     if len(histories) > 1:
-        axes[0, -1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
+        axes[0, -1].legend(handles, labels, frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return _write(figure, path)
 
 

@@ -84,6 +84,6 @@ def test_networks_are_drawn_from_results_that_are_there(
 
     monkeypatch.setattr("cortexspec.experiments.session.optimise", never)
     files = draw_networks(choice, table, tmp_path, steps=5, store=store)
-    assert [path.name for path in files] == ["net.png", "second_rasters.png"]
+    assert [one.path.name for one in files] == ["net.png", "second_rasters.png"]
     (panel,) = [axis for axis in drawn[1].axes if axis.get_title() == "base"]
     assert panel.get_ylim() == (-0.5, 2.5) and np.max(panel.lines[0].get_xdata(), initial=0) <= 4
