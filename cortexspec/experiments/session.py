@@ -241,8 +241,13 @@ class Session:
     def arrays(self) -> dict[str, Array]:
         simulator = self.loaded.simulator
         return {f"p/{n}": a for n, a in simulator.parameters().items()} | {
-            f"b/{n}": a for n, a in simulator.buffers().items()
+            f"b/{n}": a for n, a in self._buffers().items()
         }
+
+    def _buffers(self) -> dict[str, Array]:
+        """Those of the circuit: what the program settles by them follows from them."""
+        own = {buffer.value.name for buffer in self.simulation.plain.buffers}
+        return {name: array for name, array in self.loaded.simulator.buffers().items() if name in own}
 
     def set_arrays(self, arrays: Mapping[str, Array]) -> None:
         simulator = self.loaded.simulator
@@ -314,7 +319,7 @@ class Session:
         """Makes the trained parameters those of `simulation`."""
         module, simulator = self.loaded.module, self.loaded.simulator
         self.simulation.set_raw_parameters(self.simulation.in_written(module, simulator.parameters()))
-        self.simulation.set_buffers(self.simulation.in_written(module, simulator.buffers()))
+        self.simulation.set_buffers(self.simulation.in_written(module, self._buffers()))
 
     def result(self, folder: Path | None = None, report: TrainReport | None = None) -> Result:
         """Trains where there is a `train` section, then measures. Divergence is a result."""

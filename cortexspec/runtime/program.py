@@ -8,7 +8,9 @@ from functools import lru_cache
 
 from cortexspec.contracts.backend import CLEAN, Backend, Bound, Options, PassStep, Simulator, adjoint_pipeline
 from cortexspec.contracts.program import all_lines
-from cortexspec.ir.module import APART, Function, Module
+from cortexspec.ir.module import APART, Buffer, Function, Module, Value
+from cortexspec.ir.ops.linear import Expm
+from cortexspec.ir.ops.reduce import ArgSort
 from cortexspec.ir.printer import print_module
 from cortexspec.lowering.declarations import TRIAL
 from cortexspec.passes.differentiate import differentiate, forward_and_backward
@@ -45,6 +47,7 @@ class Loaded:
     module: Module
     bound: Bound
     ahead: Mapping[str, Function] = field(default_factory=dict[str, Function])
+    settled: tuple[Function, ...] = ()  # what computes those of its buffers that the circuit has not
 
 
 def optimised(module: Module, backend: Backend, settings: Settings) -> Module:
@@ -112,6 +115,29 @@ def without_ahead(module: Module, names: Sequence[str]) -> tuple[Module, dict[st
         if parts is not None:
             ahead[name], rest[name] = parts
     return module.with_functions(**rest), ahead
+
+
+def with_settled(module: Module, names: Sequence[str]) -> tuple[Module, tuple[Function, ...]]:
+    """The module with buffers in the place of what constant buffers alone decide in the named functions, and what computes them.
+
+    Only where sorting or a matrix exponential is in it: anything else is as quick to do again at every update.
+    """
+    known = {buffer.value.name for buffer in module.buffers if buffer.role == "constant"}
+    made: list[Function] = []
+    for name in names:
+        parts = split_ahead(module.function(name), known)
+        if parts is None or not any(isinstance(line.op, ArgSort | Expm) for line in parts[0].body):
+            continue
+        first, rest = parts
+        values = [Value(public, one.type) for public, one in zip(first.output_names, first.outputs, strict=True)]
+        buffers = tuple(Buffer(value, "constant", f"settled:{name}") for value in values)
+        taken = {buffer.value.name for buffer in module.buffers}
+        if not taken & {value.name for value in values}:
+            module = replace(
+                module.with_functions(**{**module.functions, name: rest}), buffers=(*module.buffers, *buffers)
+            )
+            made.append(first)
+    return module, tuple(made)
 
 
 def _has_adjoint(function: Function, backend: Backend, settings: Settings) -> bool:

@@ -15,7 +15,8 @@ from cortexspec.contracts.backend import Backend, Bound
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.expressions.parse import parse_expression
 from cortexspec.expressions.tree import Expression
-from cortexspec.ir.module import Module, Value
+from cortexspec.interpreter import run
+from cortexspec.ir.module import Function, Module, Value
 from cortexspec.ir.op import Array
 from cortexspec.ir.types import Type
 from cortexspec.lowering.declarations import TRIAL
@@ -26,7 +27,15 @@ from cortexspec.runtime.compile import FIXED_STEP, Wanted, lowered, program_modu
 from cortexspec.runtime.dynamics import Equilibrium, Flow, fixed_points, spectrum
 from cortexspec.runtime.given import Given, not_finite, read_inputs
 from cortexspec.runtime.probabilities import check_probabilities
-from cortexspec.runtime.program import Loaded, Settings, optimised, tells_trials, with_adjoints, without_ahead
+from cortexspec.runtime.program import (
+    Loaded,
+    Settings,
+    optimised,
+    tells_trials,
+    with_adjoints,
+    with_settled,
+    without_ahead,
+)
 from cortexspec.runtime.quantities import Quantity, coherent, coherent_array, whole_steps
 from cortexspec.runtime.recordings import Recording, dataset, outputs_of
 from cortexspec.runtime.sparse import Table, tables
@@ -279,14 +288,15 @@ class Simulation:
             told = {"time": steps, "trial": key[1]}
             sizes = {**self.sizes, **slots, **{name: count for name, count in told.items() if count is not None}}
             module = optimised(replace(module, sizes=sizes), self.backend, self.settings)
+            module, settled = with_settled(module, list(wrt or {}))
             module = with_adjoints(module, self.backend, self.settings, wrt or {}, self.trainable)
             module, ahead = without_ahead(module, wanted.ahead)
-            bound = Bound(module, sizes, self._raw_of(module), self._buffers_of(module))
-            self._loaded[key] = Loaded(self.backend.load(bound, self.settings.options), module, bound, ahead)
+            bound = Bound(module, sizes, self._raw_of(module), self._buffers_of(module, settled))
+            self._loaded[key] = Loaded(self.backend.load(bound, self.settings.options), module, bound, ahead, settled)
         loaded = self._loaded[key]
         if loaded is not self._main:
             self.renew(loaded)
-            loaded.simulator.set_buffers(self._buffers_of(loaded.module))
+            loaded.simulator.set_buffers(self._buffers_of(loaded.module, loaded.settled))
         return loaded
 
     def renew(self, loaded: Loaded) -> None:
@@ -310,11 +320,14 @@ class Simulation:
         """Of the present wiring, the projections that programs sum from a table."""
         return tables(self.model, self.sizes, self.buffers())
 
-    def _buffers_of(self, module: Module) -> dict[str, Array]:
-        """The buffers as a module has them, with the places of its tables."""
+    def _buffers_of(self, module: Module, settled: Sequence[Function] = ()) -> dict[str, Array]:
+        """The buffers as a module has them, with the places of its tables and what is settled by the others."""
         named = {buffer.value.name for buffer in module.buffers}
         places = {f"{path}.slot": table.places for path, table in self._tables.items()}
-        return self.in_layout(module, self.buffers()) | {name: one for name, one in places.items() if name in named}
+        found = self.in_layout(module, self.buffers()) | {name: one for name, one in places.items() if name in named}
+        for function in settled:
+            found |= run(function, {one.name: found[one.name] for one in function.inputs}, self.sizes, module.layout)
+        return found
 
     @property
     def main(self) -> Loaded:
