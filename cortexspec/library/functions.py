@@ -573,6 +573,14 @@ def _softplus_of(x: Array) -> Array:
     return np.logaddexp(0, x)
 
 
+def _silu(build: Builder, x: Value) -> Value:
+    return write.mul(build, x, write.sigmoid(build, x))
+
+
+def _silu_of(x: Array) -> Array:
+    return x * _sigmoid_of(x)
+
+
 def _relu_of(x: Array) -> Array:
     return np.maximum(x, 0)
 
@@ -588,6 +596,7 @@ FUNCTIONS: tuple[FunctionEntry, ...] = (
     _pure("sigmoid", write.sigmoid, _sigmoid_of, "1/(1 + exp(-x)); x is a pure number"),
     _pure("softplus", write.softplus, _softplus_of, "log(1 + exp(x))"),
     _pure("relu", write.relu, _relu_of, "max(x, 0); keeps the unit"),
+    _pure("silu", _silu, _silu_of, "x*sigmoid(x); x is a pure number"),
     _pure("sqrt", write.sqrt, np.sqrt, "square root, of the unit too"),
     _pure("sin", write.sin, np.sin, "sine"),
     _pure("cos", write.cos, np.cos, "cosine"),
