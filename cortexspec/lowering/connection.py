@@ -12,9 +12,17 @@ from cortexspec.ir.module import Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, RuleError
-from cortexspec.lowering.edges import has_edges, rule_arguments, rule_name
+from cortexspec.lowering.edges import has_edges, rule_arguments, rule_name, source_path
 from cortexspec.lowering.frame import Frame, Here, Unwritten, written_axes
-from cortexspec.lowering.wiring import fits_in_memory, matrix_axes, sum_from_table, sum_over_edges, weight_matrix
+from cortexspec.lowering.renewed import after_update
+from cortexspec.lowering.wiring import (
+    fits_in_memory,
+    matrix_axes,
+    side_axes,
+    sum_from_table,
+    sum_over_edges,
+    weight_matrix,
+)
 
 
 def port(frame: Frame, path: str) -> Operand:
@@ -70,13 +78,54 @@ def delivered(frame: Frame, projection: Projection) -> Operand:
 
 
 def _delivered(frame: Frame, projection: Projection) -> Operand:
-    source = translate(projection.source, Here(frame, projection.around), frame.build)
-    if source is None:
-        raise Unwritten
+    source = _sent(frame, projection)
     weight = frame.read(projection.weight) if projection.weight is not None else None
     value = _value(frame, projection, source.value, weight)
     target = frame.model.variables.get(projection.target)
     return Operand(value, written_axes(target) if target is not None else projection.target_axes)
+
+
+def _sent(frame: Frame, projection: Projection) -> Operand:
+    """What leaves the source, `read = new` and dropout considered. Raises: Unwritten."""
+    scope = Here(frame, projection.around)
+    if projection.read_new:
+        with after_update(frame, projection):
+            source = translate(projection.source, scope, frame.build)
+    else:
+        source = translate(projection.source, scope, frame.build)
+    if source is None:
+        raise Unwritten
+    if projection.dropout is None:
+        return source
+    rate = translate(projection.dropout, scope, frame.build)
+    if rate is None:
+        raise Unwritten
+    known = rate.literal
+    if rate.type.axes or (known is not None and not 0 <= float(known) < 1):
+        said = (
+            f", it is {float(known):g}" if known is not None and known.ndim == 0 else ", one for the whole projection"
+        )
+        raise RuleError("CS501", f"a dropout rate lies in [0, 1){said}")
+    never = known is not None and float(known) == 0
+    return source if never or not frame.plan.training else _dropped(frame, projection, source, rate.value)
+
+
+def _dropped(frame: Frame, projection: Projection, source: Operand, rate: Value) -> Operand:
+    """Sources set to 0 with probability `rate`, the rest scaled so that the mean stays; one mask a trial, the same at every step.
+
+    Source: Srivastava et al. 2014, in the inverted form; Gal & Ghahramani 2016 for one mask a sequence.
+    """
+    build = frame.build
+    axes = side_axes(frame, source_path(projection), projection.source_axes)
+    around = [axis for axis in source.type.axes if axis.name in projection.around]
+    keep = write.sub(build, write.const(build, 1.0), rate)
+    keys = frame.keys()
+    assert keys.seed is not None
+    own = (*around, *(axis for axis in axes if axis not in around))
+    mask = write.bernoulli(build, f"{projection.path}.dropout#0", own, keep, keys.seed, keys.trial)
+    value = write.expand(build, source.value, [axis for axis in axes if not source.type.has(axis.name)])
+    value = write.mul(build, value, write.div(build, write.cast(build, mask, "float"), keep))
+    return Operand(value, tuple(axis.name for axis in axes))
 
 
 def _value(frame: Frame, projection: Projection, source: Value, weight: Operand | None) -> Value:

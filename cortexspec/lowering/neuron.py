@@ -15,6 +15,7 @@ from cortexspec.ir.types import RuleError, Type
 from cortexspec.lowering.connection import delivered, port
 from cortexspec.lowering.depends import reads_step
 from cortexspec.lowering.frame import Frame, Here, Plan, Unwritten, guarded, written_axes
+from cortexspec.lowering.renewed import new_state
 
 
 def derivative(plan: Plan, shown: bool) -> Function | None:
@@ -48,7 +49,7 @@ def update(plan: Plan, shown: bool) -> Function | None:
     for population in plan.model.populations:
         for one in population.updates:
             with guarded():
-                operand = frame.translated(plan.model.variables[one.state], one.value)
+                operand = new_state(frame, one.state)
                 outputs[one.state] = _kept(frame, population, one.state, frame.spread(one.state, operand))
     if shown:
         outputs |= seen(frame)

@@ -10,6 +10,8 @@ from cortexspec.diagnostics import Diagnostic, Span
 from cortexspec.expressions.tree import Expression, Number
 from cortexspec.lowering.edges import has_edges, rule_arguments, rule_name
 
+_WITH_CHANCE = ("fixed_indegree", "fixed_outdegree")
+
 
 def unsupported(model: Model) -> Iterator[Diagnostic]:
     """In the order of the model."""
@@ -43,17 +45,13 @@ def _in_projection(model: Model, projection: Projection) -> Iterator[Diagnostic]
         yield _not_yet(f"the connection rule `{name}` is", span)
     elif has_edges(model, projection) and projection.around:
         yield _not_yet("drawn wiring inside an array of parts is", span)
-    for option, argument in rule_arguments(projection.rule):
-        if option == "chance":
-            yield _not_yet("`chance` of a connection rule is", argument.span or span)
+    arguments = dict(rule_arguments(projection.rule))
+    if "chance" in arguments and (name not in _WITH_CHANCE or "multapses" not in arguments):
+        yield _not_yet("`chance` but in a fixed degree with `multapses = true` is", arguments["chance"].span or span)
     if projection.delay is not None and not _is_zero(projection.delay):
         yield _not_yet("a delay is", projection.delay.span or projection.span)
     if projection.synapse is not None:
         yield _not_yet(f"the synapse `{projection.synapse.type}` is", projection.synapse.span or projection.span)
-    if projection.dropout is not None and not _is_zero(projection.dropout):
-        yield _not_yet("`dropout` on a connection is", projection.dropout.span or projection.span)
-    if projection.read_new:
-        yield _not_yet("`read = new` is", projection.span)
 
 
 def _is_zero(expression: Expression) -> bool:

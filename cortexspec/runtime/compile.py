@@ -168,7 +168,7 @@ def program_module(
     trained = plain
     if wanted.training or wanted.trained:
         every = {**(stimuli or {}), **(train_stimuli or {})}
-        trained = lowered(model, training=True, streams=streams, stimuli=every, sources=sources)
+        trained = lowered(model, training=True, streams=streams, stimuli=every, sources=sources, sparse=sparse)
         trained = stepped(trained, solver) if fixed else trained
         trained = replace(trained, sizes=plain.sizes)
     functions: dict[str, Function] = {}

@@ -260,7 +260,7 @@ class Simulation:
         parameters that are inputs with a raw value for each trial. Raises: RuleError, ValueError where they cannot be.
         """
         more = [tuple(each), *(sorted(one.items()) for one in (fields or {}, train_stimuli or {}, wrt or {}))]
-        found: Mapping[str, Table] = {} if self.trainable or wrt or each else self._tables
+        found: Mapping[str, Table] = {} if each else self._tables
         slots = {f"{path}.slots": table.slots for path, table in found.items()}
         what = repr((wanted, steps, tuple(streams), more, slots))
         key = (what, trials if what in self._without_trials else None)

@@ -7,7 +7,7 @@ by the draw), so that it depends on no other and on no order of evaluation.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from cortexspec.ir.op import Array
 from cortexspec.ir.ops.random import below, draw_words, unit_interval
 from cortexspec.lowering.edges import has_edges, is_listed, rule_arguments, rule_name, source_path
 
-MOST_PAIRS = 2**26  # a draw looks at every pair
+MOST_PAIRS = 2**26  # looked at by all rules but a degree with `multapses`, which is drawn target by target
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,11 @@ class _Rule:
     projection: Projection
     name: str
     given: Mapping[str, Array]
-    possible: Array  # [target, source]: the pairs that may be connected
+    shape: tuple[int, int]  # targets, sources
+    allowed: Array | None  # [target, source]: the pairs that may be connected; None for all
+    members: tuple[
+        tuple[int, ...], tuple[int, ...]
+    ]  # how many of the targets and of the sources each member of a group has
     seed: int
     sources: Mapping[str, str]
 
@@ -50,6 +54,14 @@ class _Rule:
         return rule.span if rule is not None and rule.span is not None else self.projection.span
 
     @property
+    def possible(self) -> Array:
+        """[target, source], also where all pairs are possible. Raises: SpecError CS700."""
+        rows, columns = self.shape
+        if rows * columns > MOST_PAIRS:
+            raise self.stop("CS700", f"drawing among {rows * columns} pairs is not supported yet")
+        return np.ones(self.shape, bool) if self.allowed is None else self.allowed
+
+    @property
     def multapses(self) -> bool:
         return bool(self.given.get("multapses", False))
 
@@ -58,8 +70,8 @@ class _Rule:
 
     def numbers(self) -> Array:
         """A 64-bit number for each pair [target, source]."""
-        high, low = self.words(self.possible.size)
-        return ((high.astype(np.uint64) << np.uint64(32)) | low).reshape(self.possible.shape)
+        high, low = self.words(self.shape[0] * self.shape[1])
+        return ((high.astype(np.uint64) << np.uint64(32)) | low).reshape(self.shape)
 
     def whole(self, key: str) -> Array:
         """A number of connections. Raises: SpecError CS505."""
@@ -76,9 +88,9 @@ def drawn_edges(
 ) -> Edges:
     """The edges of every projection that has them.
 
-    Raises: SpecError CS501 where a list of weights is not as long as there are connections, CS505 for a number of connections that
-    is no whole number, CS511 where there are fewer pairs than connections, CS512 for a probability outside [0, 1], CS700 for more
-    pairs than can be looked at.
+    Raises: SpecError CS501 where a list of weights is not as long as there are connections, or chances are not as many as a group
+    has members; CS505 for a number of connections that is no whole number, CS511 where there are fewer pairs than connections,
+    CS512 for a probability outside [0, 1] and for chances that do not add up to 1, CS700 for more pairs than can be looked at.
     """
     found = Edges()
     values = _rule_values(module, sizes, seed)
@@ -86,7 +98,8 @@ def drawn_edges(
         if not has_edges(model, projection):
             continue
         target, source = neurons_of(model, projection.target, sizes), neurons_of(model, source_path(projection), sizes)
-        rule = _rule(projection, target, source, values, seed, sources or {})
+        members = (_members(model, projection.target, sizes), _members(model, source_path(projection), sizes))
+        rule = _rule(projection, (target, source), members, values, seed, sources or {})
         post, pre = _RULES[rule.name](rule)
         _check_list(rule, values, len(pre))
         order = np.lexsort((post, pre))
@@ -151,33 +164,44 @@ def neurons_of(model: Model, path: str, sizes: Mapping[str, int]) -> list[Stretc
     raise KeyError(path)
 
 
+def _members(model: Model, path: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """How many places each member of a group has in the list under a path; one number where it is no group's."""
+    for group in model.groups:
+        if path == group.path or path.startswith(f"{group.path}."):
+            rest = path.removeprefix(group.path)
+            return tuple(sum(one.size for one in neurons_of(model, member + rest, sizes)) for member in group.members)
+    return (sum(one.size for one in neurons_of(model, path, sizes)),)
+
+
 def _rule(
     projection: Projection,
-    target: list[Stretch],
-    source: list[Stretch],
+    ends: tuple[list[Stretch], list[Stretch]],
+    members: tuple[tuple[int, ...], tuple[int, ...]],
     values: Mapping[str, tuple[Array, tuple[str, ...]]],
     seed: int,
     sources: Mapping[str, str],
 ) -> _Rule:
+    target, source = ends
     rows, columns = sum(one.size for one in target), sum(one.size for one in source)
     names = [name for name, _ in rule_arguments(projection.rule)]
     path = projection.path
     sides = (_side_names(projection, "target"), _side_names(projection, "source"))
     given = {
-        name: _over_pairs(*values[f"{path}.{name}"], sides, (rows, columns))
+        name: values[f"{path}.{name}"][0]
+        if name == "chance"
+        else _over_pairs(*values[f"{path}.{name}"], sides, (rows, columns))
         for name in names
         if f"{path}.{name}" in values
     }
-    rule = _Rule(projection, rule_name(projection.rule), given, np.ones((0, 0), bool), seed, sources)
-    if rows * columns > MOST_PAIRS:
-        raise rule.stop("CS700", f"drawing among {rows * columns} pairs is not supported yet")
-    possible = np.ones((rows, columns), bool)
+    rule = _Rule(projection, rule_name(projection.rule), given, (rows, columns), None, members, seed, sources)
+    allowed: Array | None = None
     if not given.get("autapses", True):
         owners = {owner: place for place, owner in enumerate({one.owner: None for one in (*target, *source)})}
-        possible &= _identities(target, owners)[:, np.newaxis] != _identities(source, owners)
+        allowed = rule.possible & (_identities(target, owners)[:, np.newaxis] != _identities(source, owners))
     if "where" in given:
-        possible &= np.broadcast_to(np.asarray(given["where"], bool), possible.shape)
-    return _Rule(projection, rule.name, given, possible, seed, sources)
+        where = np.broadcast_to(np.asarray(given["where"], bool), (rows, columns))
+        allowed = where & (rule.possible if allowed is None else allowed)
+    return replace(rule, allowed=allowed)
 
 
 def _side_names(projection: Projection, side: str) -> tuple[str, ...]:
@@ -220,7 +244,7 @@ def _all_to_all(rule: _Rule) -> Pairs:
 
 
 def _one_to_one(rule: _Rule) -> Pairs:
-    places = np.arange(len(rule.possible))
+    places = np.arange(rule.shape[0])
     return places, places
 
 
@@ -230,8 +254,9 @@ def _bernoulli(rule: _Rule) -> Pairs:
     if not ((p >= 0) & (p <= 1)).all():
         worst = float(p.ravel()[np.argmax(~((p >= 0) & (p <= 1)))])
         raise rule.stop("CS512", f"a pair is connected with probability {worst:g}, which is not in [0, 1]")
-    high, low = (word.reshape(rule.possible.shape) for word in rule.words(rule.possible.size))
-    rows, columns = np.nonzero(rule.possible & below((high, low), p))
+    possible = rule.possible
+    high, low = (word.reshape(rule.shape) for word in rule.words(possible.size))
+    rows, columns = np.nonzero(possible & below((high, low), p))
     return rows, columns
 
 
@@ -249,35 +274,82 @@ def _fixed_total(rule: _Rule) -> Pairs:
 
 
 def _fixed_indegree(rule: _Rule) -> Pairs:
-    return _fixed_degree(rule, rule.possible, "K sources for each target")
+    return _fixed_degree(rule, 0, "K sources for each target")
 
 
 def _fixed_outdegree(rule: _Rule) -> Pairs:
-    source, target = _fixed_degree(rule, rule.possible.T, "K targets for each source")
+    source, target = _fixed_degree(rule, 1, "K targets for each source")
     return target, source
 
 
-def _fixed_degree(rule: _Rule, possible: Array, what: str) -> Pairs:
-    """K places of each row, those with the smallest numbers; with `multapses` K draws among the possible ones."""
-    degrees = np.broadcast_to(rule.whole("K").reshape(-1), len(possible))
-    most = int(degrees.max(initial=0))
-    numbers = rule.numbers() if possible is rule.possible else rule.numbers().T
-    drawn = unit_interval(rule.words(len(possible) * most), np.dtype("float64")).reshape(len(possible), most)
-    rows: list[Array] = []
+def _fixed_degree(rule: _Rule, side: int, what: str) -> Pairs:
+    """K places for each row of one side: those with the smallest numbers; with `multapses` K draws among the possible ones."""
+    rows = rule.shape[side]
+    degrees = np.broadcast_to(rule.whole("K").reshape(-1), rows)
+    few = f"`{rule.name}(K)` takes {what}; with `multapses = true` a pair may be connected more than once"
+    if rule.multapses:
+        return np.repeat(np.arange(rows), degrees), _with_replacement(rule, side, degrees, few)
+    if "chance" in rule.given:
+        raise rule.stop("CS700", "`chance` without `multapses = true` is not supported yet")
+    possible, numbers = (matrix.T if side else matrix for matrix in (rule.possible, rule.numbers()))
     columns: list[Array] = []
     for row, degree in enumerate(degrees):
         allowed = np.flatnonzero(possible[row])
-        if degree > len(allowed) and not (rule.multapses and len(allowed)):
-            help = f"`{rule.name}(K)` takes {what}; with `multapses = true` a pair may be connected more than once"
-            raise rule.stop("CS511", f"`{rule.name}` wants {degree} connections of {len(allowed)} pairs", help)
-        if rule.multapses:
-            chosen = allowed[np.floor(drawn[row, :degree] * len(allowed)).astype(np.int64)]
-        else:
-            chosen = allowed[np.argsort(numbers[row, allowed], kind="stable")[:degree]]
-        rows.append(np.full(degree, row))
-        columns.append(chosen)
-    nothing = [np.empty(0, np.int64)]
-    return np.concatenate(rows or nothing), np.concatenate(columns or nothing)
+        if degree > len(allowed):
+            raise rule.stop("CS511", f"`{rule.name}` wants {degree} connections of {len(allowed)} pairs", few)
+        columns.append(allowed[np.argsort(numbers[row, allowed], kind="stable")[:degree]])
+    return np.repeat(np.arange(rows), degrees), np.concatenate([np.empty(0, np.int64), *columns])
+
+
+def _with_replacement(rule: _Rule, side: int, degrees: Array, few: str) -> Array:
+    """As many draws for each row as it has degrees, end to end: the member of a group by its chance, then one of its places.
+
+    One uniform number u decides both: member m has the interval [c, c + chance), the place is by (u - c)/chance.
+    """
+    most = int(degrees.max(initial=0))
+    drawn = unit_interval(rule.words(len(degrees) * most), np.dtype("float64")).reshape(len(degrees), most)
+    lengths = rule.members[1 - side]
+    chances = _chances(rule, lengths) if "chance" in rule.given else None
+    sizes = np.array(lengths if chances is not None else (sum(lengths),))
+    before = np.concatenate([[0.0], np.cumsum(chances)[:-1]]) if chances is not None else np.zeros(1)
+    member = np.searchsorted(before, drawn, side="right") - 1
+    if chances is not None:
+        member = np.maximum.accumulate(np.where(chances > 0, np.arange(len(chances)), 0))[member]
+        drawn = np.minimum((drawn - before[member]) / chances[member], np.nextafter(1.0, 0.0))
+    if rule.allowed is None:
+        _enough(rule, chances, sizes, most, few)
+        places = (np.cumsum(sizes) - sizes)[member] + np.floor(drawn * sizes[member]).astype(np.int64)
+        return places[np.arange(most) < degrees[:, np.newaxis]]
+    possible = rule.allowed.T if side else rule.allowed
+    found = [np.empty(0, np.int64)]
+    ends = np.cumsum(sizes)
+    for row, degree in enumerate(degrees):
+        allowed = np.flatnonzero(possible[row])
+        parts = np.split(allowed, np.searchsorted(allowed, ends[:-1]))
+        _enough(rule, chances, np.array([len(part) for part in parts]), degree, few)
+        pairs = zip(member[row, :degree], drawn[row, :degree], strict=True)
+        found.append(np.array([parts[m][int(u * len(parts[m]))] for m, u in pairs], np.int64))
+    return np.concatenate(found)
+
+
+def _enough(rule: _Rule, chances: Array | None, sizes: Array, degree: int, few: str) -> None:
+    """Raises: SpecError CS511 where a member that may be chosen has no place."""
+    wanted = sizes if chances is None else sizes[chances > 0]
+    if degree and not wanted.all():
+        raise rule.stop("CS511", f"`{rule.name}` wants {degree} connections of 0 pairs", few)
+
+
+def _chances(rule: _Rule, lengths: tuple[int, ...]) -> Array:
+    """The share of each member. Raises: SpecError CS501, CS512."""
+    chances = np.asarray(rule.given["chance"], float)
+    if chances.shape != (len(lengths),):
+        message = f"`chance` gives {chances.size} shares, but there are {len(lengths)} members to choose from"
+        raise rule.stop("CS501", message, "write one share for each member of the group, `chance = [0.2, 0.8]`")
+    if not (np.isfinite(chances).all() and (chances >= 0).all() and abs(chances.sum() - 1) < 1e-9):
+        shares = ", ".join(f"{share:g}" for share in chances)
+        message = f"the chances of the members are {shares}; they lie in [0, 1] and add up to 1"
+        raise rule.stop("CS512", message)
+    return chances
 
 
 def _from_matrix(rule: _Rule) -> Pairs:
