@@ -260,7 +260,8 @@ class Simulation:
         parameters that are inputs with a raw value for each trial. Raises: RuleError, ValueError where they cannot be.
         """
         more = [tuple(each), *(sorted(one.items()) for one in (fields or {}, train_stimuli or {}, wrt or {}))]
-        found: Mapping[str, Table] = {} if each else self._tables
+        # One weight a trial has no table, nor has what is differentiated though it is not trained.
+        found: Mapping[str, Table] = {} if each or (wrt and not self.trainable) else self._tables
         slots = {f"{path}.slots": table.slots for path, table in found.items()}
         what = repr((wanted, steps, tuple(streams), more, slots))
         key = (what, trials if what in self._without_trials else None)
@@ -318,7 +319,7 @@ class Simulation:
     @cached_property
     def _tables(self) -> Mapping[str, Table]:
         """Of the present wiring, the projections that programs sum from a table."""
-        return tables(self.model, self.sizes, self.buffers())
+        return tables(self.model, self.sizes, self.buffers(), trained=bool(self.trainable))
 
     def _buffers_of(self, module: Module, settled: Sequence[Function] = ()) -> dict[str, Array]:
         """The buffers as a module has them, with the places of its tables and what is settled by the others."""

@@ -14,11 +14,13 @@ import numpy as np
 from cortexspec.analysis.model import Model, Projection
 from cortexspec.ir.op import Array
 from cortexspec.lowering.edges import source_path
-from cortexspec.lowering.wiring import has_table
+from cortexspec.lowering.wiring import DENSE_LIMIT, has_table
 from cortexspec.runtime.wiring import neurons_of
 
 FEWEST_PAIRS = 200**2  # below, a product is over before its table is read
 DENSEST = 0.25  # share of the pairs that the table has room for
+# The same where weights or what comes before them are trained: the derivative of a read row is an added one, which is slow.
+DENSEST_TRAINED = 0.04
 _AT_ONCE = 8  # slots that engines read together
 
 
@@ -30,15 +32,18 @@ class Table:
     places: Array
 
 
-def tables(model: Model, sizes: Mapping[str, int], buffers: Mapping[str, Array]) -> dict[str, Table]:
-    """By the path of its projection, each table that is worth it. `buffers` has the connections."""
+def tables(
+    model: Model, sizes: Mapping[str, int], buffers: Mapping[str, Array], trained: bool = False
+) -> dict[str, Table]:
+    """By the path of its projection, each table that is worth it. `buffers` has the connections, `trained` whether there are gradients."""
     found: dict[str, Table] = {}
     for projection in model.projections:
         if not has_table(model, projection):
             continue
         targets, sources = (_count(model, path, sizes) for path in (projection.target, source_path(projection)))
         table = _table(projection, targets, buffers)
-        if targets * sources >= FEWEST_PAIRS and table.slots <= DENSEST * sources:
+        densest = DENSEST_TRAINED if trained and targets * sources <= DENSE_LIMIT else DENSEST
+        if targets * sources >= FEWEST_PAIRS and table.slots <= densest * sources:
             found[projection.path] = table
     return found
 

@@ -82,9 +82,53 @@ def test_other_wiring_has_other_tables() -> None:
     assert one.identity == other.identity
 
 
-def test_what_is_trained_keeps_its_matrix() -> None:
+def _has_a_table(simulation: cs.Simulation) -> set[str]:
+    loaded = next(iter(simulation._loaded.values()))
+    return {buffer.value.name for buffer in loaded.module.buffers if buffer.source == "slots"}
+
+
+def test_what_is_trained_has_a_table_where_few_pairs_are_connected() -> None:
     text = TEXT.replace("param w = 0.4", "param w = 0.4 trainable")
     simulation = cs.compile(cs.parse(text), "net", dt=1)
     simulation.simulate(duration=1, record=["a.x"])
-    loaded = next(iter(simulation._loaded.values()))
-    assert not any(buffer.source == "slots" for buffer in loaded.module.buffers)
+    assert _has_a_table(simulation) == {"inner.slot"}  # 24 of 600 places; `back` has one in ten
+
+
+TRAINED = """
+neuron unit {
+  input u = 0
+  state x ~ normal(0, 1)
+  x <- tanh(u)
+  output x
+}
+
+circuit net(n: int = 220) {
+  input s[n]
+  population a[n] : unit
+  group all = [s, a.x]
+  connect wires: all -> a { rule = fixed_indegree(7, multapses = true); weight ~ normal(0, 0.5) trainable }
+  connect same: s -> a { rule = fixed_indegree(3); weight = 0.2 }
+  output y = a.x
+}
+"""
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
+def test_gradients_by_weights_and_sources_are_those_of_the_matrix(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numpy" if backend == "interpreter" else backend)
+    inputs = {"s": np.random.default_rng(0).normal(size=(2, 2, 220))}
+
+    def gradients(engine: str) -> tuple[cs.Simulation, float, Any]:
+        simulation = cs.compile(cs.parse(TRAINED), "net", backend=engine, dt=1, dtype="float64", streams=["s"])
+        return simulation, *simulation.value_and_grad("mean(y^2)", inputs)
+
+    simulation, loss, found = gradients(backend)
+    assert _has_a_table(simulation) == {"wires.slot", "same.slot"}
+    monkeypatch.setattr(sparse, "DENSEST_TRAINED", 0.0)
+    plain, wanted_loss, wanted = gradients("interpreter")
+    assert not _has_a_table(plain)
+    assert loss == pytest.approx(wanted_loss, rel=1e-12)
+    largest = np.abs(wanted["wires.weight"]).max()
+    np.testing.assert_allclose(found["wires.weight"], wanted["wires.weight"], atol=1e-10 * largest)

@@ -124,8 +124,26 @@ def matrix_product(a, b):
 
 
 def sparse_product(weight, index, x):
-    """y[r] = sum_k weight[k, r] * x[index[k, r]]. Several rows of x are read and added in one loop over y; tables and sum are
-    gone through once for all of them."""
+    """y[r] = sum_k weight[k, r] * x[index[k, r]]. Its adjoint reads the rows of x anew: kept for each step of a loop they would be
+    most of what a training step holds."""
+
+    @jax.custom_vjp
+    def product(weight, index, x):
+        return sum_of_rows(weight, index, x)
+
+    def backward(kept, flow):
+        weight, index, x = kept
+        rows = x.at[index].get(mode="promise_in_bounds")
+        weights = (rows * flow).reshape(*index.shape, -1).sum(-1)
+        shares = weight.reshape(*weight.shape, *(1,) * (x.ndim - 1)) * flow
+        return weights, None, jnp.zeros_like(x).at[index].add(shares, mode="promise_in_bounds")
+
+    product.defvjp(lambda *given: (product(*given), given), backward)
+    return product(weight, index, x)
+
+
+def sum_of_rows(weight, index, x):
+    """Several rows of x are read and added in one loop over y; tables and sum are gone through once for all of them."""
     at_once = next(n for n in (8, 4, 2, 1) if len(weight) % n == 0)
     spread = (slice(None), *(None,) * (x.ndim - 1))
 
