@@ -224,14 +224,16 @@ def draw_networks(
                 )
             try:
                 run = simulation.simulate(
-                    duration=steps * (simulation.settings.dt or 1.0), record=list(on_off.values())
+                    duration=session.warm_up + steps * (simulation.settings.dt or 1.0), record=list(on_off.values())
                 )
             except SpecError:  # it diverges in a run that is longer than the experiment's own
                 continue
-            runs[cell.variant] = {path: np.asarray(run[output])[0] for path, output in on_off.items()}
+            runs[cell.variant] = {path: np.asarray(run[output])[0][-steps:] for path, output in on_off.items()}
         if runs:
             path = figures.rasters(folder / f"{name}_rasters.png", runs)
-            files.append(Drawn(path, name, f"Which neurons are on in the first {steps} steps, of the first seed."))
+            files.append(
+                Drawn(path, name, f"Which neurons are on in {steps} steps after the warm-up, of the first seed.")
+            )
     return files
 
 

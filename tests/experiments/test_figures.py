@@ -40,7 +40,7 @@ experiment first of net {
 
 experiment second of net {
   let found = first.level
-  simulate { duration = 10; dt = 1; trials = 2 }
+  simulate { duration = 10; dt = 1; trials = 2; warm_up = 7 }
   measure on = mean(a.x)
   a.b = found
   vary { seed = 1..2 }
