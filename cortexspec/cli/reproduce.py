@@ -178,11 +178,14 @@ def print_table(table: "Table") -> None:
             style = _STYLES.get(word, "")
             grid.add_row(*cells, f"[{style}]{word}[/]" if style else word, reason)
         console.print(grid)
-        for each in measured(table, experiment):
-            console.print(f"{experiment}: {each.measure}, mean ± standard deviation over seeds", markup=False)
-            grid = Grid("", *each.variants)
-            for point, texts in each.rows:
-                grid.add_row(point or "all", *texts)
+        found = measured(table, experiment)
+        for part in found.parts(console.width) if found is not None else ():
+            console.print(f"{experiment}: mean ± standard deviation over seeds", markup=False)
+            grid = Grid()
+            for place, heading in enumerate(part.headings):
+                grid.add_column(escape(heading), justify="left" if place < part.labels else "right", overflow="fold")
+            for texts in part.rows:
+                grid.add_row(*map(escape, texts))
             console.print(grid)
     for cell, seed, failure in failed_cells(table):
         console.print(f"failed: {cell_name(cell)} seed = {seed}: {failure.reason}", markup=False)

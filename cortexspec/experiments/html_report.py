@@ -17,7 +17,7 @@ import numpy as np
 from cortexspec.diagnostics import SpecError
 from cortexspec.diagnostics.render_html import render_html
 from cortexspec.experiments.cells import Result, now
-from cortexspec.experiments.claim import BASE, CellKey
+from cortexspec.experiments.claim import CellKey
 from cortexspec.experiments.portrait import Drawn
 from cortexspec.experiments.progress import clock
 from cortexspec.experiments.report import (
@@ -26,7 +26,7 @@ from cortexspec.experiments.report import (
     claim_cells,
     failed_cells,
     figure,
-    mean_text,
+    measured,
     point_text,
 )
 from cortexspec.experiments.reproduce import Table
@@ -186,7 +186,7 @@ def _experiment(table: Table, name: str, figures: Sequence[Drawn], entries: Sequ
         f'<section id="{escape(name)}"><h2>{escape(name)}</h2>'
         + _grid(CLAIM_HEADINGS, claims)
         + _figures(figures)
-        + _measures(table, name, entries)
+        + _measures(table, name)
         + "</section>"
     )
 
@@ -214,27 +214,13 @@ def _coded(text: str) -> str:
     return "".join(f"<code>{part}</code>" if place % 2 else part for place, part in enumerate(parts))
 
 
-def _measures(table: Table, name: str, entries: Sequence[_Entry]) -> str:
+def _measures(table: Table, name: str) -> str:
     """Every number that is measured, a row a variant and place of the grid."""
-    grid = table.grids[name]
-    cells = list(dict.fromkeys(one.cell for one in entries if one.cell.experiment == name and one.state != "missing"))
-    texts = {cell: [mean_text(table, cell, measure) for measure in grid.measures] for cell in cells}
-    shown = [place for place in range(len(grid.measures)) if any(row[place] for row in texts.values())]
-    if not shown:
+    found = measured(table, name)
+    if found is None:
         return ""
-    order = {variant: place for place, variant in enumerate((BASE, *grid.variants))}
-    lines = (
-        (
-            escape(cell.variant),
-            *([escape(point_text(cell.point))] if cell.point else []),
-            f"{len(table.results.get(cell, {}))}",
-            *(escape(texts[cell][place]) for place in shown),
-        )
-        for cell in sorted(cells, key=lambda cell: order[cell.variant])
-    )
-    where = ["at"] if any(cell.point for cell in cells) else []
-    headings = ("variant", *where, "seeds", *(grid.measures[place] for place in shown))
-    return "<h3>Mean ± standard deviation over seeds</h3>" + _grid(headings, lines, numbers_from=1 + len(where))
+    lines = (tuple(map(escape, row)) for row in found.rows)
+    return "<h3>Mean ± standard deviation over seeds</h3>" + _grid(found.headings, lines, numbers_from=found.labels - 1)
 
 
 def _cells(table: Table, entries: Sequence[_Entry]) -> str:

@@ -16,12 +16,36 @@ CLAIM_HEADINGS = ("claim", "where", "paper", "ours", "verdict", "reason")
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One measure of an experiment at every point of `vary` [rows] and for every variant that ran [columns]."""
+    """What an experiment measured: a row a variant and point of `vary`, which the first `labels` columns name, and a column a measure."""
 
-    experiment: str
-    measure: str
-    variants: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]  # the point, then mean ± standard deviation over seeds by variant
+    headings: tuple[str, ...]
+    labels: int
+    rows: tuple[tuple[str, ...], ...]
+
+    def parts(self, width: int, between: int = 3) -> list[Measured]:
+        """The same in tables of at most `width` characters, each with the labels in front, at least one measure each."""
+        widths = [
+            max(len(row[place]) for row in (self.headings, *self.rows)) + between for place in range(self.columns)
+        ]
+        front = sum(widths[: self.labels])
+        groups: list[list[int]] = []
+        room = 0
+        for place in range(self.labels, self.columns):
+            if not groups or widths[place] > room:
+                groups.append([])
+                room = width - front - 1
+            groups[-1].append(place)
+            room -= widths[place]
+        return [self._of((*range(self.labels), *group)) for group in groups]
+
+    @property
+    def columns(self) -> int:
+        return len(self.headings)
+
+    def _of(self, places: Sequence[int]) -> Measured:
+        rows = (self.headings, *self.rows)
+        headings, *kept = (tuple(row[place] for place in places) for row in rows)
+        return Measured(headings, self.labels, tuple(kept))
 
 
 def claim_cells(row: Row) -> tuple[str, ...]:
@@ -31,22 +55,27 @@ def claim_cells(row: Row) -> tuple[str, ...]:
     return (row.claim.text + _at(row), where, _published(row), _ours(row), row.verdict.word, row.verdict.reason)
 
 
-def measured(table: Table, experiment: str) -> list[Measured]:
-    """What ran, claimed or not: one table a measure that is a number, base first."""
+def measured(table: Table, experiment: str) -> Measured | None:
+    """What ran, claimed or not, base first: the mean ± standard deviation over seeds of what is a number; None where nothing ran."""
     grid = table.grids[experiment]
-    cells = [cell for cell in table.results if cell.experiment == experiment]
-    cells = [cell for cell in cells if table.results[cell] or table.failures.get(cell)]
-    variants = tuple(name for name in (BASE, *grid.variants) if any(cell.variant == name for cell in cells))
-    tables: list[Measured] = []
-    for measure in grid.measures:
-        rows: list[tuple[str, tuple[str, ...]]] = []
-        for point in grid.points():
-            texts = tuple(mean_text(table, CellKey(experiment, variant, point), measure) for variant in variants)
-            if any(texts):
-                rows.append((point_text(point), texts))
-        if rows:
-            tables.append(Measured(experiment, measure, variants, tuple(rows)))
-    return tables
+    cells = [CellKey(experiment, variant, point) for variant in (BASE, *grid.variants) for point in grid.points()]
+    cells = [cell for cell in cells if table.results.get(cell) or table.failures.get(cell)]
+    texts = {cell: [mean_text(table, cell, measure) for measure in grid.measures] for cell in cells}
+    shown = [place for place in range(len(grid.measures)) if any(row[place] for row in texts.values())]
+    if not shown:
+        return None
+    at = any(cell.point for cell in cells)
+    rows = (
+        (
+            cell.variant,
+            *([point_text(cell.point)] if at else []),
+            f"{len(table.results.get(cell, {}))}",
+            *(texts[cell][place] for place in shown),
+        )
+        for cell in cells
+    )
+    labels = ("variant", *(["at"] if at else []), "seeds")
+    return Measured((*labels, *(grid.measures[place] for place in shown)), len(labels), tuple(rows))
 
 
 def markdown(table: Table) -> str:
@@ -56,9 +85,9 @@ def markdown(table: Table) -> str:
         if not rows:
             continue
         parts += [f"## {experiment}", _grid(CLAIM_HEADINGS, map(claim_cells, rows))]
-        for each in measured(table, experiment):
-            lines = ((point or "all", *texts) for point, texts in each.rows)
-            parts.append(_grid((each.measure, *each.variants), lines))
+        found = measured(table, experiment)
+        if found is not None:
+            parts += ["Mean ± standard deviation over seeds:", _grid(found.headings, found.rows)]
     absent = [f"- {cell_name(cell)}: {why}" for cell, why in table.not_run.items()]
     if absent:
         parts += ["## Not run", "\n".join(absent)]

@@ -58,7 +58,7 @@ from cortexspec.runtime.quantities import whole_steps
 from cortexspec.runtime.read import SUFFIXES
 from cortexspec.runtime.registry import first_backend, load_backend
 from cortexspec.runtime.simulation import Loaded, Settings, Simulation
-from cortexspec.runtime.statistics import Computed, computed, that_need_statistics
+from cortexspec.runtime.statistics import Computed, computed, that_are_matrices, that_need_statistics
 from cortexspec.schema import statement as written
 from cortexspec.schema.spec import Experiment, Spec
 from cortexspec.units import DIMENSIONLESS
@@ -158,6 +158,7 @@ class Session:
         defined = {name: one for name, one in measures.items() if not _speaks_of(one, cell.removed, names)}
         self.running = {name: inner for name, one in defined.items() if (inner := running_mean(one)) is not None}
         apart = that_need_statistics(defined, _lets(cell.body), entries.statistics(model))
+        apart |= that_are_matrices(defined, _lets(cell.body), model)
         self.statistics = {name: one for name, one in defined.items() if name in apart}
         self.measures = {name: one for name, one in defined.items() if name not in {*self.running, *apart}}
         self.trials_of_run = int(number_of(simulate["trials"])) if "trials" in simulate else 1

@@ -543,13 +543,14 @@ class Simulation:
         """
         from cortexspec.lowering.entries import statistics
         from cortexspec.runtime.measure import known_measures, measured, plan_of, runs
-        from cortexspec.runtime.statistics import computed, that_need_statistics
+        from cortexspec.runtime.statistics import computed, that_are_matrices, that_need_statistics
 
         written, named = (
             {name: parse_expression(one) if isinstance(one, str) else one for name, one in each.items()}
             for each in (measures, lets or {})
         )
         apart = that_need_statistics(written, named, statistics(self.model))
+        apart |= that_are_matrices(written, named, self.model)
         others = {name: one for name, one in written.items() if name not in apart}
         found: dict[str, Array] = {}
         if others or not apart:

@@ -1,4 +1,4 @@
-"""Statistics of an experiment: what a StatisticEntry makes of the circuit's arrays as they stand, in NumPy.
+"""Statistics of an experiment: what a StatisticEntry makes of the circuit's arrays as they stand, in NumPy; and such arrays themselves.
 
 What stands around a call is an expression like any other, in which a name stands for what the call gave.
 """
@@ -15,6 +15,7 @@ from cortexspec.contracts.statistic import StatisticEntry, Undefined
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.expressions import tree
 from cortexspec.expressions.linear import children
+from cortexspec.expressions.print import print_expression
 from cortexspec.interpreter import run
 from cortexspec.ir.op import Array
 from cortexspec.ir.types import RuleError, Type
@@ -24,6 +25,7 @@ from cortexspec.runtime.analyse import function_of, values_at_start
 from cortexspec.runtime.measure import setting_of
 
 if TYPE_CHECKING:
+    from cortexspec.analysis.model import Model
     from cortexspec.runtime.simulation import Simulation
 
 Expressions = Mapping[str, tree.Expression]
@@ -55,6 +57,38 @@ def that_need_statistics(measures: Expressions, lets: Expressions, known: Mappin
     return {name for name, value in measures.items() if calls(value, frozenset({name}))} if known else set()
 
 
+def that_are_matrices(measures: Expressions, lets: Expressions, model: Model) -> set[str]:
+    """The measures that name a matrix of the circuit which does not move, such as `rec.weight`: it is kept whole.
+
+    Other arrays that a measure still has at its end become their mean.
+    """
+
+    def still(path: str, open: frozenset[str]) -> bool:
+        variable = model.variables.get(path)
+        if variable is None or path in open or variable.kind in ("state", "input", "noise"):
+            return False
+        inner = variable.value if variable.kind in ("let", "output") else None
+        return inner is None or all(still(one, open | {path}) for one in _paths(inner))
+
+    found: set[str] = set()
+    for name, value in measures.items():
+        while isinstance(value, tree.Name) and value.name in lets and value != lets[value.name]:
+            value = lets[value.name]
+        path = print_expression(value)
+        variable = model.variables.get(path)
+        if variable is not None and len(variable.axes_written) == 2 and still(path, frozenset()):
+            found.add(name)
+    return found
+
+
+def _paths(node: tree.Expression) -> set[str]:
+    """The variables that an expression of the circuit reads."""
+    if isinstance(node, tree.Reference):
+        return {node.path}
+    inside = (one.value for one in node.arguments) if isinstance(node, tree.Call) else children(node)
+    return set[str]().union(*(_paths(one) for one in inside if one is not None))
+
+
 def computed(
     simulation: Simulation,
     measures: Expressions,
@@ -62,16 +96,17 @@ def computed(
     given: Mapping[str, Array] | None = None,
     seed: int | None = None,
 ) -> Computed:
-    """Measures of statistics, at the simulation's present parameters. `given` are numbers that they may read: other measures.
+    """Measures of statistics, and matrices, at the simulation's present parameters. `given` are numbers that they may read.
 
     Raises: SpecError for a call that does not check.
     """
     reading = _Reading(simulation, {**lets, **measures}, given or {}, seed)
+    matrices = that_are_matrices(measures, lets, simulation.model)
     values: dict[str, Array] = {}
     notes: list[str] = []
     for name, expression in measures.items():
         try:
-            array = reading.value(expression, scalars=True).array
+            array = reading.value(expression, scalars=name not in matrices).array
         except Undefined as reason:
             values[name] = np.array(np.nan)
             notes.append(f"`{name}` is undefined: {reason}")
@@ -215,4 +250,4 @@ def _arguments(entry: StatisticEntry, call: tree.Call) -> tuple[tuple[tree.Expre
     return tuple(positional), settings
 
 
-__all__ = ["Computed", "computed", "that_need_statistics"]
+__all__ = ["Computed", "computed", "that_are_matrices", "that_need_statistics"]

@@ -12,7 +12,7 @@ from cortexspec.diagnostics import SpecError
 from cortexspec.experiments.cells import CellStore, Result, address
 from cortexspec.experiments.claim import CellKey, Grid, GridAxis, judge, needed_cells
 from cortexspec.experiments.progress import Lines
-from cortexspec.experiments.report import figure
+from cortexspec.experiments.report import Measured, figure
 from cortexspec.experiments.reproduce import Task
 from cortexspec.experiments.session import Choice, read_experiments
 from cortexspec.experiments.statistics import Spread, Verdict, judge_figure, judge_order
@@ -126,6 +126,17 @@ def test_a_claim_that_cannot_be_read_says_so(value: str):
     with pytest.raises(SpecError) as caught:
         judged(value)
     assert caught.value.diagnostics[0].code == "CS921"
+
+
+def test_what_is_measured_is_a_row_a_cell_in_tables_that_fit():
+    found = Measured(
+        ("variant", "seeds", "f", "gain"), 2, (("base", "3", "0.51 ± 0.1", "2"), ("calm", "3", "0.4", "1"))
+    )
+    assert found.parts(80) == [found]
+    narrow = found.parts(30)
+    assert [one.headings for one in narrow] == [("variant", "seeds", "f"), ("variant", "seeds", "gain")]
+    assert [one.rows[1] for one in narrow] == [("calm", "3", "0.4"), ("calm", "3", "1")]
+    assert all(one.labels == 2 for one in narrow)
 
 
 def test_the_interval_is_students():
