@@ -54,28 +54,61 @@ _COURSES = {
 }
 
 
+_TOGETHER = 6  # labels that are still told apart in one panel
+
+
 def learning_curves(path: Path, histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> Path:
-    """Loss and held-out accuracy by epoch, or how an optimised measure goes: `histories[label]` has one history a seed; the band is
-    the range over seeds."""
+    """Loss and held-out accuracy by epoch, or how an optimised measure goes: `histories[label]` has one history a seed. A few labels
+    share a panel a course, the band is the range over seeds; many have a panel each, a line a seed, of the held-out accuracy where
+    there is one."""
     told = {name for runs in histories.values() for run in runs for entry in run for name in entry}
     shown = [name for name in _COURSES if name in told]
+    if shown and len(histories) > _TOGETHER:
+        return _learning_apart(path, histories, "held_out" if "held_out" in shown else shown[0])
     figure, axes = _new(max(1, len(shown)))
     for (label, runs), colour in zip(histories.items(), _cycle(), strict=False):
         for axis, measure in zip(axes[0], shown, strict=False):
-            values = [[entry[measure] for entry in run if measure in entry] for run in runs]
-            length = min((len(v) for v in values), default=0)
-            if length == 0:
+            curves = _courses(runs, measure)
+            if curves.shape[1] == 0:
                 continue
-            curves = np.array([v[:length] for v in values])
-            epochs = np.arange(1, length + 1)
+            epochs = np.arange(1, curves.shape[1] + 1)
             axis.plot(epochs, curves.mean(0), color=colour, label=label)
             axis.fill_between(epochs, curves.min(0), curves.max(0), color=colour, alpha=0.2, lw=0)
     for axis, name in zip(axes[0], shown, strict=False):
-        axis.set(xlabel="epoch", ylabel=_COURSES[name])
+        axis.set(xlabel="epoch", ylabel=_COURSES[name], yscale=_scale([_courses(r, name) for r in histories.values()]))
     handles, labels = axes[0, 0].get_legend_handles_labels()
     if len(histories) > 1:
         axes[0, -1].legend(handles, labels, frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return _write(figure, path)
+
+
+def _learning_apart(path: Path, histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], name: str) -> Path:
+    figure, axes = _panels(len(histories), width=2.1, height=1.7, columns=5, sharex=True, sharey=True)
+    for panel, (label, runs) in zip(axes.flat, histories.items(), strict=False):
+        curves = _courses(runs, name)
+        for curve, colour in zip(curves, _cycle(), strict=False):
+            panel.plot(np.arange(1, len(curve) + 1), curve, color=colour, lw=1.2)
+        panel.set_title(label, fontsize=8)
+    for panel in axes[:, 0]:
+        panel.set_ylabel(_COURSES[name], fontsize=8)
+    for panel in axes[-1]:
+        panel.set_xlabel("epoch", fontsize=8)
+    axes[0, 0].set_yscale(_scale([_courses(runs, name) for runs in histories.values()]))
+    return _write(figure, path)
+
+
+def _courses(runs: Sequence[Sequence[Mapping[str, float]]], name: str) -> Array:
+    """[seed, epoch], as long as the shortest."""
+    values = [[entry[name] for entry in run if name in entry] for run in runs]
+    length = min((len(one) for one in values), default=0)
+    return np.array([one[:length] for one in values], float).reshape(len(values), length)
+
+
+def _scale(curves: Sequence[Array]) -> str:
+    """Logarithmic where numbers above 0 span more than three decades."""
+    values = np.concatenate([one.reshape(-1) for one in curves]) if curves else np.zeros(0)
+    values = values[np.isfinite(values)]
+    return "log" if values.size and values.min() > 0 and values.max() > 1e3 * values.min() else "linear"
 
 
 def measure_by(path: Path, x_name: str, y_name: str, series: Mapping[str, Mapping[float, Sequence[float]]]) -> Path:

@@ -71,6 +71,24 @@ def test_learning_is_drawn_by_what_its_history_has(history: Any, names: list[str
     assert all(len(axis.lines) == 1 for axis in drawn[0].axes)
 
 
+def test_many_variants_learn_in_panels_of_their_own(drawn: list[Any]) -> None:
+    runs = [
+        [{"epoch": 1, "loss": 2.0, "held_out": 0.1}, {"epoch": 2, "loss": 1.0, "held_out": 0.2 + seed}]
+        for seed in (0, 1)
+    ]
+    figures.learning_curves(Path("x.png"), {f"variant {n}": runs for n in range(7)})
+    panels = [axis for axis in drawn[0].axes if axis.get_visible()]
+    assert [axis.get_title() for axis in panels] == [f"variant {n}" for n in range(7)]
+    assert all([list(line.get_ydata()) for line in axis.lines] == [[0.1, 0.2], [0.1, 1.2]] for axis in panels)
+    assert panels[0].get_ylabel() == "held-out accuracy"
+
+
+def test_a_loss_over_many_decades_has_a_logarithmic_axis(drawn: list[Any]) -> None:
+    for first in (2.0, 2e9):
+        figures.learning_curves(Path("x.png"), {"base": [[{"loss": first}, {"loss": 1.0}]]})
+    assert [figure.axes[0].get_yscale() for figure in drawn] == ["linear", "log"]
+
+
 def test_networks_are_drawn_from_results_that_are_there(
     tmp_path: Path, drawn: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
