@@ -88,6 +88,10 @@ def _foresee(module: Module, **options: Any) -> Module:
     return with_each_function(module, lambda function: foresee(function, module.sizes, **options))
 
 
+def _save(module: Module, **options: Any) -> Module:
+    return with_each_function(module, lambda function: save_policy(function, sizes=module.sizes, **options))
+
+
 def _merge(module: Module) -> Module:
     return with_each_function(module, lambda function: merge_axes(function, module.layout))
 
@@ -118,7 +122,7 @@ PASSES: Mapping[str, Pass] = MappingProxyType(
         "recurrences": _recurrences,
         "foresee": _foresee,
         "checkpoint": _checkpoint,
-        "save-policy": each_function(save_policy),
+        "save-policy": _save,
     }
 )
 

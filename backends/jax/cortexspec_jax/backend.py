@@ -12,13 +12,17 @@ from cortexspec_jax.adaptive import SOLVERS
 from cortexspec_jax.generate import generate
 from cortexspec_jax.simulator import Simulator
 
+LARGE_PRODUCT = 64
+"""Terms of a product from which on keeping it beats making it again, in XLA on a processor."""
+
 
 class Backend:
     """Circuits as pure JAX functions."""
 
     name: ClassVar[str] = "jax"
     # Sizes of one first, so that what they make of sums, joins and couplings is gone before matrices are made of it. Then the default
-    # order, and loops that keep only their carry: running a step again is faster than reading what it kept (docs/decisions/0020).
+    # order, and loops that keep only their carry: running a step again is faster than reading what it kept, unless that makes a
+    # large product again (docs/decisions/0020).
     pipeline: ClassVar[tuple[PassStep, ...]] = (
         "sizes-of-one",
         ("batch-populations", {"keep_apart": True}),
@@ -40,7 +44,7 @@ class Backend:
         *CLEAN,
         "choose-layout",
         "tidy-names",
-        ("save-policy", {"save": "carry"}),
+        ("save-policy", {"save": "carry", "terms": LARGE_PRODUCT}),
     )
     adaptive_solvers: ClassVar[tuple[str, ...]] = tuple(SOLVERS)
 

@@ -60,6 +60,7 @@ _PLACEABLE = (
 _CALL = re.compile(rf"torch\.({'|'.join(_PLACEABLE)})\(")
 _BACKWARD = re.compile(r"torch\.ops\.aten\.(\w+_backward)\((.*)\)")
 _WHERE = re.compile(r"torch\.where\(\w+, [^\W\d]\w*, [^\W\d]\w*\)")  # no `out=` beside a number
+_RELU = re.compile(r"torch\.relu\((\w+)\)")
 _OPERATOR = re.compile(r"(\S+) ([*+/-]) (\S+)")
 _NAMES = {"*": "mul", "+": "add", "-": "sub", "/": "div"}
 
@@ -75,6 +76,9 @@ def into(text: str, place: str) -> str | None:
     backward = _BACKWARD.fullmatch(text)
     if backward is not None:
         return f"torch.ops.aten.{backward[1]}.grad_input({backward[2]}, grad_input={place})"
+    relu = _RELU.fullmatch(text)
+    if relu is not None:  # has no `out=` itself
+        return f"torch.clamp_min({relu[1]}, 0, out={place})"
     if re.fullmatch(r"-\w+", text):
         return f"torch.neg({text[1:]}, out={place})"
     if not _CALL.match(text):

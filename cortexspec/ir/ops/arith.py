@@ -269,8 +269,8 @@ class Relu(_KeepsUnit):
     def partials(
         self, build: Builder, cotangent: Value, operands: Sequence[Value], result: Value
     ) -> Sequence[Value | None]:
-        (x,) = operands
-        above = write.gt(build, x, write.zero_like(build, x))
+        # Read from the result: a program has that anyway, and need not keep x as well.
+        above = write.gt(build, result, write.zero_like(build, result))
         return (write.where(build, above, cotangent, write.zero_like(build, cotangent)),)
 
 

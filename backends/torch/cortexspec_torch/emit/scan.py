@@ -113,7 +113,8 @@ def scan(op: Scan, write: Writer, *operands: Term) -> None:
 @dataclass
 class _Stack:
     """A stack of the loop. `lagged`: one place longer, since it keeps the old value of a carry whose new value goes next to it.
-    `ring`: of many samples it has two places, which take turns.
+    `ring`: of many samples it has two places, which take turns. `within`: the lagged stack that has the values of this one as well,
+    one place on.
     """
 
     name: str
@@ -123,6 +124,7 @@ class _Stack:
     slot: str = ""
     lagged: bool = False
     ring: bool = False
+    within: str = ""
 
 
 @dataclass
@@ -241,8 +243,9 @@ class _Loop:
         elif stack is not None:
             size = Size.of(2) if stack.ring else over.size
             type_ = value.type.with_axes((*value.type.axes, replace(over, size=size)))
-            place = f"{self.step} + 1" if stack.lagged and self.op.reverse else self.step
-            found = Term.of(stack.name, type_, write.axes(type_), write.block), place
+            later = stack.lagged if self.op.reverse else stack.within
+            place = f"{self.step} + 1" if later else self.step
+            found = Term.of(stack.within or stack.name, type_, write.axes(type_), write.block), place
         else:
             line = made[value.name]
             term, place = self._whole(line.operands[0], made, known)
@@ -273,10 +276,11 @@ class _Loop:
         made = {result.name for line in op.body.body for result in line.results}
         following = dict(zip((v.name for v in op.split(op.body.inputs)[1]), op.divide(op.body.outputs)[0], strict=True))
         write.slots = {}
+        self._lag(made, following)
         for stack in self.stacks:
             new = following.get(stack.value.name)
-            stack.lagged = new is not None and new.name in made and new.name not in write.slots
-            stack.ring = stack.lagged and isinstance(op, Gathered) and stack.value.name in op.rings
+            if stack.within:
+                continue
             places = f"{write.size(op.over.size)}"
             if stack.lagged:
                 places = str(int(places) + 1) if places.isdecimal() else f"{places} + 1"
@@ -300,6 +304,21 @@ class _Loop:
                 write.slots[new.name] = stack.slot
             elif stack.value.name in made and stack.value.name not in write.slots:
                 write.slots[stack.value.name] = stack.slot
+
+    def _lag(self, made: set[str], following: dict[str, Value]) -> None:
+        """Which stacks keep a carry's old values next to its new ones, and which are found in those."""
+        rings = self.op.rings if isinstance(self.op, Gathered) else ()
+        lagged: dict[str, _Stack] = {}
+        for stack in self.stacks:
+            new = following.get(stack.value.name)
+            if new is not None and new.name in made and new.name not in lagged:
+                stack.lagged = True
+                stack.ring = stack.value.name in rings
+                lagged[new.name] = stack
+        for stack in self.stacks:
+            base = lagged.get(stack.value.name)
+            if base is not None and not base.ring and base is not stack:
+                stack.within = base.name
 
     def body(self) -> None:
         """The lines of the body, but those that only give the term of a sum: that is added where it belongs."""
@@ -368,6 +387,8 @@ class _Loop:
         carry, _, summed = op.divide(op.body.outputs)
         following = dict(zip((v.name for v in op.split(op.body.inputs)[1]), carry, strict=True))
         for stack in self.stacks:
+            if stack.within:
+                continue
             wanted = following[stack.value.name] if stack.lagged else stack.value
             if write.records:
                 inner.add(f"{stack.name}.append({write.array(write.term(wanted))})")
@@ -426,10 +447,12 @@ class _Loop:
         carry, _, summed = op.divide(self.results)
         for value, name in (*zip(carry, carried, strict=True), *zip(summed, self.sums, strict=True)):
             write.bind(value, Term.of(name, value.type, write.axes(value.type), outer))
-        for stack in self.stacks:
+        for stack in sorted(self.stacks, key=lambda stack: not stack.within):  # before what they are in is cut
             axes = write.axes(stack.result.type)
             note = margin(stack.result.type, axes)
-            if write.records:
+            if stack.within:
+                outer.add(f"{stack.name} = {self._narrow(stack)}", note)
+            elif write.records:
                 frames = f"{stack.name}[::-1]" if op.reverse else stack.name
                 outer.add(f"{stack.name} = torch.stack({frames}, dim={stack.place})", note)
             elif stack.lagged and not stack.ring:
@@ -439,9 +462,10 @@ class _Loop:
             self._products_behind()
 
     def _narrow(self, stack: _Stack) -> str:
-        """The stack without the place that a lagged one has more."""
+        """The stack without the place that a lagged one has more: of its old values the first, of the new ones the last."""
         length = self.write.size(self.op.over.size)
-        return f"{stack.name}.narrow({stack.place}, {int(self.op.reverse)}, {length})"
+        start = self.op.reverse != bool(stack.within)
+        return f"{stack.within or stack.name}.narrow({stack.place}, {int(start)}, {length})"
 
     def _products_behind(self) -> None:
         """Few samples: the sums of products, from the stacks."""
@@ -462,7 +486,7 @@ class _Loop:
 
 
 # Operations that go through their first operand place by place, and may write where they read.
-_SQUASHING = (arith.Tanh, arith.Sigmoid, arith.Exp, TanhBackward, SigmoidBackward)
+_SQUASHING = (arith.Tanh, arith.Sigmoid, arith.Exp, arith.Relu, TanhBackward, SigmoidBackward)
 
 
 def _updates(op: Scan) -> dict[str, Line]:
