@@ -18,3 +18,14 @@ class Program:
     forward: Callable[[], Any]
     step: Run
     value_and_gradients: Callable[[], tuple[float, tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class Training:
+    """One version of a training step, its parameters and data bound.
+
+    `step` makes an update and moves the parameters; `value_and_gradients` gives the loss and its gradients at the start.
+    """
+
+    step: Run
+    value_and_gradients: Callable[[], tuple[float, tuple[Any, ...]]]
