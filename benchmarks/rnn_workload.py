@@ -5,9 +5,10 @@
 
 The last term is the direct communicability penalty (specs/microns_rnn; Crofts & Higham 2009), which not every case has:
 
-    C(A) = expm(diag(s)^-1/2 A diag(s)^-1/2) without its diagonal,   s = row sums of A + 1e-10
+    C(A) = expm(diag(s)^-1/2 A diag(s)^-1/2) without its diagonal,   s = sums of A over its targets + 1e-10
 
-A training step gives loss and gradients and moves all five arrays by Adam (lr 1e-3, betas 0.9 and 0.999, eps 1e-7).
+A training step gives loss and gradients and moves all five arrays by Adam (betas 0.9 and 0.999, eps 1e-7; the paper's rate
+is 1e-3, here it is 1e-6: programs that are called more often must not have other weights by that).
 Every matrix is [target, source].
 """
 
@@ -20,7 +21,7 @@ Array = NDArray[np.floating]
 
 STEPS = 41
 BATCH = 128
-LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-7
+LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-6, 0.9, 0.999, 1e-7
 STRENGTH = 0.3
 """λ."""
 OFFSET = 1e-10
@@ -94,7 +95,7 @@ def penalty(W: Array, D: Array) -> float:
     from scipy.linalg import expm
 
     A = np.abs(W)
-    root = 1 / np.sqrt(A.sum(1) + OFFSET)
+    root = 1 / np.sqrt(A.sum(0) + OFFSET)
     C = expm(root[:, None] * A * root[None])
     np.fill_diagonal(C, 0)
     return float(STRENGTH * np.sum(A * D * C))

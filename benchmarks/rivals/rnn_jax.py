@@ -81,7 +81,7 @@ FORMS: dict[str, Callable[[Trained, Array], Array]] = {
 def penalty(W: Array, D: Array) -> Array:
     """λ sum |W| D C(|W|), D without its diagonal."""
     A = jnp.abs(W)
-    root = lax.rsqrt(A.sum(1) + OFFSET)
+    root = lax.rsqrt(A.sum(0) + OFFSET)
     C = jax.scipy.linalg.expm(root[:, None] * A * root)
     return STRENGTH * jnp.sum(A * D * C)
 

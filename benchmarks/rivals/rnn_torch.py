@@ -114,7 +114,7 @@ LOOPS: dict[str, Callable[[Problem], _Network]] = {"loop, batch first": BatchFir
 def penalty(W: Tensor, D: Tensor, off_diagonal: Tensor) -> Tensor:
     """λ sum |W| D C(|W|), through torch.matrix_exp and its own gradient."""
     A = W.abs()
-    root = torch.rsqrt(A.sum(1) + OFFSET)
+    root = torch.rsqrt(A.sum(0) + OFFSET)
     C = torch.matrix_exp(root.unsqueeze(1) * A * root)
     return STRENGTH * torch.sum(A * D * C * off_diagonal)
 
