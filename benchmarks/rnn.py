@@ -59,7 +59,7 @@ def penalties(case: "Case", problem: "Problem", frameworks: Sequence[Framework])
     return programs
 
 
-def _by_hand(framework: Framework):  # noqa: ANN202
+def _by_hand(framework: Framework):
     from importlib import import_module
 
     return import_module(f"benchmarks.rivals.rnn_{framework}")
