@@ -76,9 +76,10 @@ def penalty_program(case: Case, problem: Problem, backend: str, gradient: str = 
     simulation = compiled(case, problem, backend, gradient)
     wanted = Wanted(readouts=(Readout("loss", {"loss": Name("direct")}),), trained=("loss",), rollout=False)
     loaded = simulation.load(wanted, case.steps, wrt={"loss": (PATHS["W"],)})
+    inputs = {"x": np.zeros((case.channels, 1))}  # which the penalty does not read
 
     def value_and_gradients() -> tuple[float, tuple[np.ndarray[Any, Any], ...]]:
-        values, gradients = loaded.simulator.value_and_grad("loss", {}, (PATHS["W"],))
+        values, gradients = loaded.simulator.value_and_grad("loss", inputs, (PATHS["W"],))
         return float(values["loss"]), (gradients[PATHS["W"]],)
 
     return Training(value_and_gradients, value_and_gradients)

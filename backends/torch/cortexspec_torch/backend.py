@@ -8,7 +8,7 @@ from cortexspec.contracts.backend import CLEAN, Bound, Options, PassStep
 from cortexspec.contracts.program import all_lines, execute
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.ir.module import Function
-from cortexspec.ir.ops.linear import Conv2d, DepthwiseConv2d
+from cortexspec.ir.ops.linear import Conv2d, DepthwiseConv2d, Expm
 from cortexspec.ir.ops.scan import Scan
 from cortexspec_torch.adaptive import SOLVERS
 from cortexspec_torch.generate import generate
@@ -33,13 +33,13 @@ class Backend:
         return generate(bound, options)
 
     def prefers_adjoint(self, function: Function) -> bool:
-        """Where there is a loop and no convolution (docs/decisions/0030).
+        """Where there is a loop or the exponential of a matrix, and no convolution (docs/decisions/0030).
 
-        A tape records each operation of each step; the adjoint writes into arrays that are there. Of a convolution torch gives both
-        gradients in one call, the adjoint needs two.
+        A tape records each operation of each step; the adjoint writes into arrays that are there. Of an exponential the adjoint is that
+        of its mathematics. Of a convolution torch gives both gradients in one call, the adjoint needs two.
         """
         operations = [line.op for line in all_lines(function)]
-        return any(isinstance(op, Scan) for op in operations) and not any(
+        return any(isinstance(op, Scan | Expm) for op in operations) and not any(
             isinstance(op, CONVOLUTIONS) for op in operations
         )
 

@@ -40,80 +40,78 @@ def halved(a):
     return [jnp.ldexp(x, k * (before - times)) for k, x in enumerate(powers, 1)], times
 
 
-def taylor_block(powers, k, unit):
-    """Terms 4k to 4k + 3 of the series of exp over a^4k; `unit` is the identity, or 0 for their derivative."""
-    return sum((x / math.factorial(4 * k + i) for i, x in enumerate(powers[:3], 1)), unit / math.factorial(4 * k))
+def taylor_block(powers, k, last):
+    """Terms 4k to 4k + 3 of the series of exp over a^4k, without that of the identity; the last block has one more."""
+    return sum(x / math.factorial(4 * k + i) for i, x in enumerate(powers[: 4 if k == last else 3], 1))
 
 
 def expm(a):
-    """exp(a) of matrices [..., n, n]; its derivative is `expm_frechet`, since nothing flows back through a loop of unknown length."""
+    """exp(a) of matrices [..., n, n]; its derivative is written out, since nothing flows back through a loop of unknown length."""
 
     @jax.custom_vjp
     def exponential(a):
-        return expm_series(a)
+        return expm_kept(a)[0]
 
-    def backward(a, flow):
-        return (frechet_series(jnp.swapaxes(a, -1, -2), flow),)
+    def backward(kept, flow):
+        powers, sums, times = kept
+        turned = [[jnp.swapaxes(x, -1, -2) for x in each] for each in (powers, sums)]
+        return (expm_change((*turned, times), flow),)
 
-    exponential.defvjp(lambda a: (expm_series(a), a), backward)
+    exponential.defvjp(expm_kept, backward)
     return exponential(a)
 
 
-def expm_series(a):
-    """exp(a) of matrices [..., n, n], by a Taylor series and squaring. Paterson and Stockmeyer 1973 for the order of products."""
+def expm_kept(a):
+    """exp(a) of matrices [..., n, n], by a Taylor series and squaring, and what its derivative reads.
+
+    That is the powers, the sums of Horner's scheme over a^4, and how often is squared.
+    Paterson and Stockmeyer 1973, doi:10.1137/0202007, for the order of products.
+    """
     powers, times = halved(a)
     unit = jnp.eye(a.shape[-1], dtype=a.dtype)
     last = 2 if a.dtype == jnp.float32 else 4
-    total = taylor_block(powers, last, unit) + powers[3] / math.factorial(4 * last + 4)
-    for k in range(last - 1, -1, -1):
-        total = total @ powers[3] + taylor_block(powers, k, unit)
-    return lax.fori_loop(0, times, lambda _, x: x @ x, total)
+    sums = []
+    for k in range(last, -1, -1):
+        block = taylor_block(powers, k, last) + unit / math.factorial(4 * k)
+        sums.append(sums[-1] @ powers[3] + block if sums else block)
+    return lax.fori_loop(0, times, lambda _, x: x @ x, sums[-1]), (powers, sums, times)
 
 
 def expm_frechet(a, e):
     """The derivative of exp at a in the direction e, with its own derivative: that at [[a', 0], [e', a']], a' the transpose of a."""
 
-    @jax.custom_vjp
-    def derivative(a, e):
-        return frechet_series(a, e)
+    def change(a, e):
+        return expm_change(expm_kept(a)[1], e)
+
+    derivative = jax.custom_vjp(change)
 
     def backward(kept, flow):
         turned, direction = (jnp.swapaxes(x, -1, -2) for x in kept)
         zeros, n = jnp.zeros_like(flow), flow.shape[-1]
         at = jnp.block([[turned, zeros], [direction, turned]])
-        change = frechet_series(at, jnp.block([[zeros, flow], [zeros, zeros]]))
-        return change[..., :n, :n] + change[..., n:, n:], frechet_series(turned, flow)
+        found = change(at, jnp.block([[zeros, flow], [zeros, zeros]]))
+        return found[..., :n, :n] + found[..., n:, n:], change(turned, flow)
 
-    derivative.defvjp(lambda a, e: (frechet_series(a, e), (a, e)), backward)
+    derivative.defvjp(lambda a, e: (change(a, e), (a, e)), backward)
     return derivative(*jnp.broadcast_arrays(a, e))
 
 
-def frechet_series(a, e):
-    """The derivative of exp at a in the direction e: that of each product of `expm_series`."""
-    powers, times = halved(a)
-    a1, a2, _, a4 = powers
+def expm_change(kept, e):
+    """The derivative of exp in the direction e, from what `expm_kept` gave: that of each product."""
+    (a, a2, _, a4), sums, times = kept
     e = jnp.ldexp(e, -times)
-    e2 = a1 @ e + e @ a1
-    changes = [e, e2, a2 @ e + e2 @ a1, a2 @ e2 + e2 @ a2]
-    e4 = changes[3]
-    unit = jnp.eye(a.shape[-1], dtype=a.dtype)
-    last = 2 if a.dtype == jnp.float32 else 4
-    first = 1 / math.factorial(4 * last + 4)
-    total, change = taylor_block(powers, last, unit) + a4 * first, taylor_block(changes, last, 0.0) + e4 * first
-    for k in range(last - 1, 0, -1):
-        change = change @ a4 + total @ e4 + taylor_block(changes, k, 0.0)
-        total = total @ a4 + taylor_block(powers, k, unit)
-    change = change @ a4 + total @ e4 + taylor_block(changes, 0, 0.0)
+    e2 = a @ e + e @ a
+    changes = [e, e2, a2 @ e + e2 @ a, a2 @ e2 + e2 @ a2]
+    last = len(sums) - 1
+    change = taylor_block(changes, last, last)
+    for k, total in zip(range(last - 1, -1, -1), sums, strict=False):
+        change = change @ a4 + total @ changes[3] + taylor_block(changes, k, last)
 
     def squared(_, both):
         total, change = both
         return total @ total, total @ change + change @ total
 
-    def all_squared(both):
-        total, change = both
-        return lax.fori_loop(0, times, squared, (total @ a4 + taylor_block(powers, 0, unit), change))[1]
-
-    return lax.cond(times > 0, all_squared, lambda both: both[1], (total, change))
+    return lax.fori_loop(0, times, squared, (sums[-1], change))[1]
 
 
 def matrix_product(a, b):

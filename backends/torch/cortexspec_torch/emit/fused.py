@@ -6,7 +6,18 @@ from collections.abc import Sequence
 
 from cortexspec.contracts.program import Term, Writer
 from cortexspec_torch.emit.base import arranged, emit
-from cortexspec_torch.fuse import Part, ReluBackward, SigmoidBackward, Stack, TanhBackward, Terms, Update, orientation
+from cortexspec_torch.fuse import (
+    ExpmAdjoint,
+    ExpmKept,
+    Part,
+    ReluBackward,
+    SigmoidBackward,
+    Stack,
+    TanhBackward,
+    Terms,
+    Update,
+    orientation,
+)
 from cortexspec_torch.views import Constants, Reshape, Unbind
 
 Given = tuple[Part, tuple[Term, ...]]
@@ -166,3 +177,13 @@ def stack(op: Stack, write: Writer, *operands: Term) -> str:
     if len(others) == 1 and write.fixed(others[0].size) == 1:
         return f"torch.cat([{arrays}]).reshape({write.shape(result)})"  # no view of each
     return f"torch.stack([{arrays}], dim={write.axes(result).index(op.axis)})"
+
+
+@emit.register
+def expm_kept(op: ExpmKept, write: Writer, a: Term) -> str:
+    return f"{write.helper('expm_kept')}({write.array(a)})"
+
+
+@emit.register
+def expm_adjoint(op: ExpmAdjoint, write: Writer, kept: Term, flow: Term) -> str:
+    return f"{write.helper('expm_adjoint')}({kept}, {write.array(flow)})"

@@ -26,10 +26,10 @@ def halved(a):
     """
     size = float(one_norm(a))
     before = max(0, math.frexp(size)[1] - 7) if 0 < size < math.inf else 0
-    a = a * 2.0**-before
+    a = a if before == 0 else a * 2.0**-before
     a2 = a @ a
     powers = [a, a2, a2 @ a, a2 @ a2]
-    n1, n2, n3, n4 = (float(one_norm(x)) for x in powers)
+    n1, n2, n3, n4 = size * 2.0**-before, *(float(one_norm(x)) for x in powers[1:])
     bound = max(n4**0.25, min(n2 * n3, n1 * n4) ** 0.2)
     more = math.ceil(math.log2(bound / 1.4)) if 0 < bound < math.inf else 0
     times = max(0, before + more)
@@ -41,51 +41,69 @@ def one_norm(x):
     return x.detach().abs().sum(-2).max()
 
 
-def taylor_block(powers, k, unit):
-    """Terms 4k to 4k + 3 of the series of exp over a^4k; `unit` is the identity, or 0 for their derivative."""
-    first = 1 / math.factorial(4 * k)
-    total = unit * first if unit is not None else 0
-    for i, x in enumerate(powers[:3], 1):
-        total = total + x * (1 / math.factorial(4 * k + i))
+def taylor_block(powers, k, last):
+    """Terms 4k to 4k + 3 of the series of exp over a^4k, without that of the identity; the last block has one more."""
+    total = powers[0] * (1 / math.factorial(4 * k + 1))
+    for i, x in enumerate(powers[1 : 4 if k == last else 3], 2):
+        total = total.add_(x, alpha=1 / math.factorial(4 * k + i))
     return total
 
 
+def product_added(total, a, b):
+    """total + a @ b"""
+    return torch.addmm(total, a, b) if total.dim() == 2 else total + a @ b
+
+
 @torch.compiler.disable
-def expm(a):
-    """exp(a) of matrices [..., n, n], by a Taylor series and squaring. Paterson and Stockmeyer 1973 for the order of products."""
+def expm_kept(a):
+    """exp(a) of matrices [..., n, n], by a Taylor series and squaring, and what its derivative reads.
+
+    That is the powers, the sums of Horner's scheme over a^4, and what was squared.
+    Paterson and Stockmeyer 1973, doi:10.1137/0202007, for the order of products.
+    """
     powers, times = halved(a)
-    unit = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
     last = 2 if a.dtype == torch.float32 else 4
-    total = taylor_block(powers, last, unit) + powers[3] * (1 / math.factorial(4 * last + 4))
-    for k in range(last - 1, -1, -1):
-        total = total @ powers[3] + taylor_block(powers, k, unit)
+    total, sums = None, []
+    for k in range(last, -1, -1):
+        block = taylor_block(powers, k, last)
+        block.diagonal(dim1=-2, dim2=-1).add_(1 / math.factorial(4 * k))
+        total = block if total is None else product_added(block, total, powers[3])
+        sums.append(total)
+    squared = []
     for _ in range(times):
+        squared.append(total)
         total = total @ total
-    return total
+    return total, (powers, sums[:-1], squared)
+
+
+def expm(a):
+    return expm_kept(a)[0]
 
 
 @torch.compiler.disable
-def expm_frechet(a, e):
-    """The derivative of exp at a in the direction e: that of each product of `expm`."""
-    powers, times = halved(a)
-    a1, a2, _, a4 = powers
-    e = e * 2.0**-times
-    e2 = a1 @ e + e @ a1
-    changes = [e, e2, a2 @ e + e2 @ a1, a2 @ e2 + e2 @ a2]
-    e4 = changes[3]
-    unit = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
-    last = 2 if a.dtype == torch.float32 else 4
-    first = 1 / math.factorial(4 * last + 4)
-    total, change = taylor_block(powers, last, unit) + a4 * first, taylor_block(changes, last, None) + e4 * first
-    for k in range(last - 1, -1, -1):
-        change = change @ a4 + total @ e4 + taylor_block(changes, k, None)
-        if k > 0 or times:
-            total = total @ a4 + taylor_block(powers, k, unit)
-    for step in range(times):
-        change = total @ change + change @ total
-        if step < times - 1:
-            total = total @ total
+def expm_change(kept, e):
+    """The derivative of exp in the direction e, from what `expm_kept` gave: that of each product."""
+    (a, a2, _, a4), sums, squared = kept
+    e = e if not squared else e * 2.0 ** -len(squared)
+    e2 = product_added(a @ e, e, a)
+    e4 = product_added(a2 @ e2, e2, a2)
+    changes, last = [e, e2, product_added(a2 @ e, e2, a), e4], len(sums)
+    change = taylor_block(changes, last, last)
+    for k, total in zip(range(last - 1, -1, -1), sums, strict=True):
+        change = product_added(product_added(taylor_block(changes, k, last), change, a4), total, e4)
+    for total in squared:
+        change = product_added(total @ change, change, total)
     return change
+
+
+def expm_frechet(a, e):
+    """The derivative of exp at a in the direction e."""
+    return expm_change(expm_kept(a)[1], e)
+
+
+def expm_adjoint(kept, flow):
+    """The cotangent of a from that of exp(a): the derivative at the transpose of a, whose powers are there."""
+    return expm_change([[x.mT for x in each] for each in kept], flow)
 
 
 def once(make):
