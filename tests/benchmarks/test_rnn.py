@@ -31,13 +31,13 @@ def along(problem, gradients, with_penalty):
     ] / (2 * h)
 
 
-@pytest.mark.parametrize("with_penalty", [False, True])
-def test_every_program_computes_the_workload(with_penalty):
+@pytest.mark.parametrize(("with_penalty", "frameworks", "count"), [(False, rnn.FRAMEWORKS, 9), (True, ("torch",), 4)])
+def test_every_program_computes_the_workload(with_penalty, frameworks, count):
     case = replace(SMALL, penalty=with_penalty)
     problem = draw(case, "float64")
     with jax.enable_x64(True):
-        programs = rnn.entrants(case, problem, rnn.FRAMEWORKS)
-        assert len(programs) == 2 + 3 + 4
+        programs = rnn.entrants(case, problem, frameworks)
+        assert len(programs) == count
         found = {name: program.value_and_gradients() for name, program in programs.items()}
         first = found["torch ours"][1]
         for name, (value, gradients) in found.items():
@@ -48,8 +48,9 @@ def test_every_program_computes_the_workload(with_penalty):
                 )
         slope, difference = along(problem, first, with_penalty)
         assert slope == pytest.approx(difference, rel=1e-7)
-        for program in programs.values():
-            program.step()
+        for name, program in programs.items():
+            if name.startswith("torch"):  # XLA would compile each program once more
+                program.step()
 
 
 def test_the_penalty_alone():
