@@ -325,7 +325,7 @@ def _with_replacement(rule: _Rule, side: int, degrees: Array, few: str) -> Array
     ends = np.cumsum(sizes)
     for row, degree in enumerate(degrees):
         allowed = np.flatnonzero(possible[row])
-        parts = np.split(allowed, np.searchsorted(allowed, ends[:-1]))
+        parts: list[Array] = np.split(allowed, np.searchsorted(allowed, ends[:-1]))
         _enough(rule, chances, np.array([len(part) for part in parts]), degree, few)
         pairs = zip(member[row, :degree], drawn[row, :degree], strict=True)
         found.append(np.array([parts[m][int(u * len(parts[m]))] for m, u in pairs], np.int64))
