@@ -202,18 +202,27 @@ class Frame:
         own = [name for name in written_axes(variable) if name not in variable.around]
         if operand.anonymous and len(operand.axes) > len(own):  # a list with one value a neuron
             own = list(written_axes(variable))
+        operand = self.at_places(variable, operand, own)
         try:
             operand = fit(self.build, operand, variable.type, own)
         except RuleError as error:
             raise self.stop(error.code, error.message, span, label=error.label, help=error.help) from None
         missing = [variable.type.axis(name) for name in own if not operand.type.has(name)]
         value = write.expand(self.build, operand.value, missing)
-        for axis in variable.type.axes:  # a list has as many values as edges were drawn, which `runtime.wiring` checks
-            if axis.role == "edge" and value.type.axis(axis.name) != axis:
-                places = self.declared.buffers[f"{axis.name.removesuffix('.edge')}.place"].value
-                value = write.gather(self.build, value, self.input(places), axis.name)
         whole = self.whole(variable, value)
         return replace(whole, literal=operand.literal if whole.axes == operand.axes else None)
+
+    def at_places(self, variable: Variable, operand: Operand, own: Sequence[str]) -> Operand:
+        """A list along the connections that are left of those drawn. It has one value for each drawn, which `runtime.wiring` checks."""
+        if len(operand.axes) > len(own) or not (operand.anonymous or len(operand.axes) == len(own)):
+            return operand
+        for name, wanted in zip(operand.axes, own[len(own) - len(operand.axes) :], strict=True):
+            places = self.declared.buffers.get(f"{wanted.removesuffix('.edge')}.place")
+            if variable.type.axis(wanted).role == "edge" and places is not None and name not in own:
+                value = write.gather(self.build, operand.value, self.input(places.value), name)
+                axes = tuple(wanted if axis == name else axis for axis in operand.axes)
+                operand = replace(operand, value=value, axes=axes, literal=None)
+        return operand
 
     def drawn(self, variable: Variable) -> Operand:
         """`~ D`: one draw an element, along the declared axes in their written order.

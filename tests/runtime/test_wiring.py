@@ -255,8 +255,8 @@ experiment run of net {
 NEURONS = {"a": range(4), "b": range(4, 11), "c": range(11, 14)}
 
 
-def of_variant(variant, backend="interpreter"):
-    spec = cs.parse(REMOVED)
+def of_variant(variant, backend="interpreter", weight="shuffled(list)"):
+    spec = cs.parse(REMOVED.replace("shuffled(list)", weight))
     return cs.compile(spec, experiment="run", variant=variant, dtype="float64", seed=2, backend=backend)
 
 
@@ -275,14 +275,27 @@ def whole_matrix(sim, members):
     return matrix
 
 
-@pytest.mark.parametrize("gone", ["a", "b", "c"])
-def test_removing_a_population_leaves_the_same_network_of_the_others(gone):
-    base, left = whole_matrix(of_variant("base"), "abc"), "abc".replace(gone, "")
+WRITTEN = f"[{', '.join(str(1 + i / 64) for i in range(40))}]"
+
+
+@pytest.mark.parametrize(
+    "gone, weight",
+    [
+        ("a", "shuffled(list)"),
+        ("b", "2*shuffled(list)"),
+        ("c", "shuffled(list)"),
+        ("a", WRITTEN),
+        ("b", f"shuffled({WRITTEN})"),
+    ],
+    ids=["a", "b", "c", "a-written", "b-written"],
+)
+def test_removing_a_population_leaves_the_same_network_of_the_others(gone, weight):
+    base, left = whole_matrix(of_variant("base", weight=weight), "abc"), "abc".replace(gone, "")
     kept = [i for name in left for i in NEURONS[name]]
     wanted = np.zeros((14, 14))
     wanted[np.ix_(kept, kept)] = base[np.ix_(kept, kept)]
     assert np.count_nonzero(wanted) and np.count_nonzero(wanted) < np.count_nonzero(base)
-    np.testing.assert_array_equal(whole_matrix(of_variant(f"no_{gone}"), left), wanted)
+    np.testing.assert_array_equal(whole_matrix(of_variant(f"no_{gone}", weight=weight), left), wanted)
 
 
 @pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
