@@ -185,7 +185,8 @@ class _Writing:
 
     def write(self, line: Line) -> None:
         if isinstance(line.op, Nullary) or not any(self.has(value.type) for value in (*line.operands, *line.results)):
-            self.build.lines.append(line)
+            # An operand may be a product over merged axes, which has another name now.
+            self.build.lines.append(renamed(line, self.merged))
             return
         operands = [self.value(operand) for operand in line.operands]
         result = self.build.one(self.op(line.op), *operands, hint=line.result.name)

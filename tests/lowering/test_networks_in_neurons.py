@@ -50,6 +50,35 @@ def test_values_and_gradients_agree(backend: str) -> None:
     assert found and all(row.verdict == "holds" for row in found), found
 
 
+TRACES = """
+neuron traces(d_tree: int = 3, d_brch: int = 2, d_m: int = 2) {
+  param w[d_tree, d_brch] = 0.5  per neuron trainable
+  param W[d_m, d_tree + d_m], c[d_m]  per neuron trainable ~ fan_in()
+  input x[d_tree, d_brch]
+  state s[d_tree, d_brch] = 0, m[d_m] = 0
+  let trace = exp(-dt/5)*s + relu(w)*x
+  s <- trace
+  m <- 0.9*m + tanh(W @ cat(sum(trace, over = d_brch), m) + c)
+  output y = sum(m)
+}
+
+circuit net {
+  input u[4]
+  population p[2] : traces
+  connect u -> p.x { rule = fixed_indegree(1, multapses = true) }
+  output y = p.y
+}
+"""
+
+
+def test_a_sum_over_one_of_two_own_axes_is_the_same_with_all_passes() -> None:
+    x = np.random.default_rng(0).normal(size=(2, 7, 4))
+    runs = [cs.compile(cs.parse(TRACES), "net", dt=1, dtype="float64", pipeline=p, streams=["u"]) for p in (None, ())]
+    found = [one.simulate({"u": x}, record=["p.m", "p.s"]) for one in runs]
+    for name in ("p.m", "p.s"):
+        np.testing.assert_allclose(found[0][name].values, found[1][name].values, atol=1e-13)
+
+
 def test_each_neuron_has_matrices_of_its_own() -> None:
     simulation = cs.compile(cs.parse(TEXT), "net", dt=1)
     shapes = {name: array.shape for name, array in simulation.parameters().items()}
