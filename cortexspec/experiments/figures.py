@@ -69,9 +69,10 @@ def learning_curves(path: Path, histories: Mapping[str, Sequence[Sequence[Mappin
     for (label, runs), colour in zip(histories.items(), _cycle(), strict=False):
         for axis, measure in zip(axes[0], shown, strict=False):
             curves = _courses(runs, measure)
-            if curves.shape[1] == 0:
+            length = int(curves.shape[1])
+            if length == 0:
                 continue
-            epochs = np.arange(1, curves.shape[1] + 1)
+            epochs = np.arange(1, length + 1)
             axis.plot(epochs, curves.mean(0), color=colour, label=label)
             axis.fill_between(epochs, curves.min(0), curves.max(0), color=colour, alpha=0.2, lw=0)
     for axis, name in zip(axes[0], shown, strict=False):

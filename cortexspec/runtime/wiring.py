@@ -325,10 +325,11 @@ def _with_replacement(rule: _Rule, side: int, degrees: Array, few: str) -> Array
     ends = np.cumsum(sizes)
     for row, degree in enumerate(degrees):
         allowed = np.flatnonzero(possible[row])
-        parts: list[Array] = np.split(allowed, np.searchsorted(allowed, ends[:-1]))
-        _enough(rule, chances, np.array([len(part) for part in parts]), degree, few)
-        pairs = zip(member[row, :degree], drawn[row, :degree], strict=True)
-        found.append(np.array([parts[m][int(u * len(parts[m]))] for m, u in pairs], np.int64))
+        firsts: Array = np.concatenate([np.zeros(1, np.int64), np.searchsorted(allowed, ends)])
+        here = np.diff(firsts)
+        _enough(rule, chances, here, degree, few)
+        chosen = member[row, :degree]
+        found.append(allowed[firsts[chosen] + np.floor(drawn[row, :degree] * here[chosen]).astype(np.int64)])
     return np.concatenate(found)
 
 
