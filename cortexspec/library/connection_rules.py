@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionRule:
-    """`arguments` are its positional ones, `options` the keyword ones; `dense` ones lower in this version."""
-
-    name: str
-    arguments: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    dense: bool = False
-    doc: str = ""
-
+from cortexspec.contracts.connection_rule import ConnectionRule
 
 _OPTIONS = ("autapses", "multapses", "where", "chance")
 CONNECTION_RULES: tuple[ConnectionRule, ...] = (
@@ -26,3 +14,5 @@ CONNECTION_RULES: tuple[ConnectionRule, ...] = (
     ConnectionRule("fixed_total", ("n",), _OPTIONS, doc="n connections in all"),
     ConnectionRule("from_matrix", ("M",), _OPTIONS, doc="the pairs at which a matrix [target, source] is not 0"),
 )
+
+__all__ = ["CONNECTION_RULES", "ConnectionRule"]

@@ -40,6 +40,10 @@ def parts(model: Model) -> Mapping[str, PartEntry]:
     return _with_brought(library.parts, model, PartEntry)
 
 
+def rules(model: Model) -> Mapping[str, ConnectionRule]:
+    return _with_brought(library.connection_rules, model, ConnectionRule)
+
+
 def constraints(model: Model) -> Mapping[str, ConstraintEntry]:
     return _with_brought(library.constraints, model, ConstraintEntry)
 

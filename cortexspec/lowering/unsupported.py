@@ -8,6 +8,7 @@ from cortexspec import library
 from cortexspec.analysis.model import Model, Population, Projection
 from cortexspec.diagnostics import Diagnostic, Span
 from cortexspec.expressions.tree import Expression, Number
+from cortexspec.lowering import entries
 from cortexspec.lowering.edges import has_edges, rule_arguments, rule_name
 
 _WITH_CHANCE = ("fixed_indegree", "fixed_outdegree")
@@ -41,7 +42,8 @@ def _in_population(population: Population) -> Iterator[Diagnostic]:
 def _in_projection(model: Model, projection: Projection) -> Iterator[Diagnostic]:
     name = rule_name(projection.rule)
     span = (projection.rule.span if projection.rule is not None else None) or projection.span
-    if name not in library.connection_rules:
+    entry = entries.rules(model).get(name)
+    if entry is None or (name not in library.connection_rules and entry.connect is None):
         yield _not_yet(f"the connection rule `{name}` is", span)
     elif has_edges(model, projection) and projection.around:
         yield _not_yet("drawn wiring inside an array of parts is", span)

@@ -12,12 +12,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from cortexspec.analysis.model import Model, Projection
+from cortexspec.contracts.connection_rule import Ends
 from cortexspec.diagnostics import Diagnostic, Span, SpecError
 from cortexspec.interpreter import run
 from cortexspec.ir.module import Module
 from cortexspec.ir.op import Array
 from cortexspec.ir.ops.random import below, draw_words, unit_interval
+from cortexspec.ir.types import RuleError
 from cortexspec.lowering.edges import has_edges, is_listed, rule_arguments, rule_name, source_path
+from cortexspec.lowering.entries import rules
 
 MOST_PAIRS = 2**26  # looked at by all rules but a degree with `multapses`, which is drawn target by target
 
@@ -100,7 +103,7 @@ def drawn_edges(
         target, source = neurons_of(model, projection.target, sizes), neurons_of(model, source_path(projection), sizes)
         members = (_members(model, projection.target, sizes), _members(model, source_path(projection), sizes))
         rule = _rule(projection, (target, source), members, values, seed, sources or {})
-        post, pre = _RULES[rule.name](rule)
+        post, pre = _RULES[rule.name](rule) if rule.name in _RULES else _by_plugin(rule, model, sizes)
         _check_list(rule, values, len(pre))
         order = np.lexsort((post, pre))
         found.arrays[f"{projection.path}.pre"] = pre[order].astype(np.int64)
@@ -356,6 +359,26 @@ def _chances(rule: _Rule, lengths: tuple[int, ...]) -> Array:
 def _from_matrix(rule: _Rule) -> Pairs:
     rows, columns = np.nonzero(rule.possible & (np.asarray(rule.given["M"]) != 0))
     return rows, columns
+
+
+def _by_plugin(rule: _Rule, model: Model, sizes: Mapping[str, int]) -> Pairs:
+    """The pairs that a plugin's rule gives. Raises: SpecError where it refuses, CS903 where it gives places that are not there."""
+    variable = model.variables.get(rule.projection.target)
+    places = (rule.shape[0],)
+    if variable is not None:
+        axes = [variable.type.axis(name) for name in variable.axes_written or variable.type.names]
+        places = tuple(axis.size.evaluate(sizes) for axis in axes if axis.role == "plain")
+    connect = rules(model)[rule.name].connect
+    assert connect is not None
+    try:
+        pairs = connect(Ends(places, rule.shape[1], rule.given))
+    except RuleError as error:
+        raise rule.stop(error.code, error.message, error.help) from None
+    post, pre = (np.asarray(side, np.int64).ravel() for side in pairs)
+    for side, count in zip((post, pre), rule.shape, strict=True):
+        if len(post) != len(pre) or (len(side) and not 0 <= side.min() <= side.max() < count):
+            raise rule.stop("CS903", f"the connection rule `{rule.name}` gives places that are not there")
+    return post, pre
 
 
 _RULES = {
