@@ -8,7 +8,9 @@ from typing import Any
 
 from cortexspec import library as built_in
 from cortexspec.analysis.apply_variant import Cell, Merged, cell_of, fold_own_edits, merge_like, outside_names
+from cortexspec.analysis.budget import within_budget
 from cortexspec.analysis.build_model import ModelBuilder
+from cortexspec.analysis.count import Counts, count
 from cortexspec.analysis.expand_templates import Expander, TooMuch, placeholders
 from cortexspec.analysis.experiments import Around, ExperimentChecker
 from cortexspec.analysis.infer_types import TIME, Typing
@@ -390,7 +392,11 @@ def model_of_cell(cell: Cell, library: Library, time_unit: Unit | None) -> Resul
 
 
 def typed_cell(cell: Cell, library: Library, unit: Unit, report: Report) -> Typing | None:
-    """A cell's circuit expanded, ready to be typed. None where it is too large to go on."""
+    """A cell's circuit expanded, ready to be typed. None where it is too large to go on, or a budget cannot be met."""
+    solved = within_budget(cell, lambda tried, told: _counted(tried, library, unit, told), report)
+    if solved is None:
+        return None
+    cell = solved
     expander = Expander(library.with_templates(cell.templates), report)
     expander.removed = cell.removed
     template = cell.templates[cell.circuit]
@@ -402,6 +408,17 @@ def typed_cell(cell: Cell, library: Library, unit: Unit, report: Report) -> Typi
         report.add("CS506", f"`{template.name}` is nested too deeply", template.span)
         return None
     return Typing(expander, unit)
+
+
+def _counted(cell: Cell, library: Library, unit: Unit, report: Report) -> Counts | None:
+    """What is trained in a cell's circuit; None after a mistake in it, which is told."""
+    inner = Report()
+    typing = typed_cell(cell, library, unit, inner)
+    model = build(typing, cell) if typing is not None else None
+    if model is None or inner.failed:
+        report.put(*inner.diagnostics)
+        return None
+    return count(model)
 
 
 def build(typing: Typing, cell: Cell) -> Model | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from cortexspec.analysis.count import described
 from cortexspec.analysis.model import (
     Equation,
     Model,
@@ -32,6 +33,7 @@ def print_model(model: Model) -> str:
     lines += _section("parts", map(_part, model.parts))
     lines += _section("starts", (f"{start.target} = {print_expression(start.value)}" for start in model.starts))
     lines += _section("penalties", (f"{each.name} = {print_expression(each.value)}" for each in model.penalties))
+    lines += _section("trained parameters", described(model))
     return "\n".join(lines) + "\n"
 
 
