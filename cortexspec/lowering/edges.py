@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from cortexspec import library
 from cortexspec.analysis.model import Model, Projection
+from cortexspec.contracts.connection_rule import ConnectionRule
 from cortexspec.expressions.tree import Argument, Call, Expression, Name, Reference
 from cortexspec.ir.module import Buffer, Value
 from cortexspec.ir.size import Size
@@ -20,9 +21,11 @@ def rule_name(rule: Expression | None) -> str:
             return "all_to_all"
 
 
-def rule_arguments(rule: Expression | None) -> Iterator[tuple[str, Argument]]:
-    """Each argument of a rule under its name."""
-    entry = library.connection_rules.get(rule_name(rule))
+def rule_arguments(
+    rule: Expression | None, known: Mapping[str, ConnectionRule] = library.connection_rules
+) -> Iterator[tuple[str, Argument]]:
+    """Each argument of a rule under its name, for which `known` has the rules of plugins too."""
+    entry = known.get(rule_name(rule))
     names = entry.arguments if entry is not None else ()
     for place, argument in enumerate(rule.arguments if isinstance(rule, Call) else ()):
         yield argument.name or (names[place] if place < len(names) else ""), argument

@@ -42,12 +42,13 @@ def _in_population(population: Population) -> Iterator[Diagnostic]:
 def _in_projection(model: Model, projection: Projection) -> Iterator[Diagnostic]:
     name = rule_name(projection.rule)
     span = (projection.rule.span if projection.rule is not None else None) or projection.span
-    entry = entries.rules(model).get(name)
+    known = entries.rules(model)
+    entry = known.get(name)
     if entry is None or (name not in library.connection_rules and entry.connect is None):
         yield _not_yet(f"the connection rule `{name}` is", span)
     elif has_edges(model, projection) and projection.around:
         yield _not_yet("drawn wiring inside an array of parts is", span)
-    arguments = dict(rule_arguments(projection.rule))
+    arguments = dict(rule_arguments(projection.rule, known))
     if "chance" in arguments and (name not in _WITH_CHANCE or "multapses" not in arguments):
         yield _not_yet("`chance` but in a fixed degree with `multapses = true` is", arguments["chance"].span or span)
     if projection.delay is not None and not _is_zero(projection.delay):

@@ -25,6 +25,7 @@ from cortexspec.lowering.edges import (
     slot_buffer,
     source_path,
 )
+from cortexspec.lowering.entries import rules
 from cortexspec.lowering.frame import Frame, Here, Plan, Unwritten, guarded
 
 # A matrix [target, source] of more elements than this is not held: what arrives is then summed edge by edge.
@@ -39,7 +40,7 @@ def wiring(plan: Plan) -> Function | None:
     for projection in plan.model.projections:
         if not has_edges(plan.model, projection):
             continue
-        for name, argument in rule_arguments(projection.rule):
+        for name, argument in rule_arguments(projection.rule, rules(plan.model)):
             with guarded():
                 if argument.value is None:
                     continue

@@ -6,7 +6,7 @@ by the draw), so that it depends on no other and on no order of evaluation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -102,7 +102,8 @@ def drawn_edges(
             continue
         target, source = neurons_of(model, projection.target, sizes), neurons_of(model, source_path(projection), sizes)
         members = (_members(model, projection.target, sizes), _members(model, source_path(projection), sizes))
-        rule = _rule(projection, (target, source), members, values, seed, sources or {})
+        names = [name for name, _ in rule_arguments(projection.rule, rules(model))]
+        rule = _rule(projection, names, (target, source), members, values, seed, sources or {})
         post, pre = _RULES[rule.name](rule) if rule.name in _RULES else _by_plugin(rule, model, sizes)
         _check_list(rule, values, len(pre))
         order = np.lexsort((post, pre))
@@ -178,6 +179,7 @@ def _members(model: Model, path: str, sizes: Mapping[str, int]) -> tuple[int, ..
 
 def _rule(
     projection: Projection,
+    names: Sequence[str],
     ends: tuple[list[Stretch], list[Stretch]],
     members: tuple[tuple[int, ...], tuple[int, ...]],
     values: Mapping[str, tuple[Array, tuple[str, ...]]],
@@ -186,7 +188,6 @@ def _rule(
 ) -> _Rule:
     target, source = ends
     rows, columns = sum(one.size for one in target), sum(one.size for one in source)
-    names = [name for name, _ in rule_arguments(projection.rule)]
     path = projection.path
     sides = (_side_names(projection, "target"), _side_names(projection, "source"))
     given = {

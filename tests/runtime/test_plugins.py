@@ -64,6 +64,25 @@ def test_its_neuron_and_its_function_run(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.asarray(result["shown"]).ravel()[-1], 2 * rate / (1 + 2 * rate), rtol=1e-5)
 
 
+RING = SPEC.replace("a[2]", "a[4]").replace(
+    "  connect I -> a.I\n", "  connect I -> a.I\n  connect ring: a -> a { rule = ring(2); weight = 1 mV }\n"
+)
+
+
+def test_its_connection_rule_wires(tmp_path: Path) -> None:
+    install(tmp_path)
+    sim = cx.compile(cx.parse(RING), "pair", dt="0.5 ms", duration="5 ms")
+    found = sim.buffers()
+    pairs = sorted(zip(found["ring.post"].tolist(), found["ring.pre"].tolist(), strict=True))
+    assert pairs == [(0, 1), (0, 2), (1, 2), (1, 3), (2, 0), (2, 3), (3, 0), (3, 1)]
+
+
+def test_a_connection_rule_that_gives_places_which_are_not_there(tmp_path: Path) -> None:
+    install(tmp_path, sources="sources + 1")
+    [mistake] = refused(RING)
+    assert mistake.code == "CS903" and "`ring`" in mistake.message and mistake.span is not None
+
+
 def test_a_spec_from_a_file_and_its_check(tmp_path: Path) -> None:
     install(tmp_path)
     file = tmp_path / "model.cortex"

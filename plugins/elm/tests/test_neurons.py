@@ -202,7 +202,10 @@ def test_one_time_constant_for_all_synapses_makes_one_trace_a_branch() -> None:
     """v1 with its rule for the memory apart: the branch trace of v2 is the sum of v1's."""
     names = ("elm_v1(d_tree = d_tree, d_brch = d_brch, d_m = 3)", "elm_v2(d_tree = d_tree, d_brch = d_brch, d_m = 3)")
     x = inputs_of(6)
-    first, second = (compiled(ROUTED.format(neuron=name)).simulate({"x": x}) for name in names)
+    first, second = (
+        compiled(ROUTED.format(neuron=name)).simulate({"x": x}, record=[trace])
+        for name, trace in zip(names, ("p.s", "p.b"), strict=True)
+    )
     np.testing.assert_allclose(first["p.s"].values.sum(-1), second["p.b"].values, atol=1e-13)
 
 
