@@ -83,7 +83,7 @@ def test_claims_are_judged_and_a_second_run_runs_nothing(spec: str, tmp_path: Pa
     written = (tmp_path / "results" / "claims.md").read_text(encoding="utf-8")
     [left, right] = data["claims"][0]["sides"]
     assert f"| far better than chance | ours |  | {left:.4g} against {right:.4g} (n = 2) | holds |" in written
-    assert "| accuracy | base |" in written
+    assert "| variant | seeds | accuracy |" in written and "\n| base | 2 | " in written
     assert list((tmp_path / "results" / "figures").glob("*.png"))
 
 
