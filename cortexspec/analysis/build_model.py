@@ -90,6 +90,7 @@ class ModelBuilder:
             time_unit=self.typing.time_unit,
             uses=self.typing.library.uses,
             removed=tuple(self.typing.expander.removed),
+            unread=MappingProxyType(dict(self.typing.unread)),
             opaque=MappingProxyType({**names_that_need_a_plugin(self.report), **self.typing.opaque}),
             entries=self.typing.library.entries,
             data=MappingProxyType(dict(self.typing.expander.data.arrays)),

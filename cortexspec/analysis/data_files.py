@@ -12,6 +12,7 @@ from cortexspec.analysis.model import DataArray
 from cortexspec.contracts.data_file import Array, DataReader, NamedArray
 from cortexspec.diagnostics import Diagnostic
 from cortexspec.expressions import tree
+from cortexspec.expressions.linear import children
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, RuleError, Type
 from cortexspec.units import DIMENSIONLESS, UnitError, parse_unit
@@ -135,3 +136,16 @@ def _unit_text(named: NamedArray, file: str, key: str, declared: str) -> str:
         label = f"expected {unit.name()}, found {found.name()}"
         raise RuleError("CS401", message, label=label, help=named.note)
     return named.unit
+
+
+def reads_data(node: tree.Expression | None) -> bool:
+    """Whether an expression reads an array of a data file."""
+    match node:
+        case None:
+            return False
+        case tree.Call(function=tree.Name("data")):
+            return True
+        case tree.Call(arguments=arguments):
+            return any(reads_data(one.value) for one in arguments)
+        case _:
+            return any(reads_data(child) for child in children(node))

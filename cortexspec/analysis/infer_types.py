@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast
 
-from cortexspec.analysis.data_files import is_data
+from cortexspec.analysis.data_files import is_data, reads_data
 from cortexspec.analysis.expand_templates import OPEN, Expander, walk
 from cortexspec.analysis.library import Library
 from cortexspec.analysis.plugins import needs_a_plugin
@@ -87,6 +87,7 @@ class Typing:
         self.bound: dict[str, Operand] = {}  # formal inputs of functions, while and after they are called
         self.busy: set[str] = set()
         self.unknown: set[str] = set()  # declared, but with a value that cannot be told
+        self.unread: dict[str, Span | None] = {}  # what reads a data file, where there is no folder to read from
         self.opaque: dict[str, Span | None] = {}  # what only a missing plugin or another experiment could tell
 
     @property
@@ -160,6 +161,8 @@ class Typing:
         self.types.setdefault(path, found)
         if self.report.errors == before and (found is None or path in self.unknown):
             self.opaque.setdefault(path, declared.span)
+            if self.expander.data.reader is None and (reads_data(declared.value) or reads_data(declared.default)):
+                self.unread.setdefault(path, declared.span)
         return self.types[path]
 
     def infer(self, declared: Declared) -> Typed | None:

@@ -224,7 +224,8 @@ class Model:
     """`time_unit` is the one dimension T of t and dt. `variables` is in dependency order where one is defined by others.
 
     `opaque` are variables, and names in expressions, that only a plugin which is not installed, or another experiment, could
-    tell, each with its place; what reads them is not in the model, so nothing with them can be lowered.
+    tell, each with its place; what reads them is not in the model, so nothing with them can be lowered. `unread` are those of them
+    that read a data file, where there is no folder to read from.
     `removed` are the paths that a variant took away: wiring is drawn as in the same cell without the removal, then cut. `whole` is
     the model of that cell where a population is among them; None also where that cell by itself would be wrong.
     """
@@ -245,6 +246,7 @@ class Model:
     uses: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     opaque: Mapping[str, Span | None] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+    unread: Mapping[str, Span | None] = field(default_factory=lambda: MappingProxyType({}), compare=False)
     entries: tuple[Any, ...] = field(default=(), compare=False)  # what plugins bring besides the built-in entries
     whole: Model | None = field(default=None, compare=False, repr=False)
     data: Mapping[str, DataArray] = field(default_factory=lambda: MappingProxyType({}))  # by the path of its variable

@@ -23,6 +23,7 @@ from cortexspec.ir.types import Axis, RuleError, Type
 from cortexspec.library.distributions import draw
 from cortexspec.lowering import entries
 from cortexspec.lowering.declarations import SEED, STEP_NUMBER, TRIAL, TRIAL_NUMBER, WIRING_SEED, Declarations
+from cortexspec.lowering.unsupported import NO_FOLDER
 from cortexspec.lowering.whole import shrinks
 
 Phase = Literal["start", "init", "step", "output", "penalty"]
@@ -34,7 +35,7 @@ class Unwritten(Exception):
 
 
 def _data(build: Builder, arguments: Sequence[Operand], settings: Mapping[str, object]) -> Operand:
-    raise RuleError("CS901", "this spec is no file, so there is no folder that its data could be read from")
+    raise RuleError("CS901", NO_FOLDER)
 
 
 # What analysis leaves as a call where there is no folder to read from.

@@ -11,16 +11,19 @@ from cortexspec.expressions.tree import Expression, Number
 from cortexspec.lowering import entries
 from cortexspec.lowering.edges import has_edges, rule_arguments, rule_name
 
+NO_FOLDER = "this spec is no file, so there is no folder that its data could be read from"
 _WITH_CHANCE = ("fixed_indegree", "fixed_outdegree")
 
 
 def unsupported(model: Model) -> Iterator[Diagnostic]:
     """In the order of the model."""
+    for span in model.unread.values():
+        yield Diagnostic("CS901", NO_FOLDER, span, help="save the spec in a file beside its data, and load that")
     for name, span in model.opaque.items():
-        yield _not_yet(
-            f"`{name}`, which only a plugin that is not installed, data beside a spec in a file, or another experiment could tell, is",
-            span,
-        )
+        if name not in model.unread:
+            yield _not_yet(
+                f"`{name}`, which only a plugin that is not installed or another experiment could tell, is", span
+            )
     for population in model.populations:
         yield from _in_population(population)
     for projection in model.projections:

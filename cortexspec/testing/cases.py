@@ -128,7 +128,7 @@ OTHERS: tuple[Case, ...] = (
         edits=("W0 = W_bio", "D = D_slip", "output cost = direct"), note="cost: communicability by the matrix exponential",
     ),
     Case(
-        "microns_rnn emd", "microns_rnn", "rnn", solver="steps", arguments=_FEW_CELLS, streams=("x",), steps=200,
+        "microns_rnn emd", "microns_rnn", "rnn", solver="steps", arguments=_FEW_CELLS, streams=("x",),
         edits=("W0 = W_bio[order, order]", "output cost = emd"), note="cost: sorted communicability against that of the synapses",
     ),
     Case("balanced", "balanced", "ring", dt=0.1),
