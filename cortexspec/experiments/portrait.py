@@ -213,7 +213,9 @@ def draw_networks(
         for cell in cells if not swept and any(table.rows.get(name, ())) else ():
             session = Session.open(choice, cell, grid.seeds[0], store)
             simulation = session.on("interpreter")
-            on_off = {one.path: one.outputs[0] for one in simulation.model.populations if _is_on_off(one)}
+            on_off = {
+                one.path: one.outputs[0] for one in simulation.model.populations if _is_on_off(one, simulation.model)
+            }
             if not on_off or session.data.dataset is not None or session.inputs:
                 continue
             if simulation.model.circuit not in sketched:
@@ -237,10 +239,24 @@ def draw_networks(
     return files
 
 
-def _is_on_off(population: Population) -> bool:
-    """Whether its output is a state that is drawn anew at each step."""
-    updated = {f"{one.state}" for one in population.updates}
-    return bool(population.outputs) and not population.equations and population.outputs[0] in updated
+def _is_on_off(population: Population, model: Model) -> bool:
+    """Whether its output is a state whose next value is a draw of 0 or 1."""
+    drawn = {one.state for one in population.updates if _is_drawn(one.value, model)}
+    return bool(population.outputs) and not population.equations and population.outputs[0] in drawn
+
+
+def _is_drawn(node: tree.Expression, model: Model) -> bool:
+    """Whether an expression is a Bernoulli draw, or is made of one through lets."""
+    match node:
+        case tree.Call(function=tree.Name("bernoulli")):
+            return True
+        case tree.Call(arguments=arguments):
+            return any(one.value is not None and _is_drawn(one.value, model) for one in arguments)
+        case tree.Reference(path) if path in model.variables and model.variables[path].kind == "let":
+            value = model.variables[path].value
+            return value is not None and _is_drawn(value, model)
+        case _:
+            return any(_is_drawn(child, model) for child in children(node))
 
 
 def _populations(simulation: Simulation) -> tuple[dict[str, int], dict[tuple[str, str], tuple[int, float]]]:

@@ -105,3 +105,12 @@ def test_networks_are_drawn_from_results_that_are_there(
     assert [one.path.name for one in files] == ["net.png", "second_rasters.png"]
     (panel,) = [axis for axis in drawn[1].axes if axis.get_title() == "base"]
     assert panel.get_ylim() == (-0.5, 2.5) and np.max(panel.lines[0].get_xdata(), initial=0) <= 4
+
+
+def test_units_that_are_not_on_or_off_have_no_rasters(tmp_path: Path, drawn: list[Any]) -> None:
+    file = tmp_path / "model.cortex"
+    rule = "x <- 0.5*x + p"
+    file.write_text(TEXT.replace("x <- bernoulli(p)", rule).replace("state x ~ bernoulli(0.5)", "state x = 0"))
+    choice = Choice(file, "interpreter", "float64")
+    table = reproduce(choice, ["second"], store=tmp_path / "results", workers=0)
+    assert table.rows["second"] and draw_networks(choice, table, tmp_path, steps=5, store=tmp_path / "results") == []
