@@ -292,7 +292,8 @@ def sketch(path: Path, sizes: Mapping[str, int], links: Mapping[tuple[str, str],
             axis.annotate("", b, a, arrowprops={**style, "connectionstyle": "arc3,rad=0.15"})
             across = np.array([b[1] - a[1], a[0] - b[0]])
             text = (a + b) / 2 + 0.13 * across / max(float(np.linalg.norm(across)), 1e-9)
-        axis.text(*text, f"{count}", color=colour, fontsize=7, ha="center", va="center")
+        behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axis.text(*text, f"{count}", color=colour, fontsize=7, ha="center", va="center", bbox=behind)
     for name, place in places.items():
         axis.text(
             *place, f"{name}\n{sizes[name]}", ha="center", va="center", fontsize=9,
