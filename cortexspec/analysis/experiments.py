@@ -399,7 +399,7 @@ class ExperimentChecker:
             self.report.add("CS505", message, value.span)
 
     def check_trained(self, settings: Mapping[str, tuple[tree.Expression, Span | None]]) -> None:
-        if self.model is None:
+        if self.model is None or self.model.opaque:  # what a missing plugin brings may be trained
             return
         named = settings["parameters"][0] if "parameters" in settings else None
         if isinstance(named, tree.ListOf) and not named.items:

@@ -25,7 +25,8 @@ def spec_of(name: str) -> Spec:
 
 
 def model_of(name: str, circuit: str, **arguments: object) -> Model:
-    model, found = elaborate(spec_of(name), circuit, arguments)
+    spec = spec_of(name)
+    model, found = elaborate(spec, circuit, arguments, plugins=plugins_of([spec]).brought)
     assert model is not None, [one.message for one in found]
     return model
 
@@ -182,7 +183,7 @@ def test_ports_with_an_axis_are_targets_of_their_own() -> None:
     wires = next(p for p in model.projections if p.path == "wires")
     assert wires.target_axes == ("hidden", "d_tree")
     assert next(p for p in model.projections if p.path == "up").read_new
-    assert model.variables["hidden.W1"].axes_written[0] == "hidden"
+    assert model.variables["hidden.W_1"].axes_written[0] == "hidden"
     assert model.variables["hidden.m"].axes_written == ("hidden", "d_m")
     assert model.variables["last.m"].axes_written == ("last", "last.d_m")  # three there, another size than in `hidden`
     assert model.variables["last.m"].type.axis("last.d_m").size == Size.of(3)

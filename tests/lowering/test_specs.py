@@ -27,6 +27,7 @@ LOWERS = {
     "embedded_core",
     "autapse",
     "elm network",
+    "elm single",
     "rnn",
 }
 WITH_DATA = {"microns_rnn"}  # whose files are beside the spec; the others' would have to be brought
