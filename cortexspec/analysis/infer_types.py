@@ -46,6 +46,7 @@ from cortexspec.ir.module import Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, RuleError, Type
+from cortexspec.schema.base import ARRIVING
 from cortexspec.units import DIMENSIONLESS, Unit, UnitError, unit_of
 
 TIME = unit_of("ms")
@@ -301,6 +302,8 @@ class Typing:
 
     def declared_unit(self, declared: Declared, axes: Sequence[Axis]) -> tuple[Unit | None, Span | None]:
         """What the declaration says; an argument must fit it."""
+        if declared.unit == ARRIVING and declared.body.kind == "synapse":
+            return self.arriving_unit(declared), declared.span
         if declared.unit:
             return self.unit(declared.unit, declared.span), declared.span
         if declared.order:

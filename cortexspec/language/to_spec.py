@@ -11,6 +11,7 @@ from cortexspec.expressions import tree
 from cortexspec.expressions.build import ExpressionBuilder, ParseNode, ParseTree, Place, rule_of
 from cortexspec.expressions.print import print_equation_side
 from cortexspec.language.tree import SyntaxTree
+from cortexspec.schema.base import ARRIVING
 from cortexspec.schema.spec import Experiment, Formal, Item, Spec, Template, Use
 from cortexspec.schema.statement import (
     Argument,
@@ -218,6 +219,10 @@ class _Builder:
             return ""
         return text
 
+    def _declared_unit(self, node: ParseTree | None) -> str:
+        """As `_unit`, or the word `arriving`."""
+        return ARRIVING if node is not None and node.children == [ARRIVING] else self._unit(node)
+
     def _modifiers(self, node: ParseTree) -> tuple[Modifier, ...]:
         built = self.expressions.modifiers(
             cast(list[ParseNode], _trees(node, "trainable", "constraint", "drawn", "clock", "extent"))
@@ -277,12 +282,12 @@ class _Builder:
         found = declared(target)
         if found is not None:
             name, axes = found
-            return Declarator(name=name, axes=axes, unit=self._unit(unit), value=value, span=span)
+            return Declarator(name=name, axes=axes, unit=self._declared_unit(unit), value=value, span=span)
         if kind != "output" or value is not None:
             message = f"`{print_equation_side(target)}` is not a name that `{kind}` can declare"
             self.expressions.report("CS101", node.children[0], message, "expected a name", f"write `{kind} NAME = ...`")
             return Declarator(name="_", span=span)
-        return Declarator(unit=self._unit(unit), value=target, span=span)
+        return Declarator(unit=self._declared_unit(unit), value=target, span=span)
 
     def _instances(self, node: ParseTree) -> Instances:
         instances = tuple(self._instance(one) for one in _trees(node, "instance"))

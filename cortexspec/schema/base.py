@@ -15,6 +15,9 @@ from cortexspec.expressions.parse import parse_expression
 from cortexspec.expressions.print import print_expression
 from cortexspec.units import UnitError, parse_unit
 
+# The unit of what arrives at a synapse.
+ARRIVING = "arriving"
+
 
 class SchemaNode(BaseModel):
     """A frozen pydantic model. `span` is where it was written; it takes no part in equality, JSON or hashing."""
@@ -113,6 +116,10 @@ def _unit(value: str) -> str:
     return value
 
 
+def _declared_unit(value: str) -> str:
+    return value if value == ARRIVING else _unit(value)
+
+
 def _formal_type(value: str) -> str:
     if not value:
         raise PydanticCustomError("unit", "an argument has a type: int, real, bool, text or a unit")
@@ -139,6 +146,8 @@ StateName = Annotated[str, AfterValidator(_state_name)]
 FormalType = Annotated[str, AfterValidator(_formal_type)]
 # A unit as written ("mV/ms"), or "".
 UnitText = Annotated[str, AfterValidator(_unit)]
+# The unit of a declaration: in a synapse also `arriving`, whatever the unit of its input is.
+DeclaredUnit = Annotated[str, AfterValidator(_declared_unit)]
 # What stands between double quotes, and between triple ones.
 PlainText = Annotated[str, AfterValidator(_text)]
 DocText = Annotated[str, AfterValidator(_doc)]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from cortexspec.expressions.print import print_equation_side
-from cortexspec.schema.base import Expression, Identifier, SchemaNode, StateName, UnitText
+from cortexspec.schema.base import DeclaredUnit, Expression, Identifier, SchemaNode, StateName
 from cortexspec.schema.common import Modifier
 from cortexspec.schema.words import STATEMENT_WORDS, declared, opening_word
 
@@ -21,7 +21,7 @@ class Declarator(SchemaNode):
 
     name: StateName = ""
     axes: tuple[Expression, ...] = ()
-    unit: UnitText = ""
+    unit: DeclaredUnit = ""
     value: Expression | None = None
 
     @model_validator(mode="after")
