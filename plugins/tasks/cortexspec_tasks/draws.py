@@ -27,6 +27,11 @@ class Draws:
         words, _ = self._words(name, 1)
         return ((words[:, 0].astype(np.uint64) * np.uint64(count)) >> np.uint64(32)).astype(np.int64)
 
+    def uniform(self, name: str, shape: Sequence[int]) -> Array:
+        """Numbers between 0 and 1 [trial, *shape], all equally likely."""
+        words, _ = self._words(name, int(np.prod(shape)))
+        return ((words.astype(float) + 0.5) * 2.0**-32).reshape(self.trials, *shape)
+
     def normal(self, name: str, shape: Sequence[int]) -> Array:
         """Standard normal numbers [trial, *shape], by Box and Muller."""
         first, second = (word.astype(float) for word in self._words(name, int(np.prod(shape))))

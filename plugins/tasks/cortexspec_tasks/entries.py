@@ -12,16 +12,19 @@ import numpy as np
 from cortexspec.contracts.dataset import Dataset, DatasetEntry, Field, Places, Split
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.ir.types import Type
-from cortexspec_tasks import go_nogo, one_choice, perceptual
+from cortexspec_tasks import adding, go_nogo, one_choice, perceptual
 from cortexspec_tasks.draws import Array, Draws
 
 # Forty batches of 128, and the trials that are held out.
 TRIALS: Mapping[str, Any] = {"trials": 5120, "held_out": 2560}
+_CLASS, _NUMBER = Type((), "int"), Type((), "float")
 Make = Callable[[Draws, Mapping[str, Any]], tuple[Array, Array]]
 
 
-def task(name: str, make: Make, own: Mapping[str, Any], doc: str) -> DatasetEntry:
-    """A data set of fields `x` [trial, time, channel] and `label` [trial], whose trials are drawn by `make`."""
+def task(
+    name: str, make: Make, own: Mapping[str, Any], doc: str, answer: str = "label", type_: Type = _CLASS
+) -> DatasetEntry:
+    """A data set of fields `x` [trial, time, channel] and the answer [trial], whose trials are drawn by `make`."""
 
     def load(positional: tuple[Any, ...], settings: Mapping[str, Any], places: Places) -> Dataset:
         _check(name, settings)
@@ -34,13 +37,13 @@ def task(name: str, make: Make, own: Mapping[str, Any], doc: str) -> DatasetEntr
             fingerprint.update(np.ascontiguousarray(inputs).tobytes())
             fingerprint.update(np.ascontiguousarray(answers).tobytes())
         train, test = (
-            Split({"x": Field(inputs, ("trial", "time")), "label": Field(answers)})
+            Split({"x": Field(inputs, ("trial", "time")), answer: Field(answers)})
             for inputs, answers in splits.values()
         )
         length = splits["train"][0].shape[1]
         return Dataset(name, train, test, fingerprint.hexdigest(), f"{len(train):,} + {len(test):,} trials", length)
 
-    fields = MappingProxyType({"label": Type((), "int")})
+    fields = MappingProxyType({answer: type_})
     settings = MappingProxyType({**TRIALS, **own})
     return DatasetEntry(name, settings, doc, fields, choices=(), draws=True, load=load)
 
@@ -56,7 +59,7 @@ def _check(name: str, settings: Mapping[str, Any]) -> None:
         elif setting == "seed":
             fits, wanted = float(value).is_integer(), "a whole number"
         else:
-            least = 1 if setting in (*TRIALS, "stimulus", "options", "goal") else 0
+            least = 1 if setting in (*TRIALS, "stimulus", "options", "goal") else 2 if setting == "length" else 0
             fits, wanted = float(value).is_integer() and value >= least, f"a whole number, at least {least}"
         if not fits:
             raise SpecError([Diagnostic("CS505", f"`{setting}` of `{name}` is {wanted}, not {value}")])
@@ -82,5 +85,13 @@ DATASETS = (
         perceptual.trials_of,
         perceptual.SETTINGS,
         "which of two noisy channels has the larger mean; x[3], label 0 or 1",
+    ),
+    task(
+        "adding",
+        adding.trials_of,
+        adding.SETTINGS,
+        "the sum of the two numbers of a sequence that are marked; x[2], target a number",
+        answer="target",
+        type_=_NUMBER,
     ),
 )

@@ -1,10 +1,11 @@
-"""The trials of the three tasks: timing, values, how many there are, and what the best observer makes of them."""
+"""The trials of the tasks: timing, values, how many there are, and what the best observer makes of them."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 from cortexspec_tasks import DATASETS
+from cortexspec_tasks.adding import VARIANCE
 from cortexspec_tasks.one_choice import DIRECTIONS, GOALS, TRIALS
 from cortexspec_tasks.perceptual import ideal_observer
 
@@ -20,7 +21,7 @@ def made(name: str, seed: int = 1, **settings: Any) -> Dataset:
 
 def arrays(dataset: Dataset, split: str = "train") -> tuple[np.ndarray, np.ndarray]:
     fields = getattr(dataset, split).fields
-    return fields["x"].array, fields["label"].array
+    return fields["x"].array, fields["target" if "target" in fields else "label"].array
 
 
 @pytest.mark.parametrize(
@@ -136,3 +137,14 @@ def test_settings_that_do_not_fit_are_told(name: str, settings: dict[str, Any]) 
         made(name, **settings)
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.code == "CS505" and f"`{next(iter(settings))}` of `{name}`" in diagnostic.message
+
+
+def test_adding_marks_a_number_in_either_half_and_wants_their_sum() -> None:
+    x, target = arrays(made("adding", length=11))
+    assert x.shape == (5120, 11, 2) and target.shape == (5120,)
+    assert np.array_equal(x[:, :5, 1].sum(axis=1), np.ones(5120))
+    assert np.array_equal(x[:, 5:, 1].sum(axis=1), np.ones(5120))
+    assert (x[:, :, 1].mean(axis=0)[5:] > 0.13).all()
+    assert np.allclose(target, (x[:, :, 0] * x[:, :, 1]).sum(axis=1))
+    assert abs(np.mean((target - 1) ** 2) - VARIANCE) < 0.01
+    assert 0 < x[:, :, 0].min() < 0.001 and 0.999 < x[:, :, 0].max() < 1
