@@ -24,6 +24,7 @@ LOWERS = {
     "visual_hierarchy",
     "driven",
     "gru",
+    "gru_after",
     "embedded_core",
     "autapse",
     "elm network",

@@ -1,6 +1,7 @@
 """The adding problem: the sum of the two numbers of a long sequence that are marked.
 
-Source: Hochreiter & Schmidhuber 1997, "Long short-term memory", section 5.4, with numbers from 0 to 1 and marks in either half, as in Le, Jaitly & Hinton 2015.
+Source: Hochreiter & Schmidhuber 1997, "Long short-term memory", section 5.4, with numbers from 0 to 1 and marks in either half,
+as in Le, Jaitly & Hinton 2015.
 """
 
 from __future__ import annotations
