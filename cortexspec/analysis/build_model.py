@@ -337,6 +337,10 @@ class ModelBuilder:
                 )
         if statement.surrogate is not None:
             surrogate = self.surrogate(statement.surrogate, body, unit)
+            compared = isinstance(condition, tree.Binary) and condition.operator in (">", "<")
+            if condition is not None and statement.crosses is None and not compared:
+                message = "a surrogate stands in for the slope of one comparison with `>` or `<`"
+                self.report.add("CS321", message, condition.span or statement.span)
         return Spike(condition, crosses, tuple(resets), refractory, surrogate, distribution, statement.span)
 
     def condition(self, statement: written.Spike, body: Body) -> tuple[tree.Expression | None, Unit]:

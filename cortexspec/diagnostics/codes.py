@@ -55,6 +55,11 @@ _ALL = (
     ),
     Code("CS319", "start-not-known", "the start of a state reads what is not known before the first step"),
     Code("CS320", "no-surrogate", "training runs across a spike that has no surrogate, so the gradient is zero"),
+    Code(
+        "CS321",
+        "surrogate-of-no-comparison",
+        "a surrogate belongs to a condition that is not one comparison with `>` or `<`",
+    ),
     Code("CS401", "unit-mismatch", "two quantities of different dimension meet"),
     Code("CS403", "wrong-delivery", "a connection delivers another dimension than its port takes"),
     Code("CS404", "unit-or-name", "a unit in a literal is a name in reach too, so the division could be meant"),

@@ -11,7 +11,7 @@ from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.printer import op_text
 from cortexspec.ir.types import RuleError
 
-STEP_FUNCTIONS = ("derivative", "update", "step", "output")
+STEP_FUNCTIONS = ("derivative", "update", "jump", "hold", "level", "fire", "seen", "step", "output")
 
 
 def check(module: Module, after: str = "", sound: dict[int, Line] | None = None) -> Module:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from cortexspec.analysis.model import Projection
 from cortexspec.contracts.operand import Operand
 from cortexspec.contracts.translate import translate
-from cortexspec.expressions.tree import Name
+from cortexspec.expressions.tree import Name, Reference
 from cortexspec.ir.module import Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
@@ -15,6 +15,7 @@ from cortexspec.ir.types import Axis, RuleError
 from cortexspec.lowering.edges import has_edges, rule_arguments, rule_name, source_path
 from cortexspec.lowering.frame import Frame, Here, Unwritten, written_axes
 from cortexspec.lowering.renewed import after_update
+from cortexspec.lowering.trains import sends_spikes
 from cortexspec.lowering.wiring import (
     fits_in_memory,
     matrix_axes,
@@ -23,11 +24,18 @@ from cortexspec.lowering.wiring import (
     sum_over_edges,
     weight_matrix,
 )
+from cortexspec.units import DIMENSIONLESS, Unit
 
 
 def port(frame: Frame, path: str) -> Operand:
-    """What arrives at an input: the sum of its projections in written order, its default where there is none."""
+    """What arrives at an input: the sum of its projections in written order, its default where there is none.
+
+    At the input of a synapse, what its own projection sends.
+    """
     variable = frame.model.variables[path]
+    for projection in frame.model.projections:
+        if projection.synapse is not None and projection.synapse.input == path:
+            return frame.as_declared(replace(variable, around=()), _arriving(frame, projection), projection.span)
     total: Value | None = None
     for projection in frame.model.projections:
         operand = arriving_at(frame, projection, path)
@@ -78,11 +86,32 @@ def delivered(frame: Frame, projection: Projection) -> Operand:
 
 
 def _delivered(frame: Frame, projection: Projection) -> Operand:
+    """The output of the synapse, or what arrives where there is none."""
+    synapse = projection.synapse
+    if synapse is None:
+        return _arriving(frame, projection)
+    path = synapse.output.path if isinstance(synapse.output, Reference) else synapse.input
+    operand = frame.read(path)
+    target = frame.model.variables.get(projection.target)
+    order = written_axes(target) if target is not None else projection.target_axes
+    return Operand(operand.value, tuple(name for name in order if operand.type.has(name)))
+
+
+def _arriving(frame: Frame, projection: Projection) -> Operand:
+    """The weighted sum over the sources. A train delivers impulses; where these are silent, nothing is summed."""
+    if frame.impulses == "none" and sends_spikes(frame.model, projection):
+        return Operand(write.const(frame.build, 0.0, _unit(frame, projection)))
     source = _sent(frame, projection)
     weight = frame.read(projection.weight) if projection.weight is not None else None
     value = _value(frame, projection, source.value, weight)
     target = frame.model.variables.get(projection.target)
     return Operand(value, written_axes(target) if target is not None else projection.target_axes)
+
+
+def _unit(frame: Frame, projection: Projection) -> Unit:
+    """The unit of a train times the weight."""
+    weight = frame.model.variables[projection.weight].type.unit if projection.weight is not None else DIMENSIONLESS
+    return weight / frame.model.time_unit
 
 
 def _sent(frame: Frame, projection: Projection) -> Operand:

@@ -14,6 +14,7 @@ from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
 from cortexspec.lowering import entries
 from cortexspec.lowering.edges import index_buffers, slot_buffer
+from cortexspec.lowering.trains import train_states
 from cortexspec.units import DIMENSIONLESS
 
 TRIAL = Axis("trial", Size.symbol("trial"), "sample")
@@ -128,6 +129,13 @@ def _states(model: Model) -> dict[str, State]:
             type_ = variable.type.with_axes((*variable.type.axes, TRIAL))
             own = path.removeprefix(f"{population.path}.")
             states[path] = State(Value(path, type_), population.path, population.neuron, own, variable.unit_shown)
+    for projection in model.projections:
+        for path in projection.synapse.states if projection.synapse is not None else ():
+            variable, own = model.variables[path], path.removeprefix(f"{projection.path}.")
+            value = Value(path, variable.type.with_axes((*variable.type.axes, TRIAL)))
+            type_name = f"synapse {projection.synapse.type}" if projection.synapse is not None else ""
+            states[path] = State(value, projection.path, type_name, own, variable.unit_shown)
+    states |= {state.value.name: state for state in train_states(model, TRIAL)}
     return states
 
 

@@ -23,6 +23,7 @@ from cortexspec.ir.types import Axis, RuleError, Type
 from cortexspec.library.distributions import draw
 from cortexspec.lowering import entries
 from cortexspec.lowering.declarations import SEED, STEP_NUMBER, TRIAL, TRIAL_NUMBER, WIRING_SEED, Declarations
+from cortexspec.lowering.trains import count_of, is_train
 from cortexspec.lowering.unsupported import NO_FOLDER
 from cortexspec.lowering.whole import shrinks
 
@@ -86,6 +87,9 @@ class Frame:
         self.port: Callable[[Frame, str], Operand] | None = None
         self.state_start: Callable[[Frame, str], Operand] | None = None
         self.highest: Callable[[Frame, str], Operand] | None = None
+        # How trains read: as spikes per time, not at all, or each as a placeholder whose impulse is in `arrivals`.
+        self.impulses: Literal["rate", "none", "jump"] = "rate"
+        self.arrivals: dict[str, tuple[Value, Value]] = {}
         self._groups, self._parts = plan.groups, plan.parts
 
     # Reading.
@@ -134,6 +138,8 @@ class Frame:
             return self.port(self, path)
         if variable.kind == "noise":
             return self.noise(variable)
+        if is_train(self.model, path):
+            return self.whole(variable, self.impulse(path, self.input(self.declared.states[count_of(path)].value)))
         if variable.kind == "constant":
             return self.translated(variable, variable.value)
         if variable.draw is not None:
@@ -150,6 +156,17 @@ class Frame:
             raise self.stop("CS700", f"reading the noise `{variable.path}` here is not supported yet", variable.span)
         type_ = variable.type.with_axes((*variable.type.axes, TRIAL))
         return self.whole(variable, self.input(Value(variable.path, type_)))
+
+    def impulse(self, name: str, amount: Value) -> Value:
+        """What delivers this amount at once, as a quantity per time."""
+        type_ = amount.type.with_unit(amount.type.unit / self.model.time_unit)
+        if self.impulses == "none":
+            return write.zeros(self.build, type_)
+        if self.impulses == "rate":
+            return write.div(self.build, amount, self.read("dt").value)
+        if name not in self.arrivals:
+            self.arrivals[name] = Value(self.build.names.fresh(f"{name}.impulse"), type_), amount
+        return self.arrivals[name][0]
 
     def state(self, variable: Variable) -> Operand:
         path = variable.path

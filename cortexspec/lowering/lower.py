@@ -1,4 +1,5 @@
-"""Model to IR: `wiring`, `start`, `constrain`, `unconstrain`, `project`, `init`, `derivative`, `update`, `output`, `penalty`.
+"""Model to IR: `wiring`, `start`, `constrain`, `unconstrain`, `project`, `init`, `derivative`, `update`, `output`, `penalty`;
+with spikes also `jump`, `hold`, `level`, `fire` and `seen` (lowering/spikes.py).
 
 Every function reads raw parameters under their dotted names. States and inputs have the axis `trial`; a part array is one
 batched array along its instance axis, so the number of operations does not depend on how many instances there are.
@@ -19,7 +20,7 @@ from cortexspec.ir.module import Function, Input, Layout, Module, Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, RuleError
-from cortexspec.lowering import neuron, parameters, wiring
+from cortexspec.lowering import neuron, parameters, spikes, wiring
 from cortexspec.lowering.connection import port
 from cortexspec.lowering.declarations import Declarations
 from cortexspec.lowering.depends import reads_state, reads_step
@@ -59,6 +60,7 @@ def lower(
 
     tables = frozenset(sparse)
     plan = Plan(model, Declarations.of(model, streams, tables), told, training, stimuli or {}, tables)
+    by = neuron.shown_by(model)
     functions = [
         wiring.wiring(plan),
         parameters.start(plan),
@@ -66,8 +68,13 @@ def lower(
         parameters.constrain(plan),
         parameters.project(plan),
         init(plan),
-        neuron.derivative(plan, shown=True),
-        neuron.update(plan, shown=not any(population.equations for population in model.populations)),
+        neuron.derivative(plan, shown=by == "derivative"),
+        neuron.update(plan, shown=by == "update"),
+        neuron.shown(plan) if by == "seen" else None,
+        spikes.jump(plan),
+        spikes.hold(plan),
+        spikes.level(plan),
+        spikes.fire(plan),
         output(plan),
         penalty(plan),
     ]
@@ -107,8 +114,15 @@ def init(plan: Plan) -> Function:
     outputs: dict[str, Value] = {}
     for path in plan.declared.states:
         with guarded():
-            outputs[path] = frame.spread(path, frame.read(path))
+            outputs[path] = frame.spread(
+                path, frame.read(path) if path in plan.model.variables else _nothing(frame, path)
+            )
     return frame.function("init", {**outputs, **frame.running})
+
+
+def _nothing(frame: Frame, path: str) -> Operand:
+    """The start of what no spec declares: before the first step nobody fired."""
+    return Operand(write.const(frame.build, 0.0, frame.declared.states[path].value.type.unit))
 
 
 def _state_start(frame: Frame, path: str) -> Operand:

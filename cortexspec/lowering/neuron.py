@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cortexspec.analysis.model import Equation, Population, Variable
+from collections.abc import Iterator
+
+from cortexspec.analysis.model import Equation, Model, Population, Variable
 from cortexspec.contracts.operand import Operand
 from cortexspec.contracts.translate import fit, translate
 from cortexspec.expressions.linear import ONE, NotLinear, solve
@@ -16,6 +18,7 @@ from cortexspec.lowering.connection import delivered, port
 from cortexspec.lowering.depends import reads_step
 from cortexspec.lowering.frame import Frame, Here, Plan, Unwritten, guarded, written_axes
 from cortexspec.lowering.renewed import new_state
+from cortexspec.lowering.trains import has_trains
 
 
 def derivative(plan: Plan, shown: bool) -> Function | None:
@@ -23,20 +26,44 @@ def derivative(plan: Plan, shown: bool) -> Function | None:
 
     An equation of order n gives n states: `v' ` is the slope of `v`, and the last one is what the equation is solved for.
     """
-    if not any(population.equations for population in plan.model.populations):
+    equations = list(equations_of(plan.model))
+    if not equations:
         return None
     frame = Frame(plan, "step")
-    frame.port, frame.highest = port, _highest
+    frame.port, frame.highest, frame.impulses = port, highest, "none"
     outputs: dict[str, Value] = {}
-    for population in plan.model.populations:
-        for equation in population.equations:
-            for order in range(equation.order):
-                with guarded():
-                    path = equation.state + "'" * order
-                    outputs[path] = frame.spread(path, frame.read(path + "'"))
+    for equation in equations:
+        for order in range(equation.order):
+            with guarded():
+                path = equation.state + "'" * order
+                outputs[path] = frame.spread(path, frame.read(path + "'"))
     if shown:
         outputs |= seen(frame)
     return frame.function("derivative", {**outputs, **frame.running})
+
+
+def equations_of(model: Model) -> Iterator[Equation]:
+    """Those of neurons, then those of synapses."""
+    for population in model.populations:
+        yield from population.equations
+    for projection in model.projections:
+        if projection.synapse is not None:
+            yield from projection.synapse.equations
+
+
+def shown_by(model: Model) -> str:
+    """The function that gives what a recording reads of a step: one of its own where a train is silent in the slopes."""
+    if has_trains(model):
+        return "seen"
+    return "derivative" if next(equations_of(model), None) is not None else "update"
+
+
+def shown(plan: Plan) -> Function:
+    """What a recording may read of the states that a step integrates from, where spikes have arrived already."""
+    frame = Frame(plan, "step")
+    frame.port, frame.highest = port, highest
+    outputs = seen(frame)
+    return frame.function("seen", {**outputs, **frame.running})
 
 
 def update(plan: Plan, shown: bool) -> Function | None:
@@ -44,7 +71,7 @@ def update(plan: Plan, shown: bool) -> Function | None:
     if not any(population.updates for population in plan.model.populations):
         return None
     frame = Frame(plan, "step")
-    frame.port, frame.highest = port, _highest
+    frame.port, frame.highest = port, highest
     outputs: dict[str, Value] = {}
     for population in plan.model.populations:
         for one in population.updates:
@@ -96,17 +123,16 @@ def seen(frame: Frame) -> dict[str, Value]:
     return found
 
 
-def _highest(frame: Frame, path: str) -> Operand:
+def highest(frame: Frame, path: str) -> Operand:
     """The highest derivative of a state, from its equation. Raises: KeyError where no equation has it."""
     state = path.rstrip("'")
-    for population in frame.model.populations:
-        for equation in population.equations:
-            if equation.state == state and path == state + "'" * equation.order:
-                return _solved(frame, population, equation, path)
+    for equation in equations_of(frame.model):
+        if equation.state == state and path == state + "'" * equation.order:
+            return _solved(frame, equation, path)
     raise KeyError(path)
 
 
-def _solved(frame: Frame, population: Population, equation: Equation, path: str) -> Operand:
+def _solved(frame: Frame, equation: Equation, path: str) -> Operand:
     def is_target(node: Expression) -> bool:
         match node:
             case Reference(name):
@@ -123,7 +149,7 @@ def _solved(frame: Frame, population: Population, equation: Equation, path: str)
         raise frame.stop("CS509", message, error.span or equation.span) from None
     variable = frame.model.variables[equation.state]
     slope = slope_type(frame, variable, equation.order)
-    scope = Here(frame, _around(population, variable), variable)
+    scope = Here(frame, _around(frame.model, variable), variable)
     top = translate(numerator, scope, frame.build)
     bottom = None if denominator is ONE else translate(denominator, scope, frame.build)
     if top is None or (bottom is None and denominator is not ONE):
@@ -138,8 +164,12 @@ def _solved(frame: Frame, population: Population, equation: Equation, path: str)
     return frame.whole(variable, value)
 
 
-def _around(population: Population, variable: Variable) -> tuple[str, ...]:
-    return variable.around or (*population.instance_axes, population.axis)
+def _around(model: Model, variable: Variable) -> tuple[str, ...]:
+    """The axes that the equations of a neuron or a synapse do not write."""
+    for population in model.populations:
+        if variable.path.startswith(f"{population.path}."):
+            return variable.around or (*population.instance_axes, population.axis)
+    return variable.around or tuple(axis.name for axis in variable.type.axes)
 
 
 def slope_type(frame: Frame, variable: Variable, order: int) -> Type:

@@ -35,8 +35,6 @@ def _not_yet(what: str, span: Span | None) -> Diagnostic:
 
 
 def _in_population(population: Population) -> Iterator[Diagnostic]:
-    if population.spike is not None:
-        yield _not_yet("spikes are", population.spike.span or population.span)
     for update in population.updates:
         if update.every is not None:
             yield _not_yet("`every` is", update.every.span or update.span)
@@ -56,8 +54,11 @@ def _in_projection(model: Model, projection: Projection) -> Iterator[Diagnostic]
         yield _not_yet("`chance` but in a fixed degree with `multapses = true` is", arguments["chance"].span or span)
     if projection.delay is not None and not _is_zero(projection.delay):
         yield _not_yet("a delay is", projection.delay.span or projection.span)
-    if projection.synapse is not None:
-        yield _not_yet(f"the synapse `{projection.synapse.type}` is", projection.synapse.span or projection.span)
+    synapse = projection.synapse
+    if synapse is not None and (
+        synapse.on_pre or synapse.on_post or synapse.send or set(synapse.extents.values()) - {"post"}
+    ):
+        yield _not_yet(f"the synapse `{synapse.type}` is", synapse.span or projection.span)
 
 
 def _is_zero(expression: Expression) -> bool:

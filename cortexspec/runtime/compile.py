@@ -203,7 +203,7 @@ def _driven(module: Module, wanted: Wanted, name: str) -> Function:
 def recordable(module: Module) -> list[str]:
     """Everything that a recording may name."""
     shown = [state.value.name for state in module.states]
-    for name in ("step", "derivative", "update", "output"):
+    for name in ("step", "derivative", "update", "seen", "output"):
         if name in module.functions:
             shown += module.functions[name].output_names
     return list(dict.fromkeys(shown))

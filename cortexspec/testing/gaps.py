@@ -27,7 +27,6 @@ class Gap:
 
 
 GAPS: tuple[Gap, ...] = (
-    Gap("not yet", "spikes and synapses", "balanced *"),
     Gap("not yet", "delays and `every`", "jansen_rit *"),
     Gap("not yet", "spikes, delays and synapses", "coba_stp *"),
     Gap("not yet", "spikes, delays and synapses", "potjans_diesmann *"),

@@ -12,10 +12,10 @@ from cortexspec.ir.builder import Builder
 from cortexspec.ir.inline import inline
 from cortexspec.ir.module import Function, Layout, Module, Value
 from cortexspec.ir.op import Array, Op
-from cortexspec.ir.ops import arith, constant, indexing, linear, random, recurrence, reduce, shape
+from cortexspec.ir.ops import arith, constant, indexing, linear, random, recurrence, reduce, shape, spike
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
-from cortexspec.units import unit_of
+from cortexspec.units import DIMENSIONLESS, unit_of
 
 A, B, C = Axis("a", Size.of(3)), Axis("b", Size.of(4)), Axis("c", Size.of(2))
 A2, B2, AB = Axis("a2", Size.of(3)), Axis("b2", Size.of(4)), Axis("ab", Size.of(12))
@@ -418,6 +418,17 @@ def _draws() -> list[Case]:
     return cases
 
 
+def _spikes() -> list[Case]:
+    """At the threshold, near it, and beyond the support of those that have one."""
+    x, per_mv = _float(A, SAMPLE).with_unit(VOLTS), Type((A,), "float", DIMENSIONLESS / VOLTS)
+    v = np.array([[0.5, 0.55], [0.2, 0.8], [-4.0, 0.501]])
+    arrays = (v, np.array(0.5), np.array([2.0, 1.5, 3.0]))
+    return [
+        Case(spike.Threshold(name), (x, Type((), "float", VOLTS), per_mv), arrays, note=name)
+        for name in spike.SURROGATES
+    ]
+
+
 def cases() -> tuple[Case, ...]:
     """All cases. Scans are in `testing.programs`."""
     return (
@@ -430,6 +441,7 @@ def cases() -> tuple[Case, ...]:
         *_indexing(),
         *_sparse_products(),
         *_draws(),
+        *_spikes(),
     )
 
 

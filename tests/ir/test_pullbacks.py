@@ -290,4 +290,5 @@ def test_every_differentiable_operation_has_a_case():
     no_float |= {f"arith.{name}" for name in truths} | {"reduce.argmax", "reduce.argsort", "reduce.any", "reduce.all"}
     drawn = {name for name in OPS if name.startswith("random.")}
     built_in = {name for name, cls in OPS.items() if cls.__module__.startswith("cortexspec.ir.")}
-    assert built_in - no_float - drawn == {case.op for case in CASES}
+    surrogate = {"spike.threshold"}  # whose slope is meant not to be that of its values: tests/ir/test_spike.py
+    assert built_in - no_float - drawn - surrogate == {case.op for case in CASES}

@@ -29,6 +29,7 @@ LOWERS = {
     "autapse",
     "elm network",
     "elm single",
+    "ring",
     "rnn",
 }
 WITH_DATA = {"microns_rnn"}  # whose files are beside the spec; the others' would have to be brought

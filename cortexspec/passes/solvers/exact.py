@@ -33,7 +33,7 @@ def exact(module: Module) -> Module:
 
 def _integrate(build: Builder, slopes: Slopes, dt: Value) -> dict[str, Value]:
     names = list(slopes.states)
-    outputs = [slope for _, slope in slopes.states.values()]
+    outputs = list(slopes.free.values())
     matrix: dict[tuple[str, str], Value] = {}
     for name, (state, _) in slopes.states.items():
         column = coefficients(build, slopes.lines, state, outputs, names)

@@ -25,7 +25,7 @@ def exponential_euler(module: Module) -> Module:
 def _integrate(build: Builder, slopes: Slopes, dt: Value) -> dict[str, Value]:
     after: dict[str, Value] = {}
     for name, (state, slope) in slopes.states.items():
-        (own,) = coefficients(build, slopes.lines, state, [slope])
+        (own,) = coefficients(build, slopes.lines, state, [slopes.free[name]])
         share = slope if own is None else write.mul(build, phi(build, write.mul(build, own, dt)), slope)
         after[name] = write.add(build, state, write.mul(build, dt, share))
     return after

@@ -1,4 +1,7 @@
-"""What all one-step solvers share: from `derivative` and `update` to the function `step`.
+"""What all one-step solvers share: from the functions that lowering gives to the function `step`.
+
+The order of a step is this file's (docs/language.md, "A step"): `jump` gives the states after the spikes that arrive at t,
+`derivative` is integrated from there, `update` reads the states at t; what `hold` names stays, and `fire` detects and resets.
 
 `step` reads what those two read, the states, the step number `n` and the step's length `dt`; it gives each state after the
 step under the state's name, and what else `derivative` or `update` gives (a `let`, `NAME.arriving`) as the step used it.
@@ -21,6 +24,15 @@ from cortexspec.ir.types import Type
 from cortexspec.units import Unit, parse_unit
 
 STEP_NUMBER = Value("n", Type((), "int"))
+COMPOSED = (
+    "jump",
+    "hold",
+    "seen",
+    "derivative",
+    "update",
+    "level",
+    "fire",
+)  # what lowering gives and a step is made of
 GIVEN = ("t", "dt", "n", "seed", "trial")  # what a program is given beside what its module declares
 
 
@@ -28,13 +40,15 @@ GIVEN = ("t", "dt", "n", "seed", "trial")  # what a program is given beside what
 class Slopes:
     """The derivative at the beginning of a step, and how to evaluate it again.
 
-    `states` has each integrated state and its slope by name; `lines` are those written so far, on which the slopes depend;
-    `at(states, node)` gives the slopes of other states, at the time t + node*dt.
+    `states` has each integrated state and its slope by name, 0 where a refractory period holds it; `lines` are those written so
+    far, on which the slopes depend; `at(states, node)` gives the slopes of other states, at the time t + node*dt. `free` are the
+    slopes as `derivative` gives them: what multiplies a state in these is one for all neurons.
     """
 
     states: Mapping[str, tuple[Value, Value]]
     lines: Sequence[Line]
     at: Callable[[Mapping[str, Value], float], Mapping[str, Value]]
+    free: Mapping[str, Value]
 
 
 Integrate = Callable[[Builder, Slopes, Value], Mapping[str, Value]]
@@ -47,8 +61,8 @@ def step_with(module: Module, integrate: Integrate, noise: WriteNoise | None = N
     `noise` writes the value of a white noise that the derivative reads. Raises: SpecError CS721 where it reads one and the
     solver has none.
     """
-    derivative, update = module.functions.get("derivative"), module.functions.get("update")
-    functions = [function for function in (derivative, update) if function is not None]
+    present = {name: function for name in COMPOSED if (function := module.functions.get(name)) is not None}
+    functions = list(present.values())
     noises = noises_of(module, functions)
     if noises and noise is None:
         raise SpecError([_needs_noise(name) for name in noises])
@@ -59,32 +73,60 @@ def step_with(module: Module, integrate: Integrate, noise: WriteNoise | None = N
     known["t"] = _time(build, dt, 0.0)
     if noise is not None:
         known |= {name: noise(build, value, inputs) for name, value in noises.items()}
-    after: dict[str, Value] = {state.value.name: state.value for state in module.states}
-    if derivative is not None:
-        after |= _integrated(build, module, derivative, known, dt, integrate)
-    if update is not None:
-        after |= inline(build, update, _arguments(update, known))
+
+    def written(name: str, given: Mapping[str, Value]) -> dict[str, Value]:
+        function = present.get(name)
+        if function is None:
+            return {}
+        found = inline(build, function, {value.name: given[value.name] for value in function.inputs})
+        return {each: _spread(build, value, module, each) for each, value in found.items()}
+
+    states = {state.value.name: state.value for state in module.states}
+    arrived = {**known, **written("jump", known)}
+    held = written("hold", known)
+    after = {name: arrived[name] for name in states} | written("seen", arrived)
+    if "derivative" in present:
+        after |= _integrated(build, module, present["derivative"], arrived, held, dt, integrate)
+    after |= written("update", known)
+    for name, where in held.items():
+        after[name] = write.where(build, where, known[name], _spread(build, after[name], module, name))
+    if "fire" in present:
+        now = {**known, **after, **written("level", known), "t": _time(build, dt, 1.0)}
+        after |= written("fire", now)
     outputs = {name: _spread(build, value, module, name) for name, value in after.items()}
     function = build.function("step", inputs.values(), outputs.values(), outputs.keys())
     return module.with_functions(step=function)
 
 
 def _integrated(
-    build: Builder, module: Module, derivative: Function, known: dict[str, Value], dt: Value, integrate: Integrate
+    build: Builder,
+    module: Module,
+    derivative: Function,
+    known: dict[str, Value],
+    held: Mapping[str, Value],
+    dt: Value,
+    integrate: Integrate,
 ) -> dict[str, Value]:
     found = inline(build, derivative, _arguments(derivative, known))
-    states = {state.value.name: state.value for state in module.states if state.value.name in found}
+    states = {state.value.name: known[state.value.name] for state in module.states if state.value.name in found}
+
+    def slopes(given: Mapping[str, Value]) -> dict[str, Value]:
+        return {name: _held(build, held.get(name), given[name]) for name in states}
 
     def at(moved: Mapping[str, Value], node: float) -> Mapping[str, Value]:
         stage = {**known, **{name: _spread(build, value, module, name) for name, value in moved.items()}}
         stage["t"] = _time(build, dt, node)
-        given = inline(build, derivative, _arguments(derivative, stage))
-        return {name: given[name] for name in states}
+        return slopes(inline(build, derivative, _arguments(derivative, stage)))
 
-    pairs = {name: (state, found[name]) for name, state in states.items()}
-    new = integrate(build, Slopes(pairs, tuple(build.lines), at), dt)
+    free = {name: found[name] for name in states}
+    pairs = {name: (states[name], slope) for name, slope in slopes(found).items()}
+    new = integrate(build, Slopes(pairs, tuple(build.lines), at, free), dt)
     shown = {name: value for name, value in found.items() if name not in states}
     return {**shown, **new}
+
+
+def _held(build: Builder, where: Value | None, slope: Value) -> Value:
+    return slope if where is None else write.where(build, where, write.zero_like(build, slope), slope)
 
 
 def _arguments(function: Function, known: Mapping[str, Value]) -> dict[str, Value]:
@@ -95,6 +137,9 @@ def _inputs(module: Module, functions: Sequence[Function], noises: Mapping[str, 
     """All that the functions and the solver read, each once: what is declared, then what is given."""
     read = {value.name: value for function in functions for value in function.inputs if value.name not in ("t", "dt")}
     read |= {state.value.name: state.value for state in module.states}
+    for function in functions:
+        if function.name == "level":  # read by `fire`
+            read = {name: value for name, value in read.items() if name not in function.output_names}
     for name in noises:
         del read[name]
     if noises:

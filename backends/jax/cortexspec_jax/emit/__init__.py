@@ -1,6 +1,18 @@
 """How each operation reads in jax: a file a family, the names of `cortexspec.ir.ops`."""
 
-from cortexspec_jax.emit import arith, constant, indexing, linear, random, recurrence, reduce, scan, shape
+from cortexspec_jax.emit import arith, constant, indexing, linear, random, recurrence, reduce, scan, shape, spike
 from cortexspec_jax.emit.base import emit
 
-__all__ = ["arith", "constant", "emit", "indexing", "linear", "random", "recurrence", "reduce", "scan", "shape"]
+__all__ = [
+    "arith",
+    "constant",
+    "emit",
+    "indexing",
+    "linear",
+    "random",
+    "recurrence",
+    "reduce",
+    "scan",
+    "shape",
+    "spike",
+]

@@ -1,6 +1,7 @@
 """Functions that a program may call. Their source is printed into it, so they read nothing but JAX, the program's
 FLOAT, and each other."""
 
+# ruff: noqa: F821
 import math
 
 import jax
@@ -15,6 +16,42 @@ def power(a, b):
     positive = a > 0
     above = jnp.power(jnp.where(positive, a, 1.0), b)
     return jnp.where(positive, above, jnp.power(a, lax.stop_gradient(b)))
+
+
+def threshold(a, b, steepness, slope):
+    """1 where a > b, else 0; the slope is the surrogate's."""
+
+    @jax.custom_jvp
+    def hard(a, b, steepness):
+        return (a > b).astype(FLOAT)
+
+    @hard.defjvp
+    def change(operands, changes):
+        a, b, steepness = operands
+        da, db, _ = changes
+        return hard(*operands), steepness * slope(steepness * (a - b)) * (da - db)
+
+    return hard(a, b, steepness)
+
+
+def fast_sigmoid_slope(u):
+    return 1 / (1 + jnp.abs(u)) ** 2
+
+
+def triangle_slope(u):
+    return jax.nn.relu(1 - jnp.abs(u))
+
+
+def boxcar_slope(u):
+    return (jnp.abs(u) < 0.5).astype(FLOAT)
+
+
+def arctan_slope(u):
+    return 1 / (1 + (math.pi * u) ** 2)
+
+
+def sigmoid_slope(u):
+    return 4 * jax.nn.sigmoid(u) * jax.nn.sigmoid(-u)
 
 
 def halved(a):

@@ -1,6 +1,18 @@
 """How each operation reads in torch: a file a family, the names of `cortexspec.ir.ops`."""
 
-from cortexspec_torch.emit import arith, constant, fused, indexing, linear, random, recurrence, reduce, scan, shape
+from cortexspec_torch.emit import (
+    arith,
+    constant,
+    fused,
+    indexing,
+    linear,
+    random,
+    recurrence,
+    reduce,
+    scan,
+    shape,
+    spike,
+)
 from cortexspec_torch.emit.base import emit
 
 __all__ = [
@@ -15,4 +27,5 @@ __all__ = [
     "reduce",
     "scan",
     "shape",
+    "spike",
 ]

@@ -18,6 +18,36 @@ def power(a, b):
     return torch.where(positive, above, torch.pow(a, b.detach()))
 
 
+def threshold(a, b, steepness, slope):
+    """1 where a > b, else 0; the slope is the surrogate's."""
+    hard = (a > b).to(FLOAT)
+    if not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)):
+        return hard
+    apart = a - b
+    flow = (steepness * slope(steepness * apart)).detach() * apart
+    return hard + (flow - flow.detach())
+
+
+def fast_sigmoid_slope(u):
+    return (1 + u.abs()) ** -2
+
+
+def triangle_slope(u):
+    return torch.relu(1 - u.abs())
+
+
+def boxcar_slope(u):
+    return (u.abs() < 0.5).to(FLOAT)
+
+
+def arctan_slope(u):
+    return 1 / (1 + torch.square(math.pi * u))
+
+
+def sigmoid_slope(u):
+    return 4 * torch.sigmoid(u) * torch.sigmoid(-u)
+
+
 def halved(a):
     """What a Taylor series of exp(a) needs: a, a^2, a^3 and a^4 with a halved so often that it converges, and how often.
 
