@@ -322,7 +322,9 @@ class ExperimentChecker:
         settings = self.sections["train"]
         found: dict[str, tree.Expression] = {}
         for name, (value, _) in settings.items():
-            static = None if name in (*OBJECTIVES, "optimizer", "schedule") else evaluated(value, self.body)
+            static = (
+                None if name in (*OBJECTIVES, "optimizer", "schedule", "reset_chance") else evaluated(value, self.body)
+            )
             found[name] = literal(static, value.span) if static is not None else value
             if name == "loss":
                 self.typed(value)
@@ -348,8 +350,10 @@ class ExperimentChecker:
                 for argument in value.arguments:
                     if argument.value is not None:
                         self.pure(f"`{argument.name}`{of}" if argument.name else f"an argument{of}", argument.value)
-            elif name in ("clip", "reset_chance"):
-                self.pure(f"`{name}`", value)
+            elif name == "clip":
+                self.pure("`clip`", value)
+            elif name == "reset_chance":
+                self.pure("`reset_chance`", value, step=Static(0.0))
             elif name in ("batch", "epochs", "steps", "trials"):
                 self.whole(name, value)
             elif name in ("duration", "warm_up"):
@@ -371,10 +375,10 @@ class ExperimentChecker:
         known = static is not None and static.unit == DIMENSIONLESS and not isinstance(static.value, bool)
         return static.number if static is not None and known else None
 
-    def pure(self, what: str, value: tree.Expression) -> Static | None:
-        """The value of a setting that is a number without a unit. None where it is something else."""
+    def pure(self, what: str, value: tree.Expression, **names: Static) -> Static | None:
+        """The value of a setting that is a number without a unit; `names` it may read besides. None where it is something else."""
         try:
-            static = evaluate(value, self.body)
+            static = evaluate(value, replace(self.body, names={**names}, outer=self.body) if names else self.body)
         except NotStatic as error:
             if not self.typing.library.missing_plugins:
                 self.report.add(error.code, error.message, error.span, label=error.label, help=error.help)

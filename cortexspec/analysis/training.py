@@ -110,6 +110,7 @@ def _check_settings(
     checker: ExperimentChecker, section: written.Section, settings: Settings, word: str, optimizer: str
 ) -> None:
     """What stands in `train` in vain."""
+    _check_carrying(checker, settings)
     if word == "loss":
         idle, why = _OF_SEARCH, "is of an evaluation of `maximize`; with a `loss` the data say it"
     elif optimizer == "evolution":
@@ -124,6 +125,23 @@ def _check_settings(
         if one.kind in ("penalty", "stimulus"):
             help = "write it into the measure" if one.kind == "penalty" else "write it outside of `train`"
             checker.report.add("CS926", f"a {one.kind} in `train` belongs to a `loss`", one.span, help=help)
+
+
+def _check_carrying(checker: ExperimentChecker, settings: Settings) -> None:
+    """CS602 and CS926 for `carry_state` and what goes with it."""
+    carries = False
+    if "carry_state" in settings:
+        value, span = settings["carry_state"]
+        carries = value == tree.Name("true")
+        if not carries and value != tree.Name("false"):
+            checker.report.add("CS602", "`carry_state` is true or false", value.span or span)
+            return
+    if "reset_chance" in settings and not carries:
+        message = "`reset_chance` is of states that are carried from batch to batch, and here each begins anew"
+        checker.report.add("CS926", message, settings["reset_chance"][1], help="write `carry_state = true`")
+    if carries and "shuffle" in settings and settings["shuffle"][0] == tree.Name("true"):
+        message = "`carry_state` goes through segments in their order, and `shuffle` through trials in none"
+        checker.report.add("CS926", message, settings["shuffle"][1], help="leave out `shuffle`")
 
 
 def running_mean(measure: tree.Expression) -> tree.Expression | None:

@@ -98,7 +98,8 @@ class Recipe:
     """How to train: the same updates on every backend.
 
     `function` gives "loss" (and running buffers under their names); `learning_rates` has one factor a step (the schedule, precomputed);
-    `clip` is the largest global gradient norm.
+    `clip` is the largest global gradient norm. `carried`: outputs by the names of the inputs that have their values at the next
+    step, unless that step is given others.
     """
 
     optimizer: str = "adam"
@@ -107,6 +108,7 @@ class Recipe:
     clip: float | None = None
     function: str = "loss"
     trainable: Sequence[str] = ()
+    carried: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Trainer(Protocol):
@@ -117,7 +119,7 @@ class Trainer(Protocol):
         ...
 
     def state(self) -> dict[str, Array]:
-        """Everything that a resume needs beside parameters and buffers."""
+        """Everything that a resume needs beside parameters and buffers; what is carried is given anew at the first step."""
         ...
 
     def restore(self, state: Mapping[str, Array]) -> None: ...

@@ -19,7 +19,8 @@ Array = np.ndarray[Any, Any]
 class Field:
     """`axes` names the leading axes: "trial", then "time" where the field has one frame a step; own axes follow unnamed.
 
-    Floats are in the coherent unit that the input of the same name has; integers are class labels.
+    Floats are in the coherent unit that the input of the same name has; integers are class labels. `array` may be anything
+    with `shape` and `len` that gives the trials at some places as an array: what would not fit in memory is made as it is read.
     """
 
     array: Array
@@ -39,10 +40,18 @@ class Split:
         """The named trials of every field."""
         return {name: field.array[places] for name, field in self.fields.items()}
 
+    def batch(self, places: Array) -> dict[str, Field]:
+        """The named trials of every field, with the names of its axes."""
+        return {name: Field(array, self.fields[name].axes) for name, array in self.take(places).items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """`length`: the number of frames where the fields have a time axis. `fingerprint`: SHA-256 over the arrays."""
+    """`length`: the number of frames where the fields have a time axis. `fingerprint`: SHA-256 over the arrays.
+
+    `streams`: where trials are segments of longer streams, how many of those run side by side: trial i of a split is
+    segment i // streams of stream i % streams. 0 where trials do not go on from each other.
+    """
 
     name: str
     train: Split
@@ -50,6 +59,7 @@ class Dataset:
     fingerprint: str
     note: str = ""
     length: int | None = None
+    streams: int = 0
 
 
 @dataclass(frozen=True, slots=True)

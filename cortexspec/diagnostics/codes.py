@@ -103,6 +103,8 @@ _ALL = (
     ),
     Code("CS906", "missing-array", "a data file has no array of this name"),
     Code("CS907", "unfit-data", "an array of a data file has a gap, or holds no numbers"),
+    Code("CS908", "short-data", "data are shorter than what is to be cut from them"),
+    Code("CS909", "unknown-symbol", "data have a symbol that is not among those that are told"),
     Code("CS911", "malformed-data", "a data file is not of the format that it should have, or is cut short"),
     Code("CS912", "unknown-data-set", "no data set has this name"),
     Code("CS913", "unknown-schedule", "no learning-rate schedule has this name"),

@@ -229,6 +229,7 @@ _EXTREMES: Mapping[str, Callable[[Sequence[float]], int]] = {
 }
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "abs": np.abs, "sqrt": np.sqrt, "log": np.log, "exp": np.exp, "real": np.real, "imag": np.imag, "round": np.round,
+    "sin": np.sin, "cos": np.cos, "tanh": np.tanh,
 }  # fmt: skip
 _REDUCTIONS: Mapping[str, Callable[..., Any]] = {
     "max": np.max,
@@ -358,10 +359,11 @@ def _same(a: Any, b: Any) -> bool:
     return math.isclose(a, b, rel_tol=1e-12)
 
 
-def number_of(expression: tree.Expression) -> float:
-    """An expression of numbers alone, in coherent units. Raises: SpecError CS921 where it reads a name."""
+def number_of(expression: tree.Expression, **names: float) -> float:
+    """An expression of numbers and of `names`, in coherent units. Raises: SpecError CS921 where it reads another name."""
     nothing = Grid("", (), (), (), ())
-    return float(_value(expression, _Scope({"": nothing}, "", lambda key, measure: np.array(math.nan))))
+    scope = _Scope({"": nothing}, "", lambda key, measure: np.array(math.nan), names)
+    return float(_value(expression, scope))
 
 
 def _call(expression: tree.Call, scope: _Scope) -> Any:

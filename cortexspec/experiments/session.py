@@ -20,7 +20,7 @@ from cortexspec.analysis.model import ClaimModel
 from cortexspec.analysis.report import Report
 from cortexspec.analysis.training import running_mean
 from cortexspec.contracts.backend import Options, Recipe, Trainer
-from cortexspec.contracts.dataset import Dataset, DatasetEntry, Places
+from cortexspec.contracts.dataset import Dataset, DatasetEntry, Field, Places, Split
 from cortexspec.contracts.measure import AnalysisEntry, MeasureEntry
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.experiments.across import (
@@ -39,7 +39,7 @@ from cortexspec.experiments.images import IMAGES
 from cortexspec.experiments.objective import MeasuredObjective, trained_names
 from cortexspec.experiments.optimise import Search, optimise
 from cortexspec.experiments.settings import claims_of, grid_of, parameters_of, plan_of, search_of, section
-from cortexspec.experiments.train import Plan, train
+from cortexspec.experiments.train import Plan, check_streams, train
 from cortexspec.experiments.train import Report as TrainReport
 from cortexspec.expressions import tree
 from cortexspec.expressions.linear import children
@@ -133,6 +133,8 @@ class Session:
         simulate = section(cell.body, "simulate")
         self.search: Search | None = search_of(self.train_section, simulate) if searches else None
         self.plan: Plan | None = plan_of(self.train_section) if self.train_section and not searches else None
+        if self.plan is not None and self.data.dataset is not None:
+            check_streams(self.plan, self.data.dataset)
         shapes: dict[str, Sequence[int]] = {}
         if self.data.dataset is not None:
             fields = self.data.dataset.train.fields
@@ -231,7 +233,27 @@ class Session:
         return self.loaded.simulator.trainer(recipe)
 
     def batch(self, places: Array, first_trial: int) -> Mapping[str, Array]:
-        return self._arguments("loss", self.dataset.train.take(places), first_trial)
+        return self._arguments("loss", self.dataset.train.batch(places), first_trial)
+
+    @property
+    def carried(self) -> Mapping[str, str]:
+        return {name: f"{name}[time = end]" for name in self.simulation.states}
+
+    def anew(self, places: Array, first_trial: int) -> Mapping[str, Array]:
+        return self._begun(self.dataset.train.batch(places), first_trial)
+
+    def after(self, segment: int) -> Mapping[str, Array]:
+        return {"n": np.array(segment * self.simulation.steps())}
+
+    def _begun(self, fields: Mapping[str, Field], first_trial: int) -> Mapping[str, Array]:
+        """All states at the start of these trials."""
+        found = self.loaded.simulator.call("init", self._arguments("init", fields, first_trial))
+        return {name: found[name] for name in self.simulation.states}
+
+    @property
+    def _carries(self) -> bool:
+        """Whether a segment begins with the states in which the one before it ended."""
+        return self.plan is not None and self.plan.carry_state
 
     def held_out(self) -> Mapping[str, float]:
         """The measures on the held-out split, numbers only."""
@@ -347,9 +369,10 @@ class Session:
             fields: dict[str, Any] = {}
             streams: tuple[str, ...] = ()
             if self.data.dataset is not None:
-                given = self._given(self.dataset.train.take(np.arange(1)))
+                given = self._given(self.dataset.train.batch(np.arange(1)))
                 fields, streams = dict(given.fields), given.streams
             lets = _lets(self.body)
+            ends = self.simulation.states if self._carries else ()
             readouts: list[Readout] = []
             if "loss" in self.train_section:
                 own = {one.name: tree.Name(one.name) for one in self.simulation.model.penalties}
@@ -357,11 +380,14 @@ class Session:
                 names = ["loss_of_data" if penalties else "loss", *penalties]
                 outputs = {names[0]: self.train_section["loss"], **penalties}
                 total = tuple(names) if penalties else ()
-                readouts.append(Readout("loss", {**outputs, **self.running}, total=total, lets=lets, fields=fields))
+                outputs |= self.running
+                readouts.append(Readout("loss", outputs, total=total, lets=lets, fields=fields, ends=ends))
             lowered = {name: value for name, value in self.measures.items() if not _is_analysis(value)}
             if lowered and not self._along_a_run:
-                readouts.append(Readout("measures", lowered, lets=lets, fields=fields))
-            wanted = Wanted(readouts=tuple(readouts), trained=("loss",), rollout=False)
+                readouts.append(Readout("measures", lowered, lets=lets, fields=fields, ends=ends))
+            resumed = tuple(one.function for one in readouts) if ends else ()
+            pieces = ("init",) if ends else ()
+            wanted = Wanted(readouts=tuple(readouts), trained=("loss",), rollout=False, resumed=resumed, pieces=pieces)
             wrt = {"loss": self.simulation.trainable} if readouts and readouts[0].function == "loss" else {}
             self._loaded = self.simulation.load(
                 wanted,
@@ -370,6 +396,7 @@ class Session:
                 fields=fields,
                 train_stimuli=_train_stimuli(self.body),
                 wrt=wrt,
+                trials=self.plan.batch if self.plan is not None and self._carries else 1,
             )
         return self._loaded
 
@@ -377,7 +404,7 @@ class Session:
     def evaluated(self) -> Loaded:
         """The program with `loss` as it is in evaluation: no dropout, running statistics."""
         if self._evaluated is None:
-            given = self._given(self.dataset.train.take(np.arange(1)))
+            given = self._given(self.dataset.train.batch(np.arange(1)))
             readout = Readout("loss", {"loss": self.train_section["loss"]}, lets=_lets(self.body), fields=given.fields)
             wanted = Wanted(readouts=(readout,), rollout=False)
             self._evaluated = self.simulation.load(
@@ -387,13 +414,13 @@ class Session:
 
     def evaluation_batch(self, places: Array) -> dict[str, Array]:
         """Inputs of `evaluated` for these training examples."""
-        given = self._given(self.dataset.train.take(places))
+        given = self._given(self.dataset.train.batch(places))
         return self.simulation.arguments(self.evaluated, "loss", given, self.seed, 0)
 
-    def _given(self, fields: Mapping[str, Array]) -> Any:
+    def _given(self, fields: Mapping[str, Field]) -> Any:
         return read_inputs(self.simulation.model, self.simulation.plain, fields, None, fields=True)
 
-    def _arguments(self, function: str, fields: Mapping[str, Array], first_trial: int) -> dict[str, Array]:
+    def _arguments(self, function: str, fields: Mapping[str, Field], first_trial: int) -> dict[str, Array]:
         return self.simulation.arguments(self.loaded, function, self._given(fields), self.seed, first_trial)
 
     def _read_measures(self) -> dict[str, Any]:
@@ -408,16 +435,37 @@ class Session:
             return dict(self.loaded.simulator.call("measures", self._arguments("measures", {}, 0)))
         split = self.dataset.test
         names = self.loaded.module.function("measures").output_names
-        at_once = (
-            _AT_ONCE if all(_is_mean(self.measures[name]) for name in names if name in self.measures) else len(split)
-        )
+        whole = [name for name in names if name in self.measures and not _is_mean(self.measures[name])]
+        if self._carries:
+            return self._read_along_streams(split, whole)
+        at_once = len(split) if whole else _AT_ONCE
         totals: dict[str, Any] = {}
         for first in range(0, len(split), at_once):
             places = np.arange(first, min(first + at_once, len(split)))
-            found = self.loaded.simulator.call("measures", self._arguments("measures", split.take(places), first))
+            found = self.loaded.simulator.call("measures", self._arguments("measures", split.batch(places), first))
             for name, value in found.items():
                 totals[name] = totals.get(name, 0.0) + np.asarray(value, float) * (len(places) / len(split))
         return {name: totals[name] for name in self.measures if name in totals}
+
+    def _read_along_streams(self, split: Split, whole: Sequence[str]) -> dict[str, Any]:
+        """Means over held-out streams, from their beginning to their end. Raises: SpecError CS700 for what is no mean."""
+        if whole:
+            message = f"`{whole[0]}` is no mean, and nothing else is measured along streams yet"
+            raise SpecError([Diagnostic("CS700", message)])
+        streams = self.dataset.streams
+        totals: dict[str, Any] = {}
+        state: Mapping[str, Array] = {}
+        for first in range(0, len(split), streams):
+            fields = split.batch(np.arange(first, first + streams))
+            state = state or self._begun(fields, 0)
+            inputs = {**self._arguments("measures", fields, 0), **state, **self.after(first // streams)}
+            read = {value.name for value in self.loaded.module.function("measures").inputs}
+            found = self.loaded.simulator.call("measures", {name: x for name, x in inputs.items() if name in read})
+            state = {name: found[output] for name, output in self.carried.items()}
+            for name in self.measures:
+                if name in found:
+                    totals[name] = totals.get(name, 0.0) + np.asarray(found[name], float) * (streams / len(split))
+        return totals
 
     def known(self, measure: str, store: Path | None = None) -> Known:
         """A measure for another experiment to read: its recording where each step has a value, else its result.
@@ -498,8 +546,16 @@ def _called(node: tree.Expression) -> Iterator[str]:
 
 
 def _is_mean(value: tree.Expression) -> bool:
-    """Whether chunks of trials may be averaged: a mean over everything, or a number of the circuit."""
+    """Whether chunks of trials may be averaged: a mean over everything, a number of the circuit, or what is linear in such."""
     match value:
+        case tree.Unary(operator="-", operand=inner):
+            return _is_mean(inner)
+        case tree.Binary(operator="+" | "-", left=left, right=right):
+            return _is_mean(left) and _is_mean(right)
+        case tree.Binary(operator="*", left=left, right=right):
+            return (_is_mean(left) and _is_number(right)) or (_is_number(left) and _is_mean(right))
+        case tree.Binary(operator="/", left=left, right=right):
+            return _is_mean(left) and _is_number(right)
         case tree.Call(function=tree.Name(name="mean"), arguments=(_,)):
             return True
         case tree.Call(
@@ -508,6 +564,15 @@ def _is_mean(value: tree.Expression) -> bool:
             return True
         case _:
             return False
+
+
+def _is_number(value: tree.Expression) -> bool:
+    """Whether it reads nothing."""
+    try:
+        number_of(value)
+    except SpecError:
+        return False
+    return True
 
 
 def _lets(body: Sequence[written.Statement]) -> dict[str, tree.Expression]:

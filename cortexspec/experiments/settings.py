@@ -125,7 +125,9 @@ def _bound(names: tuple[str, ...], item: tree.Expression) -> Mapping[str, Any]:
 
 def plan_of(train: Mapping[str, tree.Expression]) -> Plan:
     """The `train` section as numbers. Raises: SpecError CS923 for a setting that is not understood."""
-    known = {"loss", "optimizer", "schedule", "batch", "epochs", "steps", "clip", "shuffle", "parameters"}
+    known = {
+        "loss", "optimizer", "schedule", "batch", "epochs", "steps", "clip", "shuffle", "parameters", "carry_state", "reset_chance",
+    }  # fmt: skip
     for name, value in train.items():
         if name not in known:
             help = f"known are: {', '.join(sorted(known))}"
@@ -143,6 +145,8 @@ def plan_of(train: Mapping[str, tree.Expression]) -> Plan:
         steps=_number(train, "steps", 0) or None,
         clip=number_of(train["clip"]) if "clip" in train else None,
         shuffle=not (isinstance(train.get("shuffle"), tree.Name) and train["shuffle"] == tree.Name("false")),
+        carry_state="carry_state" in train and print_expression(train["carry_state"]) == "true",
+        reset_chance=print_expression(train["reset_chance"]) if "reset_chance" in train else "",
     )
 
 

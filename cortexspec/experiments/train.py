@@ -16,17 +16,23 @@ from typing import Any, Protocol
 import numpy as np
 
 from cortexspec.contracts.backend import Recipe, Trainer
+from cortexspec.contracts.dataset import Dataset
 from cortexspec.diagnostics import Diagnostic, SpecError
+from cortexspec.experiments.claim import number_of
 from cortexspec.experiments.record import keep, kept
+from cortexspec.expressions.parse import parse_expression
 
 Array = np.ndarray[Any, Any]
+_RESETS = 1 << 63  # of the keys of draws: epochs have those below
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What the `train` section of an experiment asks for, as numbers.
 
-    `steps` is the number of updates where the section gives steps instead of epochs.
+    `steps` is the number of updates where the section gives steps instead of epochs. `carry_state`: a batch goes on from the
+    states in which the one before it ended, values without a gradient; at an update all states begin anew with the
+    probability `reset_chance`, an expression of `step`, the number of updates before it ("" for never).
     """
 
     optimizer: str = "adam"
@@ -38,19 +44,36 @@ class Plan:
     steps: int | None = None
     clip: float | None = None
     shuffle: bool = True
+    carry_state: bool = False
+    reset_chance: str = ""
 
     def updates(self, trials: int) -> int:
         """The number of updates over `trials` training examples; the last, smaller batch of an epoch counts too."""
         return self.steps if self.steps is not None else self.epochs * math.ceil(trials / self.batch)
 
-    def recipe(self, trials: int, trainable: Sequence[str]) -> Recipe:
+    def recipe(self, trials: int, trainable: Sequence[str], carried: Mapping[str, str] | None = None) -> Recipe:
         return Recipe(
             optimizer=self.optimizer,
             options=dict(self.options),
             learning_rates=tuple(schedule_factors(self.schedule, self.updates(trials), self.warm_up)),
             clip=self.clip,
             trainable=tuple(trainable),
+            carried=dict(carried or {}) if self.carry_state else {},
         )
+
+    def begins_anew(self, seed: int, update: int) -> bool:
+        """Whether all states are reset before this update, which depends on the seed and on nothing that was drawn before.
+
+        Raises: SpecError CS512 where the chance is no probability.
+        """
+        if not self.reset_chance:
+            return False
+        chance = number_of(parse_expression(self.reset_chance), step=update)
+        if not -1e-9 <= chance <= 1 + 1e-9:
+            message = f"`reset_chance` is {chance:g} at step {update}, which is no probability"
+            raise SpecError([Diagnostic("CS512", message)])
+        drawn = np.random.Generator(np.random.Philox(key=[seed, _RESETS + update])).random()
+        return bool(drawn < chance)
 
 
 def schedule_factors(name: str, updates: int, warm_up: int = 0) -> list[float]:
@@ -79,6 +102,18 @@ def order_of(trials: int, seed: int, epoch: int, shuffle: bool = True) -> Array:
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(trials)
 
 
+def check_streams(plan: Plan, dataset: Dataset) -> None:
+    """Raises: SpecError CS926 where states are carried on, and the batches do not go on from each other."""
+    if not plan.carry_state:
+        return
+    if not dataset.streams:
+        message = f"`carry_state` wants segments that follow each other, and those of `{dataset.name}` do not"
+        raise SpecError([Diagnostic("CS926", message, help="leave out `carry_state`")])
+    if plan.batch != dataset.streams:
+        message = f"`carry_state` wants one trial of each stream in a batch: `batch` is {plan.batch}, and there are {dataset.streams}"
+        raise SpecError([Diagnostic("CS926", message, help=f"write `batch = {dataset.streams}`")])
+
+
 class Trained(Protocol):
     """What the loop needs of a session (experiments.session): a loaded program with its data."""
 
@@ -94,7 +129,20 @@ class Trained(Protocol):
 
     def trainer(self, recipe: Recipe) -> Trainer: ...
     def trainable(self) -> Sequence[str]: ...
+    @property
+    def carried(self) -> Mapping[str, str]:
+        """Of a training step, the outputs that go on as inputs, by the names of these."""
+        ...
+
     def batch(self, places: Array, first_trial: int) -> Mapping[str, Array]: ...
+    def anew(self, places: Array, first_trial: int) -> Mapping[str, Array]:
+        """The states in which these trials begin, as inputs of a training step."""
+        ...
+
+    def after(self, segment: int) -> Mapping[str, Array]:
+        """What tells a training step how many steps its segment comes after."""
+        ...
+
     def held_out(self) -> Mapping[str, float]: ...
     def arrays(self) -> dict[str, Array]: ...
     def set_arrays(self, arrays: Mapping[str, Array]) -> None: ...
@@ -115,14 +163,14 @@ def train(
     is refused (CS914).
     Raises: SpecError CS915 where the loss or a parameter is no number, naming epoch and update.
     """
-    recipe = plan.recipe(session.trials, session.trainable())
+    recipe = plan.recipe(session.trials, session.trainable(), session.carried)
     trainer = session.trainer(recipe)
     per_epoch = math.ceil(session.trials / plan.batch)
     total = plan.updates(session.trials)
     done, history = _resume(session, trainer, folder, identity)
     while done < total:
         epoch = done // per_epoch
-        order: Array = order_of(session.trials, session.seed, epoch, plan.shuffle)
+        order: Array = order_of(session.trials, session.seed, epoch, plan.shuffle and not plan.carry_state)
         losses: list[float] = []
         met, sums = 0, dict.fromkeys(session.running, 0.0)
         started = time.perf_counter()
@@ -130,7 +178,7 @@ def train(
             if done >= total:
                 break
             places = order[place : place + plan.batch]
-            numbers = trainer.step(session.batch(places, epoch * session.trials + place))
+            numbers = trainer.step(_inputs(session, plan, places, epoch, place, done))
             done += 1
             met += len(places)
             for name in sums:
@@ -154,6 +202,17 @@ def train(
         if folder is not None:
             _keep(session, trainer, folder, identity, done, history)
     return history
+
+
+def _inputs(session: Trained, plan: Plan, places: Array, epoch: int, place: int, done: int) -> Mapping[str, Array]:
+    """Those of one update. A stream is one long trial: its number and its time go on from segment to segment."""
+    if not plan.carry_state:
+        return session.batch(places, epoch * session.trials + place)
+    first = epoch * plan.batch
+    inputs = {**session.batch(places, first), **session.after(place // plan.batch)}
+    if place == 0 or plan.begins_anew(session.seed, done):
+        inputs |= session.anew(places, first)
+    return inputs
 
 
 def _not_finite(session: Trained) -> str:

@@ -68,11 +68,14 @@ class Trainer:
         self.simulator, self.recipe = simulator, recipe
         trainable = [param.value.name for param in simulator.module.params if param.trainable]
         self.updates = Updates(recipe.trainable or trainable, recipe)
+        self.carried: dict[str, Array] = {}
 
     def step(self, inputs: Mapping[str, Array]) -> dict[str, float]:
         """One update; writes running buffers back, projects constrained parameters, returns the function's scalars."""
         simulator = self.simulator
-        outputs, gradients = simulator.value_and_grad(self.recipe.function, inputs, self.updates.names)
+        given = {**self.carried, **inputs}
+        outputs, gradients = simulator.value_and_grad(self.recipe.function, given, self.updates.names)
+        self.carried = {name: outputs[output] for name, output in self.recipe.carried.items()}
         simulator.set_parameters(self.updates.applied(simulator.parameters(), gradients))
         simulator.write_running(outputs)
         simulator.project()

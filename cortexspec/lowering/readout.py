@@ -31,6 +31,7 @@ class Readout:
 
     `lets` are names that the expressions may read; `fields` inputs that the circuit has not, such as labels. Values of the
     IR have no order of axes: `written` is that of fields where it matters, `told` is given that of each output, by its name.
+    `ends` are states whose value after the last step is an output too, as it is, under the name `NAME[time = end]`.
     """
 
     function: str
@@ -41,6 +42,7 @@ class Readout:
     fields: Mapping[str, Type] = field(default_factory=dict[str, Type])
     written: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     told: Callable[[str, tuple[str, ...]], None] | None = None
+    ends: Sequence[str] = ()
 
 
 def lower_readout(
@@ -63,6 +65,7 @@ def lower_readout(
     lets = {name: simplified(expression, model, module) for name, expression in readout.lets.items()}
     for expression in outputs.values():
         needs.collect(expression, lets, at_end=False)
+    needs.final |= dict.fromkeys(readout.ends)
     driven = drive(module, tuple(needs.recorded), tuple(needs.final), readout.function)
     rollout = driven.function(readout.function)
     writing = _Writing(plan, rollout, readout, lets)
@@ -71,6 +74,7 @@ def lower_readout(
         return None
     if readout.total:
         values = {"loss": writing.added([values[name] for name in readout.total]), **values}
+    values |= {f"{name}[time = end]": writing.given[f"{name}[time = end]"] for name in readout.ends}
     running = {b.value.name for b in module.buffers if b.role == "running"} & set(rollout.output_names)
     renewed = dict(zip(rollout.output_names, rollout.outputs, strict=True))
     values |= {name: renewed[name] for name in rollout.output_names if name in running}

@@ -44,7 +44,9 @@ def _into(lines: tuple[Line, ...], line: Line, function: Function, sizes: Mappin
         if all(name in known for name in names) and not isinstance(one.op, Scan | Draw):
             before.append(one)
             known |= {value.name for value in one.results}
-        elif all(name in known or name in stacked for name in names) and _step_by_step(one, axis):
+        elif all(
+            v.name in stacked or (v.name in known and not v.type.has(axis)) for v in one.operands
+        ) and _step_by_step(one, axis):
             read = [stacked.get(value.name) or _const(consts, value, taken) for value in one.operands]
             made = Value(taken.fresh(one.result.name), _without(one.result.type, axis))
             inside.append(replace(one, operands=tuple(read), results=(made,)))

@@ -228,7 +228,8 @@ def read_out(
     if made is None:
         raise SpecError(found, dict(sources))
     function = made.function(readout.function)
-    return into_loops(function, module.sizes) if resumed else function
+    # What is trained does afterwards, for all steps together, what does not depend on the state.
+    return into_loops(function, module.sizes) if resumed and not training else function
 
 
 def with_constants(function: Function, constants: Mapping[str, float]) -> Function:

@@ -55,6 +55,7 @@ class Trainer:
         self.names = tuple(recipe.trainable or trainable)
         self.optimizer = make_optimizer(recipe)
         self.steps = 0
+        self.carried: dict[str, Any] = {}
         with simulator.module.scope():
             self._state: Any = self.optimizer.init({name: simulator.params[name] for name in self.names})
             self._step = jax.jit(self._update)
@@ -63,14 +64,15 @@ class Trainer:
         """One update; writes running buffers back, projects constrained parameters, returns the function's scalars."""
         simulator, circuit = self.simulator, self.simulator.module
         names = circuit.table[self.recipe.function][1]
-        arguments = circuit.arguments(self.recipe.function, inputs, simulator.params, simulator.state)
+        given = {**self.carried, **inputs}
+        arguments = circuit.arguments(self.recipe.function, given, simulator.params, simulator.state)
         others = {n: x for n, x in zip(names, arguments, strict=True) if n not in simulator.params}
         rate = np.asarray(learning_rate(self.recipe, self.steps), circuit.dtype)
         held = circuit.table["project"][1] if "project" in circuit.table else ()
         patterns = {name: simulator.state[name] for name in held if name in simulator.state}
         with circuit.scope(arguments):
             found = self._step(simulator.params, self._state, others, patterns, rate)
-        simulator.params, self._state, buffers, scalars = found
+        simulator.params, self._state, buffers, scalars, self.carried = found
         simulator.state = {**simulator.state, **buffers}
         self.steps += 1
         return {name: float(value) for name, value in jax.device_get(scalars).items()}
@@ -95,7 +97,8 @@ class Trainer:
             params |= dict(zip(output_names, function(*({**patterns, **params}[name] for name in names)), strict=True))
         buffers = {name: value for name, value in outputs.items() if name in circuit.running}
         scalars = {name: value for name, value in outputs.items() if value.ndim == 0 and name not in circuit.running}
-        return params, state, buffers, scalars
+        carried = {name: outputs[output] for name, output in self.recipe.carried.items()}
+        return params, state, buffers, scalars, carried
 
     def state(self) -> dict[str, Array]:
         """Everything that a resume needs beside parameters and buffers: `steps`, and `SLOT/PARAMETER` for each slot."""

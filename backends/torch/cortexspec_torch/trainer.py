@@ -62,13 +62,15 @@ class Trainer:
             parameter.requires_grad_(True)
         self.optimizer = make_optimizer(recipe, self.parameters)
         self.steps = 0
+        self.carried: dict[str, torch.Tensor] = {}
 
     def step(self, inputs: Mapping[str, Array]) -> dict[str, float]:
         """One update; writes running buffers back, projects constrained parameters, returns the function's scalars."""
         module, recipe = self.simulator.module, self.recipe
-        outputs, gradients = module.outputs_and_gradients(
-            recipe.function, self.simulator.tensors(recipe.function, inputs), self.names, "loss"
-        )
+        given = {**self.carried, **self.simulator.tensors(recipe.function, inputs)}
+        outputs, gradients = module.outputs_and_gradients(recipe.function, given, self.names, "loss")
+        # Copied: a captured program writes its outputs to the same place at the next step.
+        self.carried = {name: outputs[output].clone() for name, output in recipe.carried.items()}
         self.apply_gradients(gradients)
         module.write_running(outputs)
         module.project()
