@@ -1,12 +1,12 @@
 """Draws the connections of projections, once and on the host: each rule gives edges in the order source, target, draw.
 
 A draw is keyed by the seed and the site `NAME.rule#0`, counted by the pair [target, source], the source fastest (with `multapses`
-by the draw), so that it depends on no other and on no order of evaluation.
+by the draw), so that it depends on no other and on no order of evaluation. Among more than `MOST_PAIRS` pairs `many_pairs` draws.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,14 +15,17 @@ from cortexspec.analysis.model import Model, Projection
 from cortexspec.contracts.connection_rule import Ends
 from cortexspec.diagnostics import Diagnostic, Span, SpecError
 from cortexspec.interpreter import run
-from cortexspec.ir.module import Module
+from cortexspec.ir.module import Layout, Module, Value
 from cortexspec.ir.op import Array
 from cortexspec.ir.ops.random import below, draw_words, unit_interval
 from cortexspec.ir.types import RuleError
 from cortexspec.lowering.edges import has_edges, is_listed, rule_arguments, rule_name, source_path
 from cortexspec.lowering.entries import rules
+from cortexspec.runtime import many_pairs
+from cortexspec.runtime.many_pairs import ManyPairs
+from cortexspec.runtime.pairs import MOST_PAIRS, NotElementwise, PairExpression, Sides, of_one_side, pair_expression
 
-MOST_PAIRS = 2**26  # looked at by all rules but a degree with `multapses`, which is drawn target by target
+_AT_ONCE = 2**20  # draws with repetition that are made together
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class _Rule:
     ]  # how many of the targets and of the sources each member of a group has
     seed: int
     sources: Mapping[str, str]
+    many: ManyPairs | None = None
+    p: PairExpression | None = None  # of `bernoulli` among many pairs
 
     def stop(self, code: str, message: str, help: str = "") -> SpecError:
         return SpecError([Diagnostic(code, message, self.span, help=help)], dict(self.sources))
@@ -68,8 +73,12 @@ class _Rule:
     def multapses(self) -> bool:
         return bool(self.given.get("multapses", False))
 
-    def words(self, count: int) -> tuple[Array, Array]:
-        return draw_words(f"{self.projection.path}.rule#0", np.array(self.seed), [], count)
+    @property
+    def site(self) -> str:
+        return f"{self.projection.path}.rule#0"
+
+    def words(self, count: int, first: int = 0) -> tuple[Array, Array]:
+        return draw_words(self.site, np.array(self.seed), [], count, first)
 
     def numbers(self) -> Array:
         """A 64-bit number for each pair [target, source]."""
@@ -96,19 +105,23 @@ def drawn_edges(
     CS512 for a probability outside [0, 1] and for chances that do not add up to 1, CS700 for more pairs than can be looked at.
     """
     found = Edges()
-    values = _rule_values(module, sizes, seed)
-    for projection in model.projections:
-        if not has_edges(model, projection):
-            continue
+    drawn = [projection for projection in model.projections if has_edges(model, projection)]
+    if not drawn:
+        return found
+    arguments = _arguments(model, module, sizes, drawn, seed, sources or {})
+    for projection in drawn:
         target, source = neurons_of(model, projection.target, sizes), neurons_of(model, source_path(projection), sizes)
         members = (_members(model, projection.target, sizes), _members(model, source_path(projection), sizes))
         names = [name for name, _ in rule_arguments(projection.rule, rules(model))]
-        rule = _rule(projection, names, (target, source), members, values, seed, sources or {})
-        post, pre = _RULES[rule.name](rule) if rule.name in _RULES else _by_plugin(rule, model, sizes)
-        _check_list(rule, values, len(pre))
-        order = np.lexsort((post, pre))
-        found.arrays[f"{projection.path}.pre"] = pre[order].astype(np.int64)
-        found.arrays[f"{projection.path}.post"] = post[order].astype(np.int64)
+        rule = _rule(projection, names, (target, source), members, arguments, seed, sources or {})
+        if rule.many is not None and rule.name in _AMONG_MANY:
+            post, pre = _AMONG_MANY[rule.name](rule, rule.many)
+        else:
+            post, pre = _RULES[rule.name](rule) if rule.name in _RULES else _by_plugin(rule, model, sizes)
+            order = np.lexsort((post, pre))
+            post, pre = post[order].astype(np.int64), pre[order].astype(np.int64)
+        _check_list(rule, arguments.values, len(pre))
+        found.arrays[f"{projection.path}.pre"], found.arrays[f"{projection.path}.post"] = pre, post
         found.sizes[f"{projection.path}.edges"] = len(pre)
         if is_listed(model, projection):
             found.arrays[f"{projection.path}.place"] = np.arange(len(pre))
@@ -124,14 +137,67 @@ def _check_list(rule: _Rule, values: Mapping[str, tuple[Array, tuple[str, ...]]]
             raise SpecError([Diagnostic("CS501", message, rule.projection.span)], dict(rule.sources))
 
 
-def _rule_values(module: Module, sizes: Mapping[str, int], seed: int) -> dict[str, tuple[Array, tuple[str, ...]]]:
-    """What each argument of a rule is worth, with the names of its axes."""
+@dataclass(frozen=True, slots=True)
+class _Arguments:
+    """`values` are what arguments are worth, with the names of their axes; `over_pairs` are those of projections with many pairs,
+    which are not computed for each."""
+
+    values: Mapping[str, tuple[Array, tuple[str, ...]]]
+    over_pairs: Mapping[str, PairExpression]
+
+
+def _arguments(
+    model: Model,
+    module: Module,
+    sizes: Mapping[str, int],
+    drawn: Sequence[Projection],
+    seed: int,
+    sources: Mapping[str, str],
+) -> _Arguments:
+    """Raises: SpecError CS700."""
     function = module.functions.get("wiring")
     if function is None:
-        return {}
-    arrays = run(function, {"seed": np.array(seed)}, sizes, module.layout)
-    types = dict(zip(function.output_names, function.outputs, strict=True))
-    return {name: (array, module.layout.sort(types[name].type.names)) for name, array in arrays.items()}
+        return _Arguments({}, {})
+    outputs = dict(zip(function.output_names, function.outputs, strict=True))
+    many: dict[str, Sides] = {}
+    for projection in drawn:
+        targets, places = (
+            sum(one.size for one in neurons_of(model, path, sizes))
+            for path in (projection.target, source_path(projection))
+        )
+        sides = Sides(_side_names(projection, "target"), _side_names(projection, "source"), targets, places)
+        if sides.pairs > MOST_PAIRS:
+            many[projection.path] = sides
+    if not many:
+        arrays = run(function, {"seed": np.array(seed)}, sizes, module.layout)
+        return _Arguments(
+            {name: (one, module.layout.sort(outputs[name].type.names)) for name, one in arrays.items()}, {}
+        )
+    span: Span | None = None
+    try:
+        first = of_one_side(function, many.values())
+        arrays = run(first, {"seed": np.array(seed)}, sizes, module.layout)
+        over_pairs: dict[str, PairExpression] = {}
+        for projection in drawn:
+            span = projection.rule.span if projection.rule is not None else projection.span
+            for name in (f"{projection.path}.p", f"{projection.path}.where"):
+                if projection.path in many and name in outputs:
+                    over_pairs[name] = pair_expression(function, name, many[projection.path], arrays, module.layout)
+    except NotElementwise as error:
+        message = f"`{error.over}` over so many pairs of a projection is not supported yet"
+        raise SpecError([Diagnostic("CS700", message, span)], dict(sources)) from None
+    return _Arguments(_values(outputs, arrays, module.layout), over_pairs)
+
+
+def _values(
+    outputs: Mapping[str, Value], arrays: Mapping[str, Array], layout: Layout
+) -> dict[str, tuple[Array, tuple[str, ...]]]:
+    """Those outputs that were computed."""
+    return {
+        name: (arrays[value.name], layout.sort(value.type.names))
+        for name, value in outputs.items()
+        if value.name in arrays
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +248,14 @@ def _rule(
     names: Sequence[str],
     ends: tuple[list[Stretch], list[Stretch]],
     members: tuple[tuple[int, ...], tuple[int, ...]],
-    values: Mapping[str, tuple[Array, tuple[str, ...]]],
+    arguments: _Arguments,
     seed: int,
     sources: Mapping[str, str],
 ) -> _Rule:
     target, source = ends
     rows, columns = sum(one.size for one in target), sum(one.size for one in source)
     path = projection.path
-    sides = (_side_names(projection, "target"), _side_names(projection, "source"))
+    sides, values = (_side_names(projection, "target"), _side_names(projection, "source")), arguments.values
     given = {
         name: values[f"{path}.{name}"][0]
         if name == "chance"
@@ -199,9 +265,16 @@ def _rule(
     }
     rule = _Rule(projection, rule_name(projection.rule), given, (rows, columns), None, members, seed, sources)
     allowed: Array | None = None
+    own: tuple[Array, Array] | None = None
     if not given.get("autapses", True):
         owners = {owner: place for place, owner in enumerate({one.owner: None for one in (*target, *source)})}
-        allowed = rule.possible & (_identities(target, owners)[:, np.newaxis] != _identities(source, owners))
+        own = _identities(target, owners), _identities(source, owners)
+    if rows * columns > MOST_PAIRS and rule.name in _AMONG_MANY:
+        where = arguments.over_pairs.get(f"{path}.where")
+        among = ManyPairs(rule.site, seed, rows, columns, own, where, rule.stop)
+        return replace(rule, many=among, p=arguments.over_pairs.get(f"{path}.p"))
+    if own is not None:
+        allowed = rule.possible & (own[0][:, np.newaxis] != own[1])
     if "where" in given:
         where = np.broadcast_to(np.asarray(given["where"], bool), (rows, columns))
         allowed = where & (rule.possible if allowed is None else allowed)
@@ -310,31 +383,46 @@ def _with_replacement(rule: _Rule, side: int, degrees: Array, few: str) -> Array
 
     One uniform number u decides both: member m has the interval [c, c + chance), the place is by (u - c)/chance.
     """
+    pieces = [np.empty(0, np.int64), *(column for _, column in _pieces_with_replacement(rule, side, degrees, few))]
+    return np.concatenate(pieces)
+
+
+def _pieces_with_replacement(rule: _Rule, side: int, degrees: Array, few: str) -> Iterator[Pairs]:
+    """The same piece by piece, each with the row of every draw."""
     most = int(degrees.max(initial=0))
-    drawn = unit_interval(rule.words(len(degrees) * most), np.dtype("float64")).reshape(len(degrees), most)
     lengths = rule.members[1 - side]
     chances = _chances(rule, lengths) if "chance" in rule.given else None
     sizes = np.array(lengths if chances is not None else (sum(lengths),))
     before = np.concatenate([[0.0], np.cumsum(chances)[:-1]]) if chances is not None else np.zeros(1)
-    member = np.searchsorted(before, drawn, side="right") - 1
-    if chances is not None:
-        member = np.maximum.accumulate(np.where(chances > 0, np.arange(len(chances)), 0))[member]
-        drawn = np.minimum((drawn - before[member]) / chances[member], np.nextafter(1.0, 0.0))
-    if rule.allowed is None:
+    last = np.maximum.accumulate(np.where(chances > 0, np.arange(len(chances)), 0)) if chances is not None else None
+    possible = None if rule.allowed is None else rule.allowed.T if side else rule.allowed
+    if possible is None:
         _enough(rule, chances, sizes, most, few)
-        places = (np.cumsum(sizes) - sizes)[member] + np.floor(drawn * sizes[member]).astype(np.int64)
-        return places[np.arange(most) < degrees[:, np.newaxis]]
-    possible = rule.allowed.T if side else rule.allowed
-    found = [np.empty(0, np.int64)]
     ends = np.cumsum(sizes)
-    for row, degree in enumerate(degrees):
-        allowed = np.flatnonzero(possible[row])
-        firsts: Array = np.concatenate([np.zeros(1, np.int64), np.searchsorted(allowed, ends)])
-        here = np.diff(firsts)
-        _enough(rule, chances, here, degree, few)
-        chosen = member[row, :degree]
-        found.append(allowed[firsts[chosen] + np.floor(drawn[row, :degree] * here[chosen]).astype(np.int64)])
-    return np.concatenate(found)
+    height = max(1, _AT_ONCE // max(most, 1))
+    for start in range(0, len(degrees), height):
+        part = degrees[start : start + height]
+        numbers = rule.words(len(part) * most, start * most)
+        drawn = unit_interval(numbers, np.dtype("float64")).reshape(len(part), most)
+        member = np.searchsorted(before, drawn, side="right") - 1
+        if chances is not None and last is not None:
+            member = last[member]
+            drawn = np.minimum((drawn - before[member]) / chances[member], np.nextafter(1.0, 0.0))
+        taken = np.arange(most) < part[:, np.newaxis]
+        if possible is None:
+            places = (ends - sizes)[member] + np.floor(drawn * sizes[member]).astype(np.int64)
+        else:
+            places = np.zeros(drawn.shape, np.int64)
+            for row, degree in enumerate(part):
+                allowed = np.flatnonzero(possible[start + row])
+                firsts: Array = np.concatenate([np.zeros(1, np.int64), np.searchsorted(allowed, ends)])
+                here = np.diff(firsts)
+                _enough(rule, chances, here, int(degree), few)
+                chosen = member[row, :degree]
+                places[row, :degree] = allowed[
+                    firsts[chosen] + np.floor(drawn[row, :degree] * here[chosen]).astype(np.int64)
+                ]
+        yield np.repeat(np.arange(start, start + len(part)), part), places[taken]
 
 
 def _enough(rule: _Rule, chances: Array | None, sizes: Array, degree: int, few: str) -> None:
@@ -390,4 +478,53 @@ _RULES = {
     "fixed_indegree": _fixed_indegree,
     "fixed_outdegree": _fixed_outdegree,
     "from_matrix": _from_matrix,
+}
+
+
+# The same among many pairs.
+
+
+def _bernoulli_among_many(rule: _Rule, among: ManyPairs) -> Pairs:
+    assert rule.p is not None
+    return many_pairs.bernoulli(among, rule.p)
+
+
+def _total_among_many(rule: _Rule, among: ManyPairs) -> Pairs:
+    def refuse(wanted: int, possible: int) -> SpecError:
+        return rule.stop("CS511", f"`fixed_total` wants {wanted} connections, but there are {possible} pairs")
+
+    return many_pairs.fixed_total(among, int(rule.whole("n")), rule.multapses, refuse)
+
+
+def _indegree_among_many(rule: _Rule, among: ManyPairs) -> Pairs:
+    return _degree_among_many(rule, among, 0, "K sources for each target")
+
+
+def _outdegree_among_many(rule: _Rule, among: ManyPairs) -> Pairs:
+    return _degree_among_many(rule, among, 1, "K targets for each source")
+
+
+def _degree_among_many(rule: _Rule, among: ManyPairs, side: int, what: str) -> Pairs:
+    """Draws with repetition from all places, or by the chances of members, have the numbers that they have among few pairs."""
+    degrees = np.broadcast_to(rule.whole("K").reshape(-1), rule.shape[side])
+    few = f"`{rule.name}(K)` takes {what}; with `multapses = true` a pair may be connected more than once"
+    restricted = among.own is not None or among.where is not None
+    if rule.multapses and not restricted:
+        pieces = _pieces_with_replacement(rule, side, degrees, few)
+        return many_pairs.with_repetition(pieces, int(degrees.sum()), side == 0)
+    if "chance" in rule.given:
+        missing = "`multapses = true`" if not rule.multapses else "all of so many pairs"
+        raise rule.stop("CS700", f"`chance` without {missing} is not supported yet")
+
+    def refuse(degree: int, places: int) -> SpecError:
+        return rule.stop("CS511", f"`{rule.name}` wants {degree} connections of {places} pairs", few)
+
+    return many_pairs.fixed_degree(among, degrees, side == 0, rule.multapses, refuse)
+
+
+_AMONG_MANY = {
+    "bernoulli": _bernoulli_among_many,
+    "fixed_total": _total_among_many,
+    "fixed_indegree": _indegree_among_many,
+    "fixed_outdegree": _outdegree_among_many,
 }

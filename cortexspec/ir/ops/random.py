@@ -58,13 +58,13 @@ def site_words(site: str) -> tuple[int, int]:
     return int.from_bytes(digest[:4], "big"), int.from_bytes(digest[4:8], "big")
 
 
-def draw_words(site: str, seed: Array, keys: Sequence[Array], count: int) -> Words:
-    """Both words of the elements 0 to count - 1, on a last axis behind the axes of seed and keys."""
+def draw_words(site: str, seed: Array, keys: Sequence[Array], count: int, first: int = 0) -> Words:
+    """Both words of `count` elements from `first` on, on a last axis behind the axes of seed and keys."""
     high, low = site_words(site)
     key = threefry(split_words(seed), (np.uint32(high), np.uint32(low)))  # type: ignore[arg-type]
     for number in keys:
         key = threefry(key, split_words(number))
-    elements = np.arange(count, dtype=np.int64)
+    elements = np.arange(first, first + count, dtype=np.int64)
     return threefry((key[0][..., np.newaxis], key[1][..., np.newaxis]), split_words(elements))
 
 
