@@ -129,5 +129,10 @@ _ALL = (
     ),
     Code("CS941", "folder-in-use", "another sweep uses the folder of results"),
     Code("CS942", "unfit-executor", "an executor is unknown, not installed, or does not answer"),
+    Code("CS951", "rice-rate-diverges", "a spike makes the potential of a threshold-crossing neuron jump"),
+    Code("CS952", "no-mean-field", "the mean-field theory is asked for a circuit that it does not describe"),
+    Code("CS953", "not-balanced", "a network has no balanced state"),
+    Code("CS954", "no-theory-solution", "the equations of the mean-field theory have no solution"),
+    Code("CS955", "no-fit", "a likelihood has no maximum that could be found"),
 )
 CODES = {entry.code: entry for entry in _ALL}

@@ -1,0 +1,142 @@
+"""What the theory says of one network: rates, tuning, distribution, existence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from cortexspec_mean_field.ensemble import Ensemble
+from cortexspec_mean_field.equations import Equations, Moments
+from cortexspec_mean_field.network import BalancedNetwork
+from cortexspec_mean_field.solver import Factors, again, bound, derivative, factors, solve
+
+Array = np.ndarray[Any, Any]
+STEP = 1e-30
+
+
+@dataclass(frozen=True, eq=False)
+class RiceTheory:
+    """A solution. Profiles are [population, angle from the stimulus]; units are those of the network.
+
+    `order`: 1 is the closure at this K, 2 has the terms of order 1/sqrt(K) besides, inf is the limit of many inputs.
+    """
+
+    network: BalancedNetwork
+    order: float
+    unknowns: Array
+    near: RiceTheory | None = None  # one whose tuning curves are almost these
+
+    @cached_property
+    def equations(self) -> Equations:
+        return equations(self.network, self.order)
+
+    @cached_property
+    def factors(self) -> Factors:
+        """Of the derivative of the equations by the unknowns."""
+        return factors(self.equations, self.unknowns)
+
+    @cached_property
+    def m(self) -> Array:
+        return self.unknowns[0]
+
+    @cached_property
+    def rates(self) -> Array:
+        """Population mean nu."""
+        return np.exp(self.unknowns[1])
+
+    @cached_property
+    def squares(self) -> Array:
+        """Population mean of the squared rate, q."""
+        return np.exp(self.unknowns[2])
+
+    @cached_property
+    def moments(self) -> Moments:
+        return self.equations.moments(self.rates, self.squares)
+
+    @property
+    def distance(self) -> Array:
+        """From the threshold, d = psi - m."""
+        return self.network.threshold[:, None] - self.m
+
+    @property
+    def top(self) -> Array:
+        """nu_max, the rate of a neuron whose mean is at the threshold."""
+        return np.sqrt(self.moments.rise / self.moments.variance) / (2 * np.pi)
+
+    @property
+    def mean(self) -> Array:
+        """Rate averaged over a population, [population]."""
+        return self.rates.mean(axis=-1)
+
+    def harmonic(self, number: int) -> Array:
+        """The mean of nu cos(number phi), [population]: harmonic 0 is the mean rate."""
+        return (self.rates * np.cos(number * self.network.angles)).mean(axis=-1)
+
+    @property
+    def bound(self) -> float:
+        """The largest rate over what neurons of this spread can reach; below 1 the state exists."""
+        return bound(self.equations, self.unknowns.real)
+
+    @cached_property
+    def ensemble(self) -> Ensemble:
+        """Tuning curves of single neurons."""
+        near = None if self.near is None else self.near.ensemble.covariance.real
+        return Ensemble(self.equations, self.unknowns, near)
+
+    def density(self, rate: Any, population: int | str = 0, angle: int = 0) -> Array:
+        """Probability density of the rates of neurons at one angle, both branches included, in 1/rate."""
+        a = self.index(population)
+        s, alpha = np.sqrt(self.moments.variance[a, angle]), np.sqrt(self.moments.quenched[a, angle])
+        y, gamma, delta = rate / self.top[a, angle], s / alpha, self.distance[a, angle] / alpha
+        height = np.sqrt(-2 * np.log(y))
+        # cosh in two halves, each with the Gaussian: neither overflows far from the mean
+        both = sum(np.exp(-((delta - sign * gamma * height) ** 2) / 2) for sign in (-1, 1)) / 2
+        return gamma / (self.top[a, angle] * np.sqrt(np.pi) * height / np.sqrt(2)) / y * both
+
+    def index(self, population: int | str) -> int:
+        return population if isinstance(population, int) else self.network.names.index(population)
+
+
+def equations(network: BalancedNetwork, order: float) -> Equations:
+    limit = order == np.inf
+    return Equations(network, 1 if limit else int(order), 0.0 if limit else network.K**-0.5)
+
+
+def rice_theory(network: BalancedNetwork, order: float = 2, *, start: Array | None = None) -> RiceTheory:
+    """The theory of a network at order 1, 2 or infinity. `start`: unknowns of a network near this one, tried first.
+
+    Raises: SpecError CS953 where balance cannot be, naming the condition; CS954 where no state below threshold is found.
+    """
+    at = equations(network, order)
+    found = None if start is None else again(network, at.order, at.epsilon, start)
+    return RiceTheory(network, order, solve(network, at.order, at.epsilon) if found is None else found)
+
+
+def moved(theory: RiceTheory, network: BalancedNetwork) -> RiceTheory:
+    """The theory of a network with an imaginary part, tiny: what is computed of it has the derivative as its own."""
+    change = derivative(theory.factors, theory.unknowns, equations(network, theory.order), STEP)
+    return RiceTheory(network, theory.order, theory.unknowns + 1j * STEP * change, theory)
+
+
+def gradient(
+    build: Callable[[Mapping[str, Any]], BalancedNetwork],
+    parameters: Mapping[str, float],
+    quantity: Callable[[RiceTheory], Any],
+    *,
+    order: float = 2,
+    wrt: Sequence[str] = (),
+) -> tuple[Any, dict[str, Any]]:
+    """A quantity of the theory of `build(parameters)` and its derivatives by parameters, by implicit differentiation.
+
+    `build` and `quantity` compute with complex numbers: no abs, max or comparison of what the parameters enter.
+    """
+    theory = rice_theory(build(parameters), order)
+    found = {}
+    for name in wrt or tuple(parameters):
+        shifted = moved(theory, build({**parameters, name: parameters[name] + 1j * STEP}))
+        found[name] = np.imag(quantity(shifted)) / STEP
+    return quantity(theory), found

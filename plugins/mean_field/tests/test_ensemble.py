@@ -1,0 +1,141 @@
+"""Tuning curves: covariance, samples, likelihood, fits."""
+
+import numpy as np
+import pytest
+from cortexspec_mean_field import (
+    fit,
+    gradient,
+    log_densities,
+    log_likelihood,
+    log_likelihood_of_counts,
+    rice_theory,
+    selectivity,
+)
+
+from cortexspec.diagnostics import SpecError
+
+STIMULI = 2 * np.pi * np.arange(6) / 6
+
+
+@pytest.fixture(scope="module")
+def limit(ring):
+    return rice_theory(ring(), np.inf)
+
+
+def test_the_covariance_converges_and_its_diagonal_is_the_variance(limit) -> None:
+    found = limit.ensemble
+    np.testing.assert_allclose(np.einsum("aii->ai", found.covariance), limit.moments.quenched, rtol=1e-10)
+    np.testing.assert_allclose(np.einsum("aii->ai", found.pairs), limit.squares, rtol=1e-10)
+    assert found.sweeps < 60
+
+
+def test_samples_have_the_products_of_the_theory(limit) -> None:
+    angles = limit.network.angles[::4]
+    rates = limit.ensemble.sample(0, 200_000, np.random.default_rng(0), angles)
+    np.testing.assert_allclose(rates.mean(axis=0), limit.rates[0, ::4], rtol=0.02)
+    np.testing.assert_allclose(rates.T @ rates / len(rates), limit.ensemble.pairs[0, ::4, ::4], rtol=0.06)
+
+
+def test_selectivity_of_known_curves() -> None:
+    angles = 2 * np.pi * np.arange(8) / 8
+    curves = np.array([np.ones(8), 1 + 0.5 * np.cos(angles - 1), np.eye(8)[3]])
+    np.testing.assert_allclose(selectivity(curves, angles), [0, 0.25, 1], atol=1e-12)
+
+
+def test_angles_between_those_of_the_grid(ring, limit) -> None:
+    fine = rice_theory(ring(angles=64), np.inf)
+    angles = np.array([0.1, 1.0, 2.5])
+    one, other = limit.ensemble.at(0, angles), fine.ensemble.at(0, angles)
+    np.testing.assert_allclose(one.mean, other.mean, rtol=1e-5)
+    np.testing.assert_allclose(one.covariance, other.covariance, rtol=1e-4)
+
+
+@pytest.mark.parametrize("order", [1, 2, np.inf])
+def test_derivatives_are_those_of_differences(ring, order: float) -> None:
+    parameters = {"tau_i": 0.003, "mu": 0.25, "inhibition": 1.0, "spread": 0.1}
+
+    def quantity(theory):
+        return np.array([theory.harmonic(2)[0], theory.squares[1, 3], theory.ensemble.covariance[0, 2, 5]])
+
+    _, found = gradient(ring, parameters, quantity, order=order)
+    for name, value in parameters.items():
+        step = 1e-4 * value
+        ahead, behind = (
+            quantity(rice_theory(ring({**parameters, name: value + sign * step}), order)) for sign in (1, -1)
+        )
+        np.testing.assert_allclose(found[name], (ahead - behind) / (2 * step), rtol=1e-4, atol=1e-6)
+
+
+def test_the_likelihood_is_a_density_of_curves(limit) -> None:
+    """Integrated over two rates it is 1, all branches counted."""
+    angles = np.array([0.0, 1.0])
+    step = 0.02
+    heights = np.stack(np.meshgrid(*[np.arange(step / 2, 9, step)] * 2), axis=-1).reshape(-1, 2)
+    rates = limit.ensemble.at(0, angles).top * np.exp(-(heights**2) / 2)  # d rate = rate height d height
+    density = np.exp(log_densities(limit, rates, angles, branches="all")) * (rates * heights).prod(axis=-1)
+    assert density.sum() * step**2 == pytest.approx(1, abs=1e-4)
+
+
+def test_counts_are_as_likely_as_an_integral_says(limit) -> None:
+    process = limit.ensemble.at(0, np.array([0.5]))
+    x = process.mean[0] + np.sqrt(process.covariance[0, 0]) * np.linspace(-9, 9, 20_001)
+    prior = np.exp(-((x - process.mean[0]) ** 2) / (2 * process.covariance[0, 0]))
+    for count in (0, 3, 40):
+        expected = process.rate(x[:, None])[:, 0] * 10
+        log_poisson = count * np.log(expected) - expected - sum(np.log(np.arange(1, count + 1)))
+        exact = np.log((prior * np.exp(log_poisson)).sum() / prior.sum())
+        found = log_likelihood_of_counts(limit, [[count]], 10.0, np.array([0.5]))
+        assert found == pytest.approx(exact, abs=0.06)
+
+
+@pytest.mark.parametrize("what", ["rates", "counts"])
+def test_the_gradient_of_a_likelihood(ring, what: str) -> None:
+    parameters = {"tau_i": 0.003, "inhibition": 1.0}
+    theory = rice_theory(ring(parameters), 2)
+    rng = np.random.default_rng(1)
+    rates = theory.ensemble.sample(0, 40, rng, STIMULI)
+    counts = rng.poisson(rates * 10)
+
+    def density(theory):
+        return (
+            log_likelihood(theory, rates, STIMULI)
+            if what == "rates"
+            else log_likelihood_of_counts(theory, counts, 10, STIMULI)
+        )
+
+    _, found = gradient(ring, parameters, density)
+    for name, value in parameters.items():
+        step = 1e-5 * value
+        ahead, behind = (density(rice_theory(ring({**parameters, name: value + s * step}), 2)) for s in (1, -1))
+        assert found[name] == pytest.approx((ahead - behind) / (2 * step), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "what"),
+    [("inhibition", 1.1, "rates"), ("inhibition", 1.1, "counts"), ("tau_i", 0.0025, "counts")],
+)
+def test_a_fit_recovers_what_curves_were_sampled_with(ring, name: str, start: float, what: str) -> None:
+    truth = {"inhibition": 1.0, "tau_i": 0.003}[name]
+    theory = rice_theory(ring(), 2)
+    rng = np.random.default_rng(2)
+    angles = STIMULI + rng.uniform(0, 2 * np.pi, (200, 1))
+    rates = theory.ensemble.sample(0, 200, rng, angles)
+    counts = rng.poisson(rates * 10)
+
+    def density(theory):
+        return (
+            log_likelihood(theory, rates, angles)
+            if what == "rates"
+            else log_likelihood_of_counts(theory, counts, 10, angles)
+        )
+
+    found = fit(ring, {name: start}, density)
+    assert abs(found.values[name] - truth) < 3 * found.errors[name]
+    assert found.errors[name] < 0.15 * truth
+
+
+def test_rates_that_no_neuron_reaches_are_no_start(ring) -> None:
+    theory = rice_theory(ring(), 2)
+    rates = np.full((3, 6), theory.top.max() * 2)
+    with pytest.raises(SpecError, match="CS955"):
+        fit(ring, {"tau_i": 0.003}, lambda theory: log_likelihood(theory, rates, STIMULI))
