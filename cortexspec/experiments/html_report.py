@@ -113,8 +113,18 @@ def _title(choice: Choice) -> tuple[str, str]:
     text = " ".join(source_of(choice.file).spec.doc.split())
     if not text:
         return (choice.file if choice.file.is_dir() else choice.file.parent).absolute().name or choice.file.stem, ""
-    first, dot, rest = text.partition(". ")
-    return first.rstrip("."), rest if dot else ""
+    first, rest = _first_sentence(text)
+    return first.rstrip("."), rest
+
+
+def _first_sentence(text: str) -> tuple[str, str]:
+    """Up to a full stop outside of brackets, as in "(Mason et al. 2026)", and what follows."""
+    parts = text.split(". ")
+    for place in range(1, len(parts)):
+        first = ". ".join(parts[:place])
+        if first.count("(") == first.count(")"):
+            return first, ". ".join(parts[place:])
+    return text, ""
 
 
 def _entries(table: Table) -> list[_Entry]:
