@@ -7,8 +7,11 @@ from contextlib import contextmanager
 
 from cortexspec.analysis.model import Model, Projection
 from cortexspec.contracts.operand import Operand
+from cortexspec.contracts.translate import translate
+from cortexspec.expressions.tree import Expression
+from cortexspec.ir.ops import write
 from cortexspec.lowering.depends import references
-from cortexspec.lowering.frame import Frame
+from cortexspec.lowering.frame import STEP_NUMBER, Frame, Here, Unwritten
 
 
 @contextmanager
@@ -46,8 +49,22 @@ def new_state(frame: Frame, state: str) -> Operand:
     key = f"new {state}"
     if key not in frame.known:
         update = next(one for population in frame.model.populations for one in population.updates if one.state == state)
-        frame.known[key] = frame.translated(frame.model.variables[state], update.value)
+        new = frame.translated(frame.model.variables[state], update.value)
+        frame.known[key] = new if update.every is None else _when_due(frame, state, update.every, new)
     return frame.known[key]
+
+
+def _when_due(frame: Frame, state: str, interval: Expression, new: Operand) -> Operand:
+    """The new value at every step that is a multiple of the interval, the first one among them; else the old one."""
+    build, variable = frame.build, frame.model.variables[state]
+    period = translate(interval, Here(frame, variable.around, variable), build)
+    if period is None:
+        raise Unwritten
+    steps = write.cast(build, write.round(build, write.div(build, period.value, frame.read("dt").value)), "int")
+    past = write.mod(build, frame.input(STEP_NUMBER), steps)
+    due = write.eq(build, past, write.zero_like(build, past))
+    old = frame.input(frame.declared.states[state].value)
+    return frame.whole(variable, write.where(build, due, frame.spread(state, new), old))
 
 
 def _read(model: Model, projection: Projection) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cortexspec import library
-from cortexspec.analysis.model import Model, Population, Projection
+from cortexspec.analysis.model import Model, Projection
 from cortexspec.diagnostics import Diagnostic, Span
 from cortexspec.expressions.tree import Expression, Number
 from cortexspec.lowering import entries
@@ -24,20 +24,12 @@ def unsupported(model: Model) -> Iterator[Diagnostic]:
             yield _not_yet(
                 f"`{name}`, which only a plugin that is not installed or another experiment could tell, is", span
             )
-    for population in model.populations:
-        yield from _in_population(population)
     for projection in model.projections:
         yield from _in_projection(model, projection)
 
 
 def _not_yet(what: str, span: Span | None) -> Diagnostic:
     return Diagnostic("CS700", f"{what} not supported yet", span)
-
-
-def _in_population(population: Population) -> Iterator[Diagnostic]:
-    for update in population.updates:
-        if update.every is not None:
-            yield _not_yet("`every` is", update.every.span or update.span)
 
 
 def _in_projection(model: Model, projection: Projection) -> Iterator[Diagnostic]:

@@ -24,6 +24,7 @@ from cortexspec.lowering.declarations import SEED
 from cortexspec.lowering.readout import Readout, lower_readout, resolved
 from cortexspec.passes.drive import drive
 from cortexspec.passes.into_loops import into_loops
+from cortexspec.runtime.intervals import check_intervals
 from cortexspec.schema.spec import Spec, Template
 from cortexspec.units import Unit
 
@@ -163,6 +164,8 @@ def program_module(
     sources = dict(sources or {})
     fixed = solver in FIXED_STEP
     plain = lowered(model, streams=streams, stimuli=stimuli, sources=sources, sparse=sparse)
+    if dt is not None:
+        check_intervals(model, dt)
     plain = stepped(plain, solver) if fixed else plain
     plain = replace(plain, sizes=MappingProxyType({**plain.sizes, **(sizes or {})}))
     trained = plain
