@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pytest
 from scipy.integrate import solve_ivp
 
 import cortexspec as cs
