@@ -53,8 +53,10 @@ def table_of(output: str, folder: Path) -> dict[str, Any]:
 
 def undisturbed(arguments: Sequence[str], folder: Path) -> dict[str, Any]:
     found = subprocess.run(
-        [*COMMAND, *arguments, "--json", "--results", str(folder)], stdout=subprocess.PIPE, text=True, check=True
+        [*COMMAND, *arguments, "--json", "--results", str(folder)], stdout=subprocess.PIPE, text=True
     )
+    if found.returncode:
+        raise SystemExit(f"the undisturbed sweep ended with {found.returncode}:\n{found.stdout}")
     return table_of(found.stdout, folder)
 
 
