@@ -435,7 +435,8 @@ class ModelBuilder:
 
     def delivers(self, here: ProjectionHere) -> None:
         """What arrives has the unit that the port takes."""
-        if not here.target.path:
+        unknown = here.synapse is None and "synapse" in here.settings  # said already
+        if not here.target.path or unknown:
             return
         source, target = self.typing.read(here.source.path), self.typing.read(here.target.path)
         weight = self.typing.weight_unit(here)
