@@ -139,9 +139,9 @@ def test_equations_of_second_order_and_functions_of_the_spec() -> None:
     assert [e.order for e in node.equations] == [2, 2, 2]
     assert model.variables["node.y1'"].type.unit == unit_of("mV/ms")
     calls = [part.path for part in model.parts]
-    assert len(calls) == len(set(calls)) == 4 and all(path.startswith("node.S") for path in calls)
+    assert len(calls) == len(set(calls)) == 4 and all(path.startswith("node.potential_to_rate") for path in calls)
     assert model.variables["long.delay"].type.unit == unit_of("ms")
-    assert model.variables["long.post.place"].axes_written == ("node_target", "dim_3")
+    assert model.variables["D"].axes_written == ("node_target", "node_source")
 
 
 def test_synapses_live_where_they_say() -> None:
