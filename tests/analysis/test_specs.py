@@ -157,15 +157,15 @@ def test_synapses_live_where_they_say() -> None:
 
 def test_a_table_over_a_group_is_read_by_member() -> None:
     model = model_of("gallery/potjans_diesmann.cortex", "microcircuit")
-    assert len(model.projections) == 64 + 8
+    assert len(model.projections) == 64 + 8 + 8
     [cells] = model.groups
     assert cells.axis != cells.table_axis
     table = model.variables["P"].type
     assert {axis.size.evaluate({}) for axis in table.axes} == {8}
-    assert "poisson_train_to_L4E" in {p.path for p in model.projections}
-    exception = model.variables["L4E_to_L23E.weight"]
-    assert exception.draw is not None and print_expression(exception.draw) == "normal(2*w, 0.2*w)"
-    ordinary = model.variables["L4I_to_L23E.weight"]
+    assert "poisson_train_to_L4E_I" in {p.path for p in model.projections}
+    exception = model.variables["L4E_to_L23E_I.weight"]
+    assert exception.draw is not None and print_expression(exception.draw) == "normal(2*w/sqrt(scale), 0.2*w/sqrt(scale))"
+    ordinary = model.variables["L4I_to_L23E_I.weight"]
     assert ordinary.draw is not None and "polarity" in print_expression(ordinary.draw)
 
 
