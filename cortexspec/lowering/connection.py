@@ -12,15 +12,18 @@ from cortexspec.ir.module import Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, RuleError
+from cortexspec.lowering.delays import delays_each, is_delayed, past_of, slot_axis, steps_of
 from cortexspec.lowering.edges import has_edges, rule_arguments, rule_name, source_path
 from cortexspec.lowering.frame import Frame, Here, Unwritten, written_axes
 from cortexspec.lowering.renewed import after_update
 from cortexspec.lowering.trains import sends_spikes
 from cortexspec.lowering.wiring import (
+    add_at_slots,
     fits_in_memory,
     matrix_axes,
     side_axes,
     sum_from_table,
+    sum_of_past,
     sum_over_edges,
     weight_matrix,
 )
@@ -98,14 +101,99 @@ def _delivered(frame: Frame, projection: Projection) -> Operand:
 
 
 def _arriving(frame: Frame, projection: Projection) -> Operand:
-    """The weighted sum over the sources. A train delivers impulses; where these are silent, nothing is summed."""
-    if frame.impulses == "none" and sends_spikes(frame.model, projection):
-        return Operand(write.const(frame.build, 0.0, _unit(frame, projection)))
-    source = _sent(frame, projection)
-    weight = frame.read(projection.weight) if projection.weight is not None else None
-    value = _value(frame, projection, source.value, weight)
+    """The weighted sum over the sources as it arrives in this step; for a train, its impulses as the frame reads them."""
+    if sends_spikes(frame.model, projection):
+        if frame.impulses == "none":  # nothing is summed
+            return Operand(write.const(frame.build, 0.0, _unit(frame, projection)))
+        value = frame.impulse(f"{projection.path}.arriving", _amount(frame, projection))
+    else:
+        value = _delayed(frame, projection) if is_delayed(projection) else _summed(frame, projection, _weight(frame, projection))
     target = frame.model.variables.get(projection.target)
     return Operand(value, written_axes(target) if target is not None else projection.target_axes)
+
+
+def _weight(frame: Frame, projection: Projection) -> Operand | None:
+    return frame.read(projection.weight) if projection.weight is not None else None
+
+
+def _summed(frame: Frame, projection: Projection, weight: Operand | None) -> Value:
+    return _value(frame, projection, _sent(frame, projection).value, weight)
+
+
+def _amount(frame: Frame, projection: Projection) -> Value:
+    """How much a train delivers at once: the sum of weight times count over the sources, where it arrives in this step."""
+    if not is_delayed(projection):
+        return _value(frame, projection, _counts(frame, projection), _weight(frame, projection))
+    pushed, whole = _on_the_way(frame, projection)
+    return write.index(frame.build, pushed, whole.name, 0)
+
+
+def _counts(frame: Frame, projection: Projection) -> Value:
+    """How many spikes each source sends at the beginning of this step: 0 or 1, or a count where a train is drawn."""
+    with frame.counting():
+        return _sent(frame, projection).value
+
+
+# Delays
+
+
+def _on_the_way(frame: Frame, projection: Projection) -> tuple[Value, Axis]:
+    """What arrives in this step and in those after it, [slot, target], with the axis of slots: what was on its way, and what
+    the spikes of this step add at the slot that their delay names."""
+    key, build = f"{projection.path}.delay.sent", frame.build
+    slot = slot_axis(projection)
+    if key not in frame.known:
+        whole = build.axis("slot", slot.size + Size.of(1))
+        ring = frame.input(frame.declared.states[past_of(frame.model, projection)].value)
+        counts, weight = _counts(frame, projection), _weight(frame, projection)
+        steps = frame.input(frame.declared.buffers[steps_of(projection)].value)
+        if delays_each(frame.model, projection):
+            new = add_at_slots(frame, projection, counts, weight, steps, whole)
+        else:
+            value = _value(frame, projection, counts, weight)
+            here = write.eq(build, write.iota(build, whole), steps)
+            new = write.where(build, here, value, write.zero_like(build, value))
+        added = write.add(build, write.pad(build, ring, slot.name, 0, 1, whole), new)
+        frame.known[key] = Operand(added, (whole.name,))
+    known = frame.known[key]
+    return known.value, known.type.axis(known.axes[0])
+
+
+def _delayed(frame: Frame, projection: Projection) -> Value:
+    """The weighted sum over what the sources were, each a delay ago."""
+    build, weight = frame.build, _weight(frame, projection)
+    steps = frame.input(frame.declared.buffers[steps_of(projection)].value)
+    whole, slot = _history(frame, projection)
+    if delays_each(frame.model, projection):
+        return sum_of_past(frame, projection, whole, slot, steps, weight)
+    return _value(frame, projection, write.gather(build, whole, steps, slot.name), weight)
+
+
+def _history(frame: Frame, projection: Projection) -> tuple[Value, Axis]:
+    """What the sources are and were, [slot, source], slot k for k steps ago; and the axis of slots."""
+    build, slot = frame.build, slot_axis(projection)
+    past = frame.input(frame.declared.states[past_of(frame.model, projection)].value)
+    now = past_start(frame, projection)
+    whole, one = build.axis("slot", slot.size + Size.of(1)), build.axis("now", 1)
+    return write.concat(build, [write.expand(build, now, [one]), past], [one.name, slot.name], whole), whole
+
+
+def past_start(frame: Frame, projection: Projection) -> Value:
+    """The value of the source with all its axes, which before t = 0 is that of t = 0."""
+    source = _sent(frame, projection).value
+    wanted = frame.declared.states[past_of(frame.model, projection)].value.type
+    axes = [axis for axis in wanted.axes if axis.role == "plain" and axis.name != slot_axis(projection).name]
+    return write.expand(frame.build, source, [axis for axis in axes if not source.type.has(axis.name)])
+
+
+def next_past(frame: Frame, projection: Projection) -> Value:
+    """What is carried to the next step: a step nearer, or a step older."""
+    build, slot = frame.build, slot_axis(projection)
+    if sends_spikes(frame.model, projection):
+        pushed, whole = _on_the_way(frame, projection)
+        return write.slice_(build, pushed, whole.name, 1, whole.size, slot)
+    history, whole = _history(frame, projection)
+    return write.slice_(build, history, whole.name, 0, slot.size, slot)
 
 
 def _unit(frame: Frame, projection: Projection) -> Unit:
@@ -158,6 +246,11 @@ def _dropped(frame: Frame, projection: Projection, source: Operand, rate: Value)
 
 
 def _value(frame: Frame, projection: Projection, source: Value, weight: Operand | None) -> Value:
+    """The sum over the sources of weight times value, at the targets: what a projection delivers without delay.
+
+    This is the one place that says how. For a train `source` is the count of spikes [source, trial], 0 or 1 for a threshold, and the
+    result the impulse in the weight's unit; `add_at_slots` is the same where each connection has its delay.
+    """
     if rule_name(projection.rule) == "one_to_one" and not has_edges(frame.model, projection):
         return _one_to_one(frame, projection, source, weight)
     if has_edges(frame.model, projection):

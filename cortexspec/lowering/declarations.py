@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from cortexspec.analysis.model import Model, Variable
+from cortexspec.analysis.model import Model, Projection, Variable
 from cortexspec.expressions.linear import children
 from cortexspec.expressions.print import print_expression
 from cortexspec.expressions.tree import Argument, Call, Expression, Name, Reference
@@ -13,8 +13,10 @@ from cortexspec.ir.module import Buffer, Input, Param, State, Value
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
 from cortexspec.lowering import entries
-from cortexspec.lowering.edges import index_buffers, slot_buffer
-from cortexspec.lowering.trains import train_states
+from cortexspec.lowering.delays import delayed, past_state, steps_buffer
+from cortexspec.lowering.edges import edge_axis, index_buffers, slot_buffer, source_path
+from cortexspec.lowering.sides import group_of, side_axes, variable_of
+from cortexspec.lowering.trains import sends_spikes, train_states
 from cortexspec.units import DIMENSIONLESS
 
 TRIAL = Axis("trial", Size.symbol("trial"), "sample")
@@ -76,7 +78,10 @@ class Declarations:
         params: dict[str, Param] = {}
         buffers: dict[str, Buffer] = {}
         constraints: dict[str, Constraint] = {}
+        delays = {f"{projection.path}.delay" for projection in delayed(model)}  # settled in steps before a run
         for path, variable in model.variables.items():
+            if path in delays:
+                continue
             if variable.kind == "data":
                 one = model.data[path]
                 source = f"data:{one.file}:{one.key}:{one.digest}"
@@ -94,6 +99,8 @@ class Declarations:
             ):
                 buffers[path] = Buffer(Value(path, variable.type), "constant")
         buffers |= {buffer.value.name: buffer for buffer in index_buffers(model)}
+        late = (steps_buffer(model, projection, edge_axis(projection)) for projection in delayed(model))
+        buffers |= {buffer.value.name: buffer for buffer in late}
         tables = (slot_buffer(projection) for projection in model.projections if projection.path in sparse)
         buffers |= {buffer.value.name: buffer for buffer in tables}
         written_out = (v for p, v in model.variables.items() if p not in params and p not in buffers)
@@ -135,8 +142,29 @@ def _states(model: Model) -> dict[str, State]:
             value = Value(path, variable.type.with_axes((*variable.type.axes, TRIAL)))
             type_name = f"synapse {projection.synapse.type}" if projection.synapse is not None else ""
             states[path] = State(value, projection.path, type_name, own, variable.unit_shown)
+    for projection in delayed(model):
+        state = _past(model, projection)
+        states[state.value.name] = state
     states |= {state.value.name: state for state in train_states(model, TRIAL)}
     return states
+
+
+def _past(model: Model, projection: Projection) -> State:
+    """What a delay carries: impulses at the targets, or values of the sources."""
+    path = source_path(projection)
+    if sends_spikes(model, projection):
+        weight = model.variables[projection.weight].type.unit if projection.weight is not None else DIMENSIONLESS
+        axes, unit = side_axes(model, projection.target, projection.target_axes), weight
+    else:
+        owner, rest = (path, "") if path in model.variables else _first_of(model, path)
+        axes = side_axes(model, path, projection.source_axes)
+        unit = variable_of(model, owner, rest).type.unit
+    return past_state(model, projection, axes, unit, TRIAL)
+
+
+def _first_of(model: Model, path: str) -> tuple[str, str]:
+    group, rest = group_of(model, path)
+    return group.members[0], rest
 
 
 def _inputs(model: Model, streams: frozenset[str]) -> dict[str, Input]:

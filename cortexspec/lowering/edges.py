@@ -11,6 +11,7 @@ from cortexspec.expressions.tree import Argument, Call, Expression, Name, Refere
 from cortexspec.ir.module import Buffer, Value
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
+from cortexspec.lowering.delays import delays_each
 
 
 def rule_name(rule: Expression | None) -> str:
@@ -37,8 +38,8 @@ def is_dense(rule: Expression | None) -> bool:
 
 
 def has_edges(model: Model, projection: Projection) -> bool:
-    """Whether its connections are listed: the rule draws them, or the weight has one value for each."""
-    if not is_dense(projection.rule):
+    """Whether its connections are listed: the rule draws them, or the weight or the delay has one value for each."""
+    if not is_dense(projection.rule) or delays_each(model, projection):
         return True
     weight = model.variables.get(projection.weight) if projection.weight is not None else None
     return weight is not None and any(axis.role == "edge" for axis in weight.type.axes)

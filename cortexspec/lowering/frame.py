@@ -21,8 +21,9 @@ from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, RuleError, Type
 from cortexspec.library.distributions import draw
-from cortexspec.lowering import entries
+from cortexspec.lowering import entries, sides
 from cortexspec.lowering.declarations import SEED, STEP_NUMBER, TRIAL, TRIAL_NUMBER, WIRING_SEED, Declarations
+from cortexspec.lowering.sides import written_axes
 from cortexspec.lowering.trains import count_of, is_train
 from cortexspec.lowering.unsupported import NO_FOLDER
 from cortexspec.lowering.whole import shrinks
@@ -61,10 +62,6 @@ class Plan:
         object.__setattr__(self, "distributions", entries.distributions(self.model))
 
     @property
-    def groups(self) -> Mapping[str, Group]:
-        return {group.path: group for group in self.model.groups}
-
-    @property
     def parts(self) -> Mapping[str, Part]:
         return {part.path: part for part in self.model.parts}
 
@@ -88,9 +85,10 @@ class Frame:
         self.state_start: Callable[[Frame, str], Operand] | None = None
         self.highest: Callable[[Frame, str], Operand] | None = None
         # How trains read: as spikes per time, not at all, or each as a placeholder whose impulse is in `arrivals`.
-        self.impulses: Literal["rate", "none", "jump"] = "rate"
+        self.impulses: Literal["rate", "none", "jump", "count"] = "rate"
+        self.counts: dict[str, Operand] = {}  # what is known while trains read as counts
         self.arrivals: dict[str, tuple[Value, Value]] = {}
-        self._groups, self._parts = plan.groups, plan.parts
+        self._parts = plan.parts
 
     # Reading.
 
@@ -162,11 +160,23 @@ class Frame:
         type_ = amount.type.with_unit(amount.type.unit / self.model.time_unit)
         if self.impulses == "none":
             return write.zeros(self.build, type_)
+        if self.impulses == "count":
+            return amount
         if self.impulses == "rate":
             return write.div(self.build, amount, self.read("dt").value)
         if name not in self.arrivals:
             self.arrivals[name] = Value(self.build.names.fresh(f"{name}.impulse"), type_), amount
         return self.arrivals[name][0]
+
+    @contextmanager
+    def counting(self) -> Generator[None]:
+        """Inside, a train reads as the number of spikes that its neurons send at the beginning of the step."""
+        before, known = self.impulses, self.known
+        self.impulses, self.known = "count", self.counts
+        try:
+            yield
+        finally:
+            self.impulses, self.known = before, known
 
     def state(self, variable: Variable) -> Operand:
         path = variable.path
@@ -303,30 +313,14 @@ class Frame:
 
     def group_of(self, path: str) -> tuple[Group, str]:
         """The group and what is read of its members. Raises: KeyError."""
-        if path in self._groups:
-            return self._groups[path], ""
-        owner, _, rest = path.rpartition(".")
-        while owner:
-            if owner in self._groups:
-                return self._groups[owner], rest
-            owner, _, more = owner.rpartition(".")
-            rest = f"{more}.{rest}"
-        raise KeyError(path)
+        return sides.group_of(self.model, path)
 
     def variable_of(self, member: str, rest: str) -> Variable:
-        return self.model.variables[f"{member}.{rest}" if rest else member]
+        return sides.variable_of(self.model, member, rest)
 
     def member_axis(self, group: Group, member: str, rest: str) -> Axis:
         """The axis of a member that is joined: its population's, or the last one of a variable."""
-        variable = self.variable_of(member, rest)
-        for population in self.model.populations:
-            if population.path == member:
-                return next(
-                    self.model.variables[path].type.axis(population.axis)
-                    for path in (*population.states, *population.outputs, *population.params)
-                    if self.model.variables[path].type.has(population.axis)
-                )
-        return variable.type.axis(written_axes(variable)[-1])
+        return sides.member_axis(self.model, member, rest)
 
     def size(self, group: Group, member: str) -> int:
         """How many neurons a member has."""
@@ -492,11 +486,6 @@ class Here(Scope):
 
     def report(self, diagnostic: Diagnostic) -> None:
         self.frame.plan.report(diagnostic)
-
-
-def written_axes(variable: Variable) -> tuple[str, ...]:
-    """The public order of a variable's axes; by name where the order was not kept."""
-    return variable.axes_written or tuple(axis.name for axis in variable.type.axes)
 
 
 @contextmanager

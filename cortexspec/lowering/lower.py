@@ -21,10 +21,12 @@ from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, RuleError
 from cortexspec.lowering import neuron, parameters, spikes, wiring
-from cortexspec.lowering.connection import port
+from cortexspec.lowering.connection import past_start, port
 from cortexspec.lowering.declarations import Declarations
+from cortexspec.lowering.delays import delayed, past_of
 from cortexspec.lowering.depends import reads_state, reads_step
 from cortexspec.lowering.frame import Frame, Here, Plan, Report, Unwritten, guarded, written_axes
+from cortexspec.lowering.trains import sends_spikes
 from cortexspec.lowering.unsupported import unsupported
 
 
@@ -63,6 +65,7 @@ def lower(
     by = neuron.shown_by(model)
     functions = [
         wiring.wiring(plan),
+        wiring.delays(plan),
         parameters.start(plan),
         parameters.unconstrain(plan),
         parameters.constrain(plan),
@@ -121,7 +124,10 @@ def init(plan: Plan) -> Function:
 
 
 def _nothing(frame: Frame, path: str) -> Operand:
-    """The start of what no spec declares: before the first step nobody fired."""
+    """The start of what no spec declares: before the first step nobody fired, and other sources were as they are then."""
+    for projection in delayed(frame.model):
+        if path == past_of(frame.model, projection) and not sends_spikes(frame.model, projection):
+            return Operand(past_start(frame, projection))
     return Operand(write.const(frame.build, 0.0, frame.declared.states[path].value.type.unit))
 
 

@@ -14,7 +14,8 @@ from cortexspec.ir.ops import write
 from cortexspec.ir.ops.constant import Const
 from cortexspec.ir.ops.random import Bernoulli
 from cortexspec.ir.types import RuleError, Type
-from cortexspec.lowering.connection import delivered, port
+from cortexspec.lowering.connection import delivered, next_past, port
+from cortexspec.lowering.delays import delayed, past_of
 from cortexspec.lowering.depends import reads_step
 from cortexspec.lowering.frame import Frame, Here, Plan, Unwritten, guarded, written_axes
 from cortexspec.lowering.renewed import new_state
@@ -67,8 +68,9 @@ def shown(plan: Plan) -> Function:
 
 
 def update(plan: Plan, shown: bool) -> Function | None:
-    """The new value of every state with a `<-`, under the state's name. All right sides see the old states."""
-    if not any(population.updates for population in plan.model.populations):
+    """The new value of every state with a `<-`, and of what delays carry, under the state's name. All right sides see the old states."""
+    late = list(delayed(plan.model))
+    if not late and not any(population.updates for population in plan.model.populations):
         return None
     frame = Frame(plan, "step")
     frame.port, frame.highest = port, highest
@@ -78,6 +80,10 @@ def update(plan: Plan, shown: bool) -> Function | None:
             with guarded():
                 operand = new_state(frame, one.state)
                 outputs[one.state] = _kept(frame, population, one.state, frame.spread(one.state, operand))
+    for projection in late:
+        with guarded():
+            past = past_of(plan.model, projection)
+            outputs[past] = frame.spread(past, Operand(next_past(frame, projection)))
     if shown:
         outputs |= seen(frame)
     return frame.function("update", {**outputs, **frame.running})

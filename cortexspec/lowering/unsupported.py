@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from cortexspec import library
 from cortexspec.analysis.model import Model, Projection
 from cortexspec.diagnostics import Diagnostic, Span
-from cortexspec.expressions.tree import Expression, Number
 from cortexspec.lowering import entries
-from cortexspec.lowering.edges import has_edges, rule_arguments, rule_name
+from cortexspec.lowering.delays import is_delayed
+from cortexspec.lowering.depends import reads_step
+from cortexspec.lowering.edges import has_edges, rule_arguments, rule_name, source_path
+from cortexspec.lowering.trains import sends_spikes
 
 NO_FOLDER = "this spec is no file, so there is no folder that its data could be read from"
 _WITH_CHANCE = ("fixed_indegree", "fixed_outdegree")
@@ -44,14 +46,19 @@ def _in_projection(model: Model, projection: Projection) -> Iterator[Diagnostic]
     arguments = dict(rule_arguments(projection.rule, known))
     if "chance" in arguments and (name not in _WITH_CHANCE or "multapses" not in arguments):
         yield _not_yet("`chance` but in a fixed degree with `multapses = true` is", arguments["chance"].span or span)
-    if projection.delay is not None and not _is_zero(projection.delay):
-        yield _not_yet("a delay is", projection.delay.span or projection.span)
+    if is_delayed(projection) and projection.delay is not None:
+        place = projection.delay.span or projection.span
+        if model.variables[f"{projection.path}.delay"].trainable:
+            yield _not_yet("training a delay is", place)
+        if projection.around:
+            yield _not_yet("a delay inside an array of parts is", place)
+        if projection.read_new:
+            yield _not_yet("a delay with `read = new` is", place)
+        if reads_step(model, source_path(projection)) and not sends_spikes(model, projection):
+            yield _not_yet("a delay of what depends on time or on what arrives is", place)
     synapse = projection.synapse
     if synapse is not None and (
         synapse.on_pre or synapse.on_post or synapse.send or set(synapse.extents.values()) - {"post"}
     ):
         yield _not_yet(f"the synapse `{synapse.type}` is", synapse.span or projection.span)
 
-
-def _is_zero(expression: Expression) -> bool:
-    return isinstance(expression, Number) and expression.value == 0

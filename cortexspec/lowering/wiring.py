@@ -16,6 +16,8 @@ from cortexspec.ir.module import Function, Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis
+from cortexspec.lowering import sides
+from cortexspec.lowering.delays import delayed
 from cortexspec.lowering.edges import (
     edge_axis,
     has_edges,
@@ -73,17 +75,8 @@ def _list_of(plan: Plan, projection: Projection) -> Axis | None:
 
 
 def side_axes(frame: Frame, path: str, names: Sequence[str]) -> tuple[Axis, ...]:
-    """The axes by these names of what a projection reads or ends at: those of a variable, or of a group."""
-    if path in frame.model.variables:
-        type_ = frame.model.variables[path].type
-        return tuple(type_.axis(name) for name in names)
-    group, rest = frame.group_of(path)
-    first = frame.variable_of(group.members[0], rest).type
-    total = Size.of(0)
-    for member in group.members:
-        total = total + frame.member_axis(group, member, rest).size
-    joined = Axis(group.axis, total)
-    return tuple(joined if name == group.axis else first.axis(name) for name in names)
+    """The axes by these names of what a projection reads or ends at."""
+    return sides.side_axes(frame.model, path, names)
 
 
 def count_of(axes: Iterable[Axis]) -> Size:
@@ -137,6 +130,80 @@ def weight_matrix(frame: Frame, projection: Projection, weight: Operand | None) 
     if weight is not None and not each:
         matrix = write.mul(build, matrix, weight.value)
     return Operand(matrix, tuple(axis.name for axis in (*rows, *columns)))
+
+
+def weights_of_edges(frame: Frame, projection: Projection, weight: Operand | None) -> Value | None:
+    """The weight of each edge [edge], or one for all; None for 1."""
+    build, edge = frame.build, edge_axis(projection)
+    if weight is None or weight.type.has(edge.name):
+        return weight.value if weight is not None else None
+    rows, columns = matrix_axes(frame, projection)
+    if not {axis.name for axis in (*rows, *columns)} & weight.type.names:
+        return weight.value
+    value = write.expand(build, weight.value, [a for a in (*rows, *columns) if not weight.type.has(a.name)])
+    flat = build.axis(f"{projection.path}.pairs", count_of((*rows, *columns)))
+    pre, post = ends(frame, projection)
+    width = write.size_of(build, Axis("sources", count_of(columns)))
+    place = write.add(build, write.mul(build, post, write.cast(build, width, "int")), pre)
+    return write.gather(build, write.merge(build, value, [a.name for a in (*rows, *columns)], flat), place, flat.name)
+
+
+def add_at_slots(
+    frame: Frame, projection: Projection, source: Value, weight: Operand | None, steps: Value, slots: Axis
+) -> Value:
+    """[slot, target]: what each edge reads of its source times its weight, added at the slot that its delay names."""
+    build, edge = frame.build, edge_axis(projection)
+    targets = side_axes(frame, projection.target, projection.target_axes)
+    pre, post = ends(frame, projection)
+    value = _of_edges(frame, projection, source, pre)
+    factor = weights_of_edges(frame, projection, weight)
+    value = value if factor is None else write.mul(build, value, factor)
+    row = build.axis("targets", count_of(targets))
+    flat = build.axis("arrivals", slots.size * row.size)
+    width = write.cast(build, write.size_of(build, row), "int")
+    place = write.add(build, write.mul(build, steps, width), post)
+    total = write.split(build, write.scatter_add(build, value, place, flat, [edge.name]), flat.name, [slots, row])
+    return write.split(build, total, row.name, list(targets))
+
+
+def _of_edges(frame: Frame, projection: Projection, source: Value, pre: Value) -> Value:
+    """What each edge reads of its source [edge]."""
+    build = frame.build
+    sources = side_axes(frame, source_path(projection), projection.source_axes)
+    column = build.axis("sources", count_of(sources))
+    value = write.expand(build, source, [axis for axis in sources if not source.type.has(axis.name)])
+    return write.gather(build, write.merge(build, value, [a.name for a in sources], column), pre, column.name)
+
+
+def sum_of_past(
+    frame: Frame, projection: Projection, past: Value, slots: Axis, steps: Value, weight: Operand | None
+) -> Value:
+    """[target]: each edge reads its source as it was a delay ago, from `past` [slot, source]."""
+    build, edge = frame.build, edge_axis(projection)
+    targets = side_axes(frame, projection.target, projection.target_axes)
+    sources = side_axes(frame, source_path(projection), projection.source_axes)
+    pre, post = ends(frame, projection)
+    column = build.axis("sources", count_of(sources))
+    flat = build.axis("past", slots.size * column.size)
+    width = write.cast(build, write.size_of(build, column), "int")
+    place = write.add(build, write.mul(build, steps, width), pre)
+    value = write.merge(build, past, [slots.name, *(axis.name for axis in sources)], flat)
+    value = write.gather(build, value, place, flat.name)
+    factor = weights_of_edges(frame, projection, weight)
+    value = value if factor is None else write.mul(build, value, factor)
+    row = build.axis("targets", count_of(targets))
+    total = write.scatter_add(build, value, post, row, [edge.name])
+    return write.split(build, total, row.name, list(targets))
+
+
+def delays(plan: Plan) -> Function | None:
+    """The delay of each projection that has one, in time, as `NAME.delay`; None where none has. Input: `seed`."""
+    frame = Frame(plan, "start")
+    outputs: dict[str, Value] = {}
+    for projection in delayed(plan.model):
+        with guarded():
+            outputs[f"{projection.path}.delay"] = frame.read(f"{projection.path}.delay").value
+    return frame.function("delays", outputs) if outputs else None
 
 
 def sum_over_edges(frame: Frame, projection: Projection, source: Value, weight: Operand | None) -> Value:

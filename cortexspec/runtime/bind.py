@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +24,10 @@ class Arrays:
     buffers: Mapping[str, Array]
 
 
-def bind_sizes(module: Module, sizes: Mapping[str, int], inputs: Mapping[str, Array] | None = None) -> dict[str, int]:
-    """Every symbol that a parameter, buffer or state needs, but for those that drawn wiring tells.
+def bind_sizes(
+    module: Module, sizes: Mapping[str, int], inputs: Mapping[str, Array] | None = None, later: Collection[str] = ()
+) -> dict[str, int]:
+    """Every symbol that a parameter, buffer or state needs, but for those that drawn wiring tells, and those told `later`.
 
     `inputs` [trial, own...] tell those that the data bring.
     Raises: SpecError CS507 for a size that nothing tells, naming the input that would.
@@ -36,7 +38,7 @@ def bind_sizes(module: Module, sizes: Mapping[str, int], inputs: Mapping[str, Ar
         if array is not None:
             bound |= {k: v for k, v in _sizes_in(entry.value.type, np.shape(array)).items() if k not in bound}
     wanted = (value.type for value in _declared(module))
-    drawn = {symbol for b in module.buffers if b.source == "wiring" for symbol in _symbols(b.value.type)}
+    drawn = {*later} | {symbol for b in module.buffers if b.source == "wiring" for symbol in _symbols(b.value.type)}
     for symbol in dict.fromkeys(symbol for type_ in wanted for symbol in _symbols(type_)):
         if symbol not in bound and symbol not in ("trial", "time") and symbol not in drawn:
             raise SpecError([_unbound(module, symbol)])

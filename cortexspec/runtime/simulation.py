@@ -20,6 +20,7 @@ from cortexspec.ir.module import Function, Module, Value
 from cortexspec.ir.op import Array
 from cortexspec.ir.types import Type
 from cortexspec.lowering.declarations import TRIAL
+from cortexspec.lowering.delays import delayed, slots_of, steps_of
 from cortexspec.lowering.readout import Readout
 from cortexspec.passes.each_trial import each_trial
 from cortexspec.runtime.bind import constrained, unconstrained
@@ -74,7 +75,7 @@ class Simulation:
         self._without_trials: set[str] = set()
         self._main: Loaded | None = None
         wiring = settings.seed if settings.wiring is None else settings.wiring
-        start = started(model, self._plain, settings.sizes, wiring, self.sources)
+        start = started(model, self._plain, settings.sizes, wiring, self.sources, settings.dt)
         self.sizes = start.sizes
         check_probabilities(self._plain, self.sizes, {**start.arrays.raw, **start.arrays.buffers}, self.sources)
         self._raw = {name: self._written(name, array, self._plain) for name, array in start.arrays.raw.items()}
@@ -184,6 +185,10 @@ class Simulation:
         """
         counts = {
             f"{name.removesuffix('.pre')}.edges": len(array) for name, array in buffers.items() if name.endswith(".pre")
+        } | {
+            slots_of(one): max(1, int(np.max(buffers[steps_of(one)], initial=0)))
+            for one in delayed(self.model)
+            if steps_of(one) in buffers
         }
         if all(self.sizes.get(symbol, count) == count for symbol, count in counts.items()):
             return

@@ -12,10 +12,12 @@ from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.ir.module import Module
 from cortexspec.ir.op import Array
 from cortexspec.lowering.declarations import WIRING_SEED
+from cortexspec.lowering.delays import delayed, slots_of
 from cortexspec.lowering.edges import has_edges, source_path
 from cortexspec.lowering.whole import shrinks
 from cortexspec.runtime.bind import Arrays, bind_sizes, start_arrays
 from cortexspec.runtime.compile import lowered
+from cortexspec.runtime.delays import rounded_delays
 from cortexspec.runtime.wiring import Edges, Stretch, drawn_edges, neurons_of
 
 
@@ -29,20 +31,28 @@ class Started:
 
 
 def started(
-    model: Model, module: Module, sizes: Mapping[str, int], seed: int, sources: Mapping[str, str] | None = None
+    model: Model,
+    module: Module,
+    sizes: Mapping[str, int],
+    seed: int,
+    sources: Mapping[str, str] | None = None,
+    dt: float | None = None,
 ) -> Started:
-    """`sizes` are those that the caller knows (data), `seed` is that of the wiring.
+    """`sizes` are those that the caller knows (data), `seed` is that of the wiring, `dt` what delays are rounded to.
 
-    Raises: SpecError as `bind_sizes` and `drawn_edges` do.
+    Raises: SpecError as `bind_sizes`, `drawn_edges` and `rounded_delays` do.
     """
-    known = bind_sizes(module, sizes)
+    known = bind_sizes(module, sizes, later=[slots_of(projection) for projection in delayed(model)])
     if model.whole is None:
         edges, given = drawn_edges(model, module, known, seed, sources), dict[str, Array]()
     else:
-        edges, given = _of_the_whole(model, module, known, sizes, seed, sources)
+        edges, given = _of_the_whole(model, module, known, sizes, seed, sources, dt)
     known |= edges.sizes
     given |= {WIRING_SEED.name: np.array(seed)}
     given |= {path: in_name_order(one) for path, one in model.data.items()}
+    late = rounded_delays(model, module, known, {"seed": np.array(seed), **edges.arrays, **given}, dt, sources)
+    known |= late.sizes
+    given |= late.arrays
     return Started(known, start_arrays(module, known, seed, {**edges.arrays, **given}), edges)
 
 
@@ -58,6 +68,7 @@ def _of_the_whole(
     given: Mapping[str, int],
     seed: int,
     sources: Mapping[str, str] | None,
+    dt: float | None,
 ) -> tuple[Edges, dict[str, Array]]:
     """The connections that are left of the whole circuit's, and the drawn values of those variables that lost elements."""
     whole = model.whole
@@ -65,7 +76,7 @@ def _of_the_whole(
     shrunk = [path for path, variable in model.variables.items() if variable.draw is not None and shrinks(model, path)]
     if not shrunk and not any(_loses(model, sizes, one.path) for one in model.projections if has_edges(model, one)):
         return drawn_edges(model, module, sizes, seed, sources), {}
-    before = started(whole, lowered(whole, sources=sources), {**whole.sizes, **given}, seed, sources)
+    before = started(whole, lowered(whole, sources=sources), {**whole.sizes, **given}, seed, sources, dt)
     found = Edges()
     kept: dict[str, Array] = {}
     for projection in model.projections:

@@ -50,7 +50,7 @@ class Prepared:
         self.case = case
         self.model: Model = model_of(case)
         plain = lowered(self.model, streams=case.streams, training=case.training)
-        start = started(self.model, plain, {**plain.sizes, **case.data_sizes}, case.seed)
+        start = started(self.model, plain, {**plain.sizes, **case.data_sizes}, case.seed, dt=case.dt)
         sizes, arrays = start.sizes, start.arrays
         record = tuple(state.value.name for state in plain.states)
         wanted = Wanted(record=record, final=tuple(self.model.outputs), training=case.training)
