@@ -623,7 +623,7 @@ class Typing:
             case "pre":
                 return (*instance, *axes.all_sources)
             case "connection":
-                return (*instance, *axes.all_targets, *axes.all_sources)
+                return (*instance, *self.each_connection(projection, axes))
             case _:
                 return (*instance, *axes.target)
 

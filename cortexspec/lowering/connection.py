@@ -16,6 +16,7 @@ from cortexspec.lowering.delays import delays_each, is_delayed, past_of, slot_ax
 from cortexspec.lowering.edges import has_edges, rule_arguments, rule_name, source_path
 from cortexspec.lowering.frame import Frame, Here, Unwritten, written_axes
 from cortexspec.lowering.renewed import after_update
+from cortexspec.lowering.sending import sends, sent_of
 from cortexspec.lowering.trains import sends_spikes
 from cortexspec.lowering.wiring import (
     add_at_slots,
@@ -107,7 +108,11 @@ def _arriving(frame: Frame, projection: Projection) -> Operand:
             return Operand(write.const(frame.build, 0.0, _unit(frame, projection)))
         value = frame.impulse(f"{projection.path}.arriving", _amount(frame, projection))
     else:
-        value = _delayed(frame, projection) if is_delayed(projection) else _summed(frame, projection, _weight(frame, projection))
+        value = (
+            _delayed(frame, projection)
+            if is_delayed(projection)
+            else _summed(frame, projection, _weight(frame, projection))
+        )
     target = frame.model.variables.get(projection.target)
     return Operand(value, written_axes(target) if target is not None else projection.target_axes)
 
@@ -129,7 +134,10 @@ def _amount(frame: Frame, projection: Projection) -> Value:
 
 
 def _counts(frame: Frame, projection: Projection) -> Value:
-    """How many spikes each source sends at the beginning of this step: 0 or 1, or a count where a train is drawn."""
+    """How many spikes each source sends at the beginning of this step: 0 or 1, or a count where a train is drawn; with `send` what
+    it sends."""
+    if sends(projection):
+        return frame.input(frame.declared.states[sent_of(projection)].value)
     with frame.counting():
         return _sent(frame, projection).value
 
@@ -197,7 +205,9 @@ def next_past(frame: Frame, projection: Projection) -> Value:
 
 
 def _unit(frame: Frame, projection: Projection) -> Unit:
-    """The unit of a train times the weight."""
+    """The unit of a train, times the weight, times what is sent."""
+    if projection.synapse is not None:
+        return frame.model.variables[projection.synapse.input].type.unit
     weight = frame.model.variables[projection.weight].type.unit if projection.weight is not None else DIMENSIONLESS
     return weight / frame.model.time_unit
 
@@ -256,7 +266,7 @@ def _value(frame: Frame, projection: Projection, source: Value, weight: Operand 
     if has_edges(frame.model, projection):
         if projection.path in frame.plan.sparse:
             return sum_from_table(frame, projection, source, weight)
-        if not fits_in_memory(frame, projection):
+        if not fits_in_memory(frame, projection) or _is_plastic(frame, projection):
             return sum_over_edges(frame, projection, source, weight)
         weight = weight_matrix(frame, projection, weight)
     elif not _self_connections(projection):
@@ -264,6 +274,10 @@ def _value(frame: Frame, projection: Projection, source: Value, weight: Operand 
     if projection.cuts:
         weight = _cut(frame, projection, weight)
     return _all_to_all(frame, projection, source, weight)
+
+
+def _is_plastic(frame: Frame, projection: Projection) -> bool:
+    return projection.weight in frame.declared.states
 
 
 def _self_connections(projection: Projection) -> bool:

@@ -15,6 +15,7 @@ from cortexspec.ir.types import Axis, Type
 from cortexspec.lowering import entries
 from cortexspec.lowering.delays import delayed, past_state, steps_buffer
 from cortexspec.lowering.edges import edge_axis, index_buffers, slot_buffer, source_path
+from cortexspec.lowering.sending import sends, sent_state
 from cortexspec.lowering.sides import group_of, side_axes, variable_of
 from cortexspec.lowering.trains import sends_spikes, train_states
 from cortexspec.units import DIMENSIONLESS
@@ -142,9 +143,9 @@ def _states(model: Model) -> dict[str, State]:
             value = Value(path, variable.type.with_axes((*variable.type.axes, TRIAL)))
             type_name = f"synapse {projection.synapse.type}" if projection.synapse is not None else ""
             states[path] = State(value, projection.path, type_name, own, variable.unit_shown)
-    for projection in delayed(model):
-        state = _past(model, projection)
-        states[state.value.name] = state
+    hidden = [_past(model, projection) for projection in delayed(model)]
+    hidden += [sent_state(model, projection, TRIAL) for projection in model.projections if sends(projection)]
+    states |= {state.value.name: state for state in hidden}
     states |= {state.value.name: state for state in train_states(model, TRIAL)}
     return states
 
@@ -153,8 +154,10 @@ def _past(model: Model, projection: Projection) -> State:
     """What a delay carries: impulses at the targets, or values of the sources."""
     path = source_path(projection)
     if sends_spikes(model, projection):
-        weight = model.variables[projection.weight].type.unit if projection.weight is not None else DIMENSIONLESS
-        axes, unit = side_axes(model, projection.target, projection.target_axes), weight
+        unit = model.variables[projection.weight].type.unit if projection.weight is not None else DIMENSIONLESS
+        if projection.synapse is not None:
+            unit = model.variables[projection.synapse.input].type.unit * model.time_unit
+        axes = side_axes(model, projection.target, projection.target_axes)
     else:
         owner, rest = (path, "") if path in model.variables else _first_of(model, path)
         axes = side_axes(model, path, projection.source_axes)

@@ -26,7 +26,8 @@ def is_delayed(projection: Projection) -> bool:
 
 def delays_each(model: Model, projection: Projection) -> bool:
     """Whether connections differ in their delay."""
-    return is_delayed(projection) and bool(model.variables[f"{projection.path}.delay"].type.axes)
+    variable = model.variables.get(f"{projection.path}.delay")
+    return is_delayed(projection) and variable is not None and bool(variable.type.axes)
 
 
 def slot_axis(projection: Projection) -> Axis:

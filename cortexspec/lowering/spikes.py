@@ -25,6 +25,7 @@ from cortexspec.library.distributions import draw
 from cortexspec.lowering.connection import port
 from cortexspec.lowering.frame import Frame, Here, Plan, Unwritten, guarded
 from cortexspec.lowering.neuron import equations_of, highest
+from cortexspec.lowering.reactions import react
 from cortexspec.lowering.trains import below_of, count_of, has_trains, held_of, train_of
 from cortexspec.units import DIMENSIONLESS
 
@@ -116,6 +117,14 @@ def fire(plan: Plan) -> Function | None:
     for population, spike in _spiking(plan):
         with guarded():
             _fire(frame, population, spike, outputs)
+    for population, _ in _spiking(plan):
+        train = train_of(population)
+        if count_of(train) in outputs:
+            frame.counts[train] = frame.whole(plan.model.variables[train], outputs[count_of(train)])
+    for projection in plan.model.projections:
+        if projection.synapse is not None:
+            with guarded():
+                react(frame, projection, outputs)
     return frame.function("fire", outputs)
 
 

@@ -11,6 +11,7 @@ from cortexspec.lowering import entries
 from cortexspec.lowering.delays import is_delayed
 from cortexspec.lowering.depends import reads_step
 from cortexspec.lowering.edges import has_edges, rule_arguments, rule_name, source_path
+from cortexspec.lowering.sending import not_yet
 from cortexspec.lowering.trains import sends_spikes
 
 NO_FOLDER = "this spec is no file, so there is no folder that its data could be read from"
@@ -48,7 +49,8 @@ def _in_projection(model: Model, projection: Projection) -> Iterator[Diagnostic]
         yield _not_yet("`chance` but in a fixed degree with `multapses = true` is", arguments["chance"].span or span)
     if is_delayed(projection) and projection.delay is not None:
         place = projection.delay.span or projection.span
-        if model.variables[f"{projection.path}.delay"].trainable:
+        variable = model.variables.get(f"{projection.path}.delay")
+        if variable is not None and variable.trainable:
             yield _not_yet("training a delay is", place)
         if projection.around:
             yield _not_yet("a delay inside an array of parts is", place)
@@ -56,9 +58,5 @@ def _in_projection(model: Model, projection: Projection) -> Iterator[Diagnostic]
             yield _not_yet("a delay with `read = new` is", place)
         if reads_step(model, source_path(projection)) and not sends_spikes(model, projection):
             yield _not_yet("a delay of what depends on time or on what arrives is", place)
-    synapse = projection.synapse
-    if synapse is not None and (
-        synapse.on_pre or synapse.on_post or synapse.send or set(synapse.extents.values()) - {"post"}
-    ):
-        yield _not_yet(f"the synapse `{synapse.type}` is", synapse.span or projection.span)
-
+    if projection.synapse is not None:
+        yield from not_yet(model, projection, projection.synapse)

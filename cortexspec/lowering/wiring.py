@@ -216,7 +216,8 @@ def sum_over_edges(frame: Frame, projection: Projection, source: Value, weight: 
     value = write.expand(build, source, [axis for axis in sources if not source.type.has(axis.name)])
     value = write.gather(build, write.merge(build, value, [a.name for a in sources], column), pre, column.name)
     if weight is not None:
-        others = [axis.name for axis in weight.type.axes if axis.name not in (edge.name, *projection.around)]
+        known = (edge.name, *projection.around)
+        others = [axis.name for axis in weight.type.axes if axis.role != "sample" and axis.name not in known]
         if others:
             message = f"a weight along `{others[0]}` of so many pairs is not supported yet"
             raise frame.stop("CS700", message, projection.span)
@@ -228,6 +229,8 @@ def sum_over_edges(frame: Frame, projection: Projection, source: Value, weight: 
 def has_table(model: Model, projection: Projection) -> bool:
     """Whether what arrives may be summed from a table [slot, target]: drawn connections with a weight each, or one for all."""
     weight = model.variables[projection.weight].type if projection.weight is not None else None
+    if projection.weight is not None and model.variables[projection.weight].kind == "state":
+        return False
     plain = weight is None or not weight.axes or weight.names == frozenset((edge_axis(projection).name,))
     return has_edges(model, projection) and plain and not projection.around and not projection.cuts
 

@@ -33,7 +33,7 @@ def rounded_delays(
 ) -> Delays:
     """`given` has the seed and the drawn connections.
 
-    Raises: SpecError CS514 for a delay that is negative, infinite, or not 0 and yet no step; CS916 where dt is not known.
+    Raises: SpecError CS916 for a delay that is negative, infinite, or not 0 and yet no step, and where dt is not known.
     """
     found = Delays()
     function = module.functions.get("delays")
@@ -95,7 +95,7 @@ def _steps(projection: Projection, value: Array, dt: float, model: Model, source
             message += f", which rounds to no step of {dt:g} {unit}"
         span = projection.delay.span if projection.delay is not None else None
         help = "a delay is 0, or at least half a step: shorten dt, or cut the distribution off below"
-        raise SpecError([Diagnostic("CS514", message, span or projection.span, help=help)], dict(sources))
+        raise SpecError([Diagnostic("CS916", message, span or projection.span, help=help)], dict(sources))
     return steps.astype(np.int64)
 
 

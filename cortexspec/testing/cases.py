@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from cortexspec.testing import spiking
+
 STATES_BOUND = 1e-12
 GRADIENTS_BOUND = 1e-10
 
@@ -135,11 +137,20 @@ OTHERS: tuple[Case, ...] = (
         "microns_rnn emd", "microns_rnn", "rnn", solver="steps", arguments=_FEW_CELLS, streams=("x",),
         edits=("W0 = W_bio[order, order]", "output cost = emd"), note="cost: sorted communicability against that of the synapses",
     ),
-    Case("balanced", "balanced", "ring", dt=0.1),
+    Case("balanced", "balanced", "ring", "exact", dt=0.1, arguments={"N": 60, "K": 12}),
     Case("jansen_rit", "gallery/jansen_rit", "brain", dt=0.1),
-    Case("coba_stp", "gallery/coba_stp", "network", dt=0.1),
-    Case("potjans_diesmann", "gallery/potjans_diesmann", "microcircuit", dt=0.1),
+    Case(
+        "coba_stp", "gallery/coba_stp", "network", "exponential_euler", dt=0.1, arguments={"N_e": 40, "N_i": 10, "p": 0.2},
+        note="short-term and spike-timing plasticity, conductances",
+    ),
+    Case("spikes of all kinds", spiking.kinds(), "kinds", "exact", dt=0.1, note="a spike that differs anywhere misses the bound"),
+    Case("spikes of all kinds", spiking.kinds("arctan(3 V^-1)"), "kinds", "rk4", dt=0.1),
 )  # fmt: skip
+
+# Spike for spike over a second of 1,000 neurons: only where everything is asked for.
+LONG = Case(
+    "lif network", spiking.NETWORK, "network", "exact", dt=0.1, steps=10_000, trials=1, note="1 s, every spike the same"
+)
 
 
 # The networks under the solver of their experiments, and one of each under another, so that solvers meet arrays of regions. Training
@@ -158,7 +169,7 @@ def cases(everything: bool = False) -> tuple[Case, ...]:
         for solver in SOLVERS
         if everything or solver in ("euler", _TURNS.get(case.name))
     )
-    return (*readings, NOISY, *networks, *OTHERS)
+    return (*readings, NOISY, *networks, *OTHERS, *((LONG,) if everything else ()))
 
 
 def fast_cases() -> tuple[Case, ...]:

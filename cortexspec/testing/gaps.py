@@ -26,11 +26,7 @@ class Gap:
         return all(fnmatchcase(text, pattern) for pattern, text in pairs)
 
 
-GAPS: tuple[Gap, ...] = (
-    Gap("not yet", "delays and `every`", "jansen_rit *"),
-    Gap("not yet", "spikes, delays and synapses", "coba_stp *"),
-    Gap("not yet", "spikes, delays and synapses", "potjans_diesmann *"),
-)
+GAPS: tuple[Gap, ...] = (Gap("not yet", "delays and `every`", "jansen_rit *"),)
 
 
 def known_gap(backend: str, case: str, setting: str, quantity: str, gaps: Sequence[Gap] = GAPS) -> Gap | None:

@@ -30,6 +30,8 @@ LOWERS = {
     "elm network",
     "elm single",
     "ring",
+    "gallery network",
+    "microcircuit",
     "rnn",
 }
 WITH_DATA = {"microns_rnn"}  # whose files are beside the spec; the others' would have to be brought
