@@ -1,4 +1,4 @@
-"""Small circuits of spiking neurons for `testing.cases`: each construct that a step with spikes is made of, in as few neurons as show it."""
+"""Small circuits of spiking neurons for `testing.cases`: each construct that a step with spikes is made of."""
 
 from __future__ import annotations
 
@@ -114,4 +114,7 @@ circuit network(N: int = 1000) {
   connect I -> cells { rule = bernoulli(0.09); weight = -1 mV; delay = 1.5 ms }
 }
 """
-"""Recurrent leaky integrate-and-fire neurons with delta synapses, K about 90 (Brunel 2000, doi:10.1023/A:1008925309027, inhibition-dominated)."""
+"""Recurrent leaky integrate-and-fire neurons with delta synapses, K about 90, dominated by inhibition.
+
+Source: Brunel 2000, doi:10.1023/A:1008925309027.
+"""

@@ -32,6 +32,7 @@ LOWERS = {
     "ring",
     "gallery network",
     "microcircuit",
+    "brain",
     "rnn",
 }
 WITH_DATA = {"microns_rnn"}  # whose files are beside the spec; the others' would have to be brought
