@@ -15,11 +15,12 @@ LARGEST = 2**31  # an argument beyond this is not looked for
 CountOf = Callable[[Cell, Report], "Counts | None"]
 
 
-def within_budget(cell: Cell, count: CountOf, report: Report) -> Cell | None:
+def within_budget(cell: Cell, count: CountOf, report: Report, guess: bool = False) -> Cell | None:
     """The cell with a number for the argument that is a budget; the cell itself where there is none.
 
-    `count` says what is trained with the arguments that it gets, and tells mistakes. Raises nothing: None after CS513 for a budget
-    that cannot be met, CS306 for two of them or one that is no number.
+    `guess`: the number is 1, for a circuit of which not all is known. `count` says what is trained with the arguments that it
+    gets, and tells mistakes. Raises nothing: None after CS513 for a budget that cannot be met, CS306 for two of them or one
+    that is no number.
     """
     places = [i for i, one in enumerate(cell.arguments) if _is_budget(one.value)]
     if not places:
@@ -32,7 +33,8 @@ def within_budget(cell: Cell, count: CountOf, report: Report) -> Cell | None:
         message = "`budget(P)` is the value of one argument that is a whole number, and P a number of parameters"
         report.add("CS306", message, asked.span, help="give numbers for the others")
         return None
-    return _Search(cell, places[0], formal.name, total, count, report).solved()
+    search = _Search(cell, places[0], formal.name, total, count, report)
+    return search.at(1) if guess else search.solved()
 
 
 def _is_budget(value: object) -> bool:

@@ -393,7 +393,8 @@ def model_of_cell(cell: Cell, library: Library, time_unit: Unit | None) -> Resul
 
 def typed_cell(cell: Cell, library: Library, unit: Unit, report: Report) -> Typing | None:
     """A cell's circuit expanded, ready to be typed. None where it is too large to go on, or a budget cannot be met."""
-    solved = within_budget(cell, lambda tried, told: _counted(tried, library, unit, told), report)
+    guess = bool(library.missing_plugins)  # what they bring is not counted
+    solved = within_budget(cell, lambda tried, told: _counted(tried, library, unit, told), report, guess)
     if solved is None:
         return None
     cell = solved

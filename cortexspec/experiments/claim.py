@@ -165,13 +165,10 @@ def _judge_row(claim: ClaimModel, scope: _Scope, row: Mapping[str, Any]) -> Row:
             np.subtract(left, right) if comparison.operator in (">", ">=") else np.subtract(right, left)
         )
         if comparison.operator == "==":
-            same = bool(np.all(np.mean(left, axis=0) == np.mean(right, axis=0)))
-            return Row(
-                claim,
-                row,
-                Verdict("holds" if same else "fails", "judged on means over seeds"),
-                Spread.of([float(same)]),
-            )
+            same = bool(np.all(np.mean(np.atleast_1d(left), axis=0) == np.mean(np.atleast_1d(right), axis=0)))
+            verdict = Verdict("holds" if same else "fails", "judged on means over seeds")
+            sides = _average(left), _average(right)
+            return Row(claim, row, verdict, Spread.of([float(same)]), sides=sides, unit=unit)
         seeded = _seeded(scope, left, right)
         verdict = judge_order(difference.tolist(), seeded)
         sides = _average(left), _average(right)

@@ -444,8 +444,8 @@ class Session:
             places = np.arange(first, min(first + at_once, len(split)))
             found = self.loaded.simulator.call("measures", self._arguments("measures", split.batch(places), first))
             for name, value in found.items():
-                totals[name] = totals.get(name, 0.0) + np.asarray(value, float) * (len(places) / len(split))
-        return {name: totals[name] for name in self.measures if name in totals}
+                totals[name] = totals.get(name, 0.0) + np.asarray(value, float) * len(places)
+        return {name: totals[name] / len(split) for name in self.measures if name in totals}
 
     def _read_along_streams(self, split: Split, whole: Sequence[str]) -> dict[str, Any]:
         """Means over held-out streams, from their beginning to their end. Raises: SpecError CS700 for what is no mean."""
@@ -464,8 +464,8 @@ class Session:
             state = {name: found[output] for name, output in self.carried.items()}
             for name in self.measures:
                 if name in found:
-                    totals[name] = totals.get(name, 0.0) + np.asarray(found[name], float) * (streams / len(split))
-        return totals
+                    totals[name] = totals.get(name, 0.0) + np.asarray(found[name], float) * streams
+        return {name: total / len(split) for name, total in totals.items()}
 
     def known(self, measure: str, store: Path | None = None) -> Known:
         """A measure for another experiment to read: its recording where each step has a value, else its result.
