@@ -12,6 +12,7 @@ from typing import Any
 
 from cortexspec.analysis.expand_templates import SETTINGS, Expander, Expansion, TooMuch, placeholders
 from cortexspec.analysis.library import Library
+from cortexspec.analysis.members import members_in_full
 from cortexspec.analysis.report import Report, suggestion
 from cortexspec.analysis.scope import (
     Body,
@@ -252,7 +253,7 @@ class Editor:
     def cell(self, variant: str) -> Cell:
         return Cell(
             self.merged.name, variant or "base", self.merged.circuit, tuple(self.arguments), self.templates,
-            tuple(self.body), self.removed, self.cuts, self.merged.span,
+            members_in_full(self.body), self.removed, self.cuts, self.merged.span,
         )  # fmt: skip
 
     # What the text means as it stands.

@@ -14,6 +14,7 @@ from cortexspec.contracts.plugin import FunctionEntry
 from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Function, Value
 from cortexspec.ir.types import RuleError, Type, require_pure
+from cortexspec.units import Unit
 
 Array = np.ndarray[Any, Any]
 _FRONT = ("trial", "time")
@@ -124,7 +125,10 @@ class Analysis(Protocol):
 class AnalysisEntry:
     """A function of an experiment that is found from the circuit itself, without a run: `measure f = exact_flux(core.x)`.
 
-    Its arguments are those of a MeasureEntry. One that is `differentiable` can be maximised by its gradient.
+    Its arguments are those of a MeasureEntry. One that is `differentiable` can be maximised by its gradient. `unit(settings)` is
+    that of its value, and refuses settings by a RuleError; None: a pure number.
+
+    One with a setting `member` has several values: `let a = f(order = 2)` and then `a.rate` is `f(order = 2, member = "rate")`.
     """
 
     name: str
@@ -133,14 +137,19 @@ class AnalysisEntry:
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     doc: str = ""
     differentiable: bool = False
+    unit: Callable[[Mapping[str, Any]], Unit] | None = None
+
+    def type_of(self, settings: Mapping[str, Any]) -> Type:
+        """Of a call's value. Raises: RuleError for settings that are refused."""
+        return Type() if self.unit is None else Type((), unit=self.unit(settings))
 
     def signature(self) -> FunctionEntry:
-        """How a call of it is typed: a pure number."""
+        """How a call of it is typed: one number."""
 
         def typed(build: Builder, arguments: Sequence[Operand], settings: Mapping[str, Any]) -> Operand:
             for place, argument in enumerate(arguments):
                 self.check(place, argument.type)
-            return Operand(Value(build.names.fresh(self.name), Type()))
+            return Operand(Value(build.names.fresh(self.name), self.type_of({**self.settings, **settings})))
 
         return FunctionEntry(self.name, typed, self.arity, tuple(self.settings), (), self.doc)
 

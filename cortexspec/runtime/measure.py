@@ -6,6 +6,7 @@ found without it; what is left is an expression of their results, and is compute
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -179,6 +180,8 @@ def setting_of(node: tree.Expression) -> Any:
             return text
         case tree.Name(name="true" | "false" as word):
             return word == "true"
+        case tree.Name(name="infinity"):
+            return math.inf
         case tree.Unary(operator="-", operand=inner):
             return -setting_of(inner)
         case _:
@@ -469,6 +472,10 @@ def _interpreted(simulation: Simulation, function: Function, fields: Mapping[str
     return interpreted(function, given, simulation.sizes, simulation.plain.layout)
 
 
+def _types_of_analysed(plan: Plan) -> dict[str, Type]:
+    return {one.name: one.entry.type_of(one.settings) for one in plan.analysed if isinstance(one.entry, AnalysisEntry)}
+
+
 def runs(plan: Plan) -> bool:
     """Whether anything of it is read along a run: not where all is found from the circuit itself."""
     return bool(plan.pieces()) or not _of_results(plan)
@@ -538,7 +545,8 @@ def _rest_and_slopes(
     simulation: Simulation, plan: Plan, name: str, fields: Mapping[str, Array]
 ) -> tuple[float, dict[str, float]]:
     """What is left of a measure, and how it changes with the result of each call."""
-    readout = Readout("rest", {name: plan.rest[name]}, lets=plan.lets, fields={one: Type() for one in fields})
+    types = dict.fromkeys(fields, Type()) | _types_of_analysed(plan)
+    readout = Readout("rest", {name: plan.rest[name]}, lets=plan.lets, fields=types)
     function = function_of(simulation, readout)
     read = [one.name for one in function.inputs]
     given, sizes, layout = {one: fields[one] for one in read}, simulation.sizes, simulation.plain.layout
@@ -587,7 +595,7 @@ def moves_by_itself(value: tree.Expression, lets: Mapping[str, tree.Expression])
 def _after(plan: Plan) -> Readout | None:
     """What is left of the measures, with the results of what was gathered as fields."""
     gathered = {one.name: Type((TRIAL,)) for one in plan.gathered}
-    fields = gathered | {name: Type() for name in (*plan.means, *(one.name for one in plan.analysed))}
+    fields = gathered | dict.fromkeys(plan.means, Type()) | _types_of_analysed(plan)
     return Readout("measures", plan.rest, lets=plan.lets, fields=fields) if plan.rest else None
 
 

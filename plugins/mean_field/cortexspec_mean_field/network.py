@@ -42,6 +42,13 @@ class BalancedNetwork:
         return 2 * np.pi * np.arange(self.drive.shape[-1]) / self.drive.shape[-1]
 
     @property
+    def stimulus(self) -> float:
+        """The angle at which the drive peaks, by its first harmonic; 0 where it has none."""
+        first = (self.drive.real * np.exp(1j * self.angles)).mean(axis=-1).sum()
+        tuned = abs(first) > 1e-12 * np.abs(self.drive).max()
+        return float(np.angle(first)) if tuned else 0.0
+
+    @property
     def half(self) -> Array | None:
         """The angles that tell all of them where drive and connections are even, else None."""
         size = self.drive.shape[-1]

@@ -73,8 +73,9 @@ class RiceTheory:
         return self.rates.mean(axis=-1)
 
     def harmonic(self, number: int) -> Array:
-        """The mean of nu cos(number phi), [population]: harmonic 0 is the mean rate."""
-        return (self.rates * np.cos(number * self.network.angles)).mean(axis=-1)
+        """The mean of nu cos(number phi), phi from the stimulus, [population]: harmonic 0 is the mean rate."""
+        apart = self.network.angles - self.network.stimulus
+        return (self.rates * np.cos(number * apart)).mean(axis=-1)
 
     @property
     def bound(self) -> float:
