@@ -67,7 +67,7 @@ def _step_by_step(line: Line, axis: str) -> bool:
     """Whether a line does the same to each place of the axis: it never names it, and is allowed without it."""
     if len(line.results) != 1 or isinstance(line.op, Scan | Draw) or not line.result.type.has(axis):
         return False
-    if axis in _words(line.op.attributes()):
+    if axis in words_in(line.op.attributes()):
         return False
     try:
         (found,) = line.op.rule(*(_without(operand.type, axis) for operand in line.operands))
@@ -76,7 +76,7 @@ def _step_by_step(line: Line, axis: str) -> bool:
     return found == _without(line.result.type, axis)
 
 
-def _words(attributes: object) -> set[str]:
+def words_in(attributes: object) -> set[str]:
     """Every text among attributes, the names of axes included."""
     match attributes:
         case str():
@@ -88,7 +88,7 @@ def _words(attributes: object) -> set[str]:
         case _:
             name = getattr(attributes, "name", None)
             return {name} if isinstance(name, str) else set()
-    return set[str]().union(*(_words(one) for one in values))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return set[str]().union(*(words_in(one) for one in values))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _without(type_: Type, axis: str) -> Type:
@@ -114,4 +114,4 @@ def _elements(names: Iterable[str], values: Mapping[str, Value], sizes: Mapping[
     return sum(size(values[name].type) for name in names)
 
 
-__all__ = ["into_loops"]
+__all__ = ["into_loops", "words_in"]

@@ -81,6 +81,15 @@ class CircuitAsItStands:
 
 def function_of(simulation: Simulation, readout: Readout) -> Function:
     """What a readout computes from states and fields, with no step between them. Its inputs are those that it reads."""
+    if readout.told is not None:
+        return _function_of(simulation, readout)
+    what = repr(readout)
+    if what not in simulation.functions:
+        simulation.functions[what] = _function_of(simulation, readout)
+    return simulation.functions[what]
+
+
+def _function_of(simulation: Simulation, readout: Readout) -> Function:
     wanted = Wanted(readouts=(readout,), rollout=False, resumed=(readout.function,))
     settings = simulation.settings
     module = program_module(

@@ -22,6 +22,7 @@ from cortexspec.ir.ops.constant import Const
 from cortexspec.lowering import lower
 from cortexspec.lowering.declarations import SEED
 from cortexspec.lowering.readout import Readout, lower_readout, resolved
+from cortexspec.passes.carry_words import binary_states, carry_words
 from cortexspec.passes.drive import drive
 from cortexspec.passes.into_loops import into_loops
 from cortexspec.runtime.intervals import check_intervals
@@ -232,7 +233,11 @@ def read_out(
         raise SpecError(found, dict(sources))
     function = made.function(readout.function)
     # What is trained does afterwards, for all steps together, what does not depend on the state.
-    return into_loops(function, module.sizes) if resumed and not training else function
+    if training or not resumed:
+        return function
+    # States that a run goes on from are those that it began with, or that its steps gave.
+    begun = binary_states(module.function("init")) if "init" in module.functions else ()
+    return carry_words(into_loops(function, module.sizes), module.sizes, begun)
 
 
 def with_constants(function: Function, constants: Mapping[str, float]) -> Function:

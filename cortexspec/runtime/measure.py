@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1 << 22  # recorded numbers in a piece
 _LONGEST = 4096  # steps in a piece
-_OF_A_WORD = 8  # as many numbers as the arrays take that a word goes through while it is counted
+_OF_A_WORD = 2  # as many numbers as the arrays take that a word goes through while it is counted
 _OF_A_PROGRAM = 1000  # how many calls take as long as it takes to make a program
 _FRONT = (TRIAL.name, TIME.name)
 _WORD = tree.Name(WORD)
@@ -692,7 +693,7 @@ def _arranged(loaded: Loaded, name: str, array: Array, trials: int, spelt: bool)
     if TRIAL.name not in names:
         arranged = np.broadcast_to(arranged, (trials, *arranged.shape))
     if spelt:
-        return arranged.astype(np.int32)
+        return arranged.astype(np.int32, copy=False)
     return arranged if own else arranged[..., np.newaxis]
 
 
@@ -702,8 +703,11 @@ def _length_of_piece(simulation: Simulation, plan: Plan, trials: int, steps: int
     widest = max((_elements(state.value.type, simulation.sizes) for state in simulation.plain.states), default=1)
     short = sum(len(one.outputs) for one in plan.gathered if one.spelt)
     a_step = trials * (_OF_A_WORD * short + widest * (len(plan.pieces()) - short))
-    most = max(min(_AT_ONCE // max(a_step, 1), _LONGEST, steps), 1)
+    return _cheapest_length(max(min(_AT_ONCE // max(a_step, 1), _LONGEST, steps), 1), steps, warm_up)
 
+
+@cache
+def _cheapest_length(most: int, steps: int, warm_up: int) -> int:
     def cost(length: int) -> int:
         counts = [warm_up // length, steps // length]
         left = [warm_up % length, steps % length]

@@ -72,6 +72,7 @@ class Simulation:
         self._loaded: dict[tuple[str, int | None], Loaded] = {}
         self._modules: dict[object, Module] = {}  # before the passes
         self.types: dict[str, Mapping[str, Type]] = {}  # of expressions that were read along a run, for `types_of`
+        self.functions: dict[str, Function] = {}  # of readouts without a step, for `function_of`
         self._without_trials: set[str] = set()
         self._main: Loaded | None = None
         wiring = settings.seed if settings.wiring is None else settings.wiring

@@ -411,6 +411,10 @@ def _draws() -> list[Case]:
     cases.append(
         Case(random.Bernoulli("b", (A, B)), (Type(), seed), (np.array(0.25), keys[0]), slope=False, note="one")
     )
+    bits = (_float(A, SAMPLE), *keyed[1:])
+    cases.append(Case(random.Word("b", (A,), True, True), bits, (chance, *keys), slope=False))
+    cases.append(Case(random.Word("b", (A,)), (_float(A), seed), (chance[:, 0], keys[0]), slope=False, note="alone"))
+    cases.append(Case(random.Word("b", (B,)), (Type(), seed), (np.array(0.25), keys[0]), slope=False, note="one"))
     mean = np.array([[0.0, 0.1], [3.0, 20.0], [1.0, 60.0]])
     cases.append(Case(random.Poisson("q", (A, B), True, True), keyed, (mean, *keys), slope=False))
     cases.append(Case(random.Permutation("r", (B,)), (seed,), keys[:1], slope=False))

@@ -235,6 +235,39 @@ class Bernoulli(Draw):
 
 @op
 @dataclass(frozen=True, slots=True)
+class Word(Draw):
+    """Bernoulli draws of at most 24 elements as one number: element i is bit i. Each is that of `random.bernoulli`.
+
+    Operands: p, then the keys, which do not have the axis of the elements. No gradient.
+    """
+
+    name: ClassVar[str] = "random.word"
+    arguments: ClassVar[int] = 1
+    site: str
+    axes: tuple[Axis, ...]
+    per_trial: bool = False
+    per_step: bool = False
+
+    def rule(self, *operands: Type) -> tuple[Type, ...]:
+        if len(self.axes) != 1:
+            raise RuleError("CS601", f"the word {self.site} runs along one axis, not {len(self.axes)}")
+        (drawn,) = self._bits.rule(*operands)
+        return (Type(drawn.without([self.axes[0].name]), "int"),)
+
+    def evaluate(self, operands: Sequence[Tensor], results: Sequence[Type], context: Context) -> tuple[Tensor, ...]:
+        drawn = Type((*results[0].axes, self.axes[0]), "bool")
+        (bits,) = self._bits.evaluate(operands, (drawn,), context)
+        words = np.moveaxis(bits.array, bits.axes.index(self.axes[0].name), -1)
+        values = np.int64(1) << np.arange(words.shape[-1], dtype=np.int64)
+        return (Tensor(np.asarray(words @ values, np.int64), context.axes(results[0])),)
+
+    @property
+    def _bits(self) -> Bernoulli:
+        return Bernoulli(self.site, self.axes, self.per_trial, self.per_step)
+
+
+@op
+@dataclass(frozen=True, slots=True)
 class Poisson(Draw):
     """Poisson counts by inversion of one uniform number u; for means up to 700 (80 in single precision).
 

@@ -481,6 +481,13 @@ def bernoulli(
     return build.one(draw, p, *_keys(seed, trial, step))
 
 
+def word(
+    build: Builder, site: str, axis: Axis, p: Value, seed: Value, trial: Value | None = None, step: Value | None = None
+) -> Value:
+    """Bernoulli draws along an axis as one integer, element i as bit i."""
+    return build.one(random.Word(site, (axis,), trial is not None, step is not None), p, *_keys(seed, trial, step))
+
+
 def poisson(
     build: Builder,
     site: str,

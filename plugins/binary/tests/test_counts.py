@@ -107,3 +107,24 @@ def test_random_groups_repeat_no_neuron() -> None:
     assert groups.shape == (50, 6) and (np.diff(groups, axis=1) > 0).all() and groups.max() < 20
     with pytest.raises(ValueError, match="cannot be drawn"):
         random_groups(3, 4, 1)
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+@pytest.mark.parametrize("parts", [2, 3])
+def test_a_chunk_that_is_as_large_as_its_table_is_counted_by_itself(
+    pooled: bool, parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cortexspec_binary.measures.counts._BLOCK", 8)
+    lags, given = [0, 1, 1][:parts], [STATES[..., :2], STATES[..., 2:3], STATES[..., 3:4]][:parts]
+    counts = JointCounts([part.shape[-1] for part in given], lags, 4, pooled=pooled)
+    for first in range(0, 57, 20):
+        counts.update(*(part[:, first : first + 20] for part in given))
+    expected = slow_table(given, lags)
+    assert np.array_equal(counts.table, expected.sum(axis=0) if pooled else expected)
+
+
+def test_a_transition_may_occur_more_often_than_a_small_counter_holds() -> None:
+    states = np.zeros((1, 70_000), np.int32)
+    states[0, 5] = 7
+    counts = JointCounts([8, 8], [0, 1], 1, pooled=True).update_words(states, states)
+    assert counts.table[0, 0] == 69_997 and counts.table[0, 7] == counts.table[7, 0] == 1

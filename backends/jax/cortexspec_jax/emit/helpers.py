@@ -192,6 +192,11 @@ def sum_of_rows(weight, index, x):
     return lax.scan(add, start, tables)[0]
 
 
+def read_rows(x, index):
+    """x[:, index], a row at a time: a few reads of single numbers are part of the loop that reads them, one of columns is not."""
+    return jnp.stack([row.at[index].get(mode="promise_in_bounds") for row in x])
+
+
 def pool_matrix(size, out, dtype):
     """[out, size]: row i averages window i of adaptive pooling."""
     matrix = np.zeros((out, size))
@@ -312,12 +317,17 @@ def shared_key(key, counter):
         return jax.jit(threefry)(key, counter)
 
 
-def draw_words(site, elements, seed, *keys):
-    """Both random words of each element. Elements and keys are spread over the places of the result."""
+def draw_key(site, seed, *keys):
+    """The key of a draw in a trial and a step."""
     key = threefry(split_words(seed), (jnp.uint32(site[0]), jnp.uint32(site[1])))
     for number in keys:
         key = shared_key(key, split_words(number))
-    return threefry(key, (jnp.uint32(0), elements))
+    return key
+
+
+def draw_words(site, elements, *keys):
+    """Both random words of each element. Elements and keys are spread over the places of the result."""
+    return threefry(draw_key(site, *keys), (jnp.uint32(0), elements))
 
 
 def unit_interval(words, dtype):
@@ -345,15 +355,30 @@ def draw_normal(site, elements, *keys, dtype):
 
 
 def draw_bernoulli(site, elements, *keys, p):
-    """True where the 64-bit number is below p * 2^64; each step is exact, and integers are cut off."""
-    p = lax.stop_gradient(p)
+    """True where the 64-bit number is below p * 2^64."""
+    drawn = below(draw_words(site, elements, *keys), lax.stop_gradient(p))
+    # The root of 0 or 1 changes nothing, but XLA takes it for dear: without it, bits are drawn anew for each reader.
+    return jnp.sqrt(drawn.astype(p.dtype)) > 0
+
+
+def below(words, p):
+    """Whether 64-bit numbers are below p * 2^64; each step is exact, and integers are cut off."""
     scaled = jnp.where((p > 0) & (p < 1), p, 0) * p.dtype.type(2**32)
     t0 = scaled.astype(jnp.uint32)
     t1 = ((scaled - t0.astype(p.dtype)) * p.dtype.type(2**32)).astype(jnp.uint32)
-    w0, w1 = draw_words(site, elements, *keys)
-    drawn = (p >= 1) | (w0 < t0) | ((w0 == t0) & (w1 < t1))
-    # The root of 0 or 1 changes nothing, but XLA takes it for dear: without it, bits are drawn anew for each reader.
-    return jnp.sqrt(drawn.astype(p.dtype)) > 0
+    w0, w1 = words
+    return (p >= 1) | (w0 < t0) | ((w0 == t0) & (w1 < t1))
+
+
+def draw_word(site, count, *keys, p):
+    """Bernoulli draws of elements along the first axis of p, element i as bit i. Written one by one they are one loop over what
+    is left, and none of them is stored."""
+    key, p = draw_key(site, *keys), lax.stop_gradient(p)
+    word = 0
+    for i in range(count):
+        drawn = below(threefry(key, (jnp.uint32(0), jnp.uint32(i))), p[i % len(p)])
+        word = word | (drawn.astype(int) << i)
+    return word
 
 
 def draw_poisson(site, elements, *keys, mean, dtype):

@@ -28,11 +28,25 @@ def _aranges(write: Writer, type_: Type, axes: list[str], along: str, index: str
 IN_BOUNDS = 'mode="promise_in_bounds"'
 
 
+MOST_ROWS = 24
+
+
+def _is_few_rows(write: Writer, x: Term, axis: str, index: Term) -> bool:
+    """Whether places are read along the last axis of a few rows, the same ones in each."""
+    few = [one for one in x.type.axes if one.name != axis]
+    if len(few) != 1 or x.axes[-1] != axis or not index.axes or few[0].name in index.axes:
+        return False
+    rows = write.fixed(few[0].size)
+    return rows is not None and rows <= MOST_ROWS
+
+
 @emit.register
 def gather(op: indexing.Gather, write: Writer, x: Term, index: Term) -> str | Term:
     (result,) = op.rule(x.type, index.type)
     index = write.array(index)
     rest = [name for name in x.axes if name != op.axis]
+    if _is_few_rows(write, x, op.axis, index):
+        return in_layout(write, f"{write.helper('read_rows')}({x}, {index})", [*rest, *index.axes])
     if not set(rest) & set(index.axes):
         text = f"{x}.at[{places(x.axes, {op.axis: index})}].get({IN_BOUNDS})"
         return in_layout(write, text, _replaced(x.axes, op.axis, index.axes))

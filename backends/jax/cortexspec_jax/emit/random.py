@@ -43,3 +43,15 @@ def draw(op: random.Draw, write: Writer, *operands: Term) -> str | Term:
     ]
     write.helper("counted")
     return f"{write.helper(SITES[type(op)])}({', '.join(given)})"
+
+
+@emit.register
+def word(op: random.Word, write: Writer, p: Term, *keys: Term) -> str | Term:
+    (result,) = op.rule(p.type, *(key.type for key in keys))
+    (own,) = op.axes
+    axes = write.axes(result)
+    high, low = random.site_words(op.site)
+    given = [f"(0x{high:08x}, 0x{low:08x})", str(write.size(own.size))]
+    given += [spread(write.array(key), axes) if key.axes else str(write.array(key)) for key in keys]
+    rows = spread(write.array(p), (own.name, *axes))
+    return f"{write.helper('draw_word')}({', '.join(given)}, p={rows})"

@@ -418,13 +418,25 @@ def draw_normal(site, elements, *keys):
 
 @torch.compiler.disable
 def draw_bernoulli(site, elements, *keys, p):
-    """True where the 64-bit number is below p * 2^64; each step is exact, and integers are cut off."""
-    p = host(p)
+    """True where the 64-bit number is below p * 2^64."""
+    return torch.as_tensor(below(draw_words(site, elements, *keys), host(p)), device=DEVICE)
+
+
+def below(words, p):
+    """Whether 64-bit numbers are below p * 2^64; each step is exact, and integers are cut off."""
     scaled = np.where((p > 0) & (p < 1), p, 0) * p.dtype.type(2**32)
     t0 = scaled.astype(np.uint32)
     t1 = ((scaled - t0.astype(p.dtype)) * p.dtype.type(2**32)).astype(np.uint32)
-    w0, w1 = draw_words(site, elements, *keys)
-    return torch.as_tensor((p >= 1) | (w0 < t0) | ((w0 == t0) & (w1 < t1)), device=DEVICE)
+    w0, w1 = words
+    return (p >= 1) | (w0 < t0) | ((w0 == t0) & (w1 < t1))
+
+
+@torch.compiler.disable
+def draw_word(site, elements, *keys, p):
+    """Bernoulli draws of elements along the first axis, element i as bit i."""
+    drawn = below(draw_words(site, elements, *keys), host(p))
+    bits = drawn.astype(np.int64) << elements.astype(np.int64)
+    return torch.as_tensor(bits.sum(0), device=DEVICE)
 
 
 @torch.compiler.disable

@@ -41,3 +41,15 @@ def draw(op: random.Draw, write: Writer, *operands: Term) -> str | Term:
     ]
     write.helper("counted")
     return f"{write.helper(SITES[type(op)])}({', '.join(given)})"
+
+
+@emit.register
+def word(op: random.Word, write: Writer, p: Term, *keys: Term) -> str | Term:
+    (result,) = op.rule(p.type, *(key.type for key in keys))
+    (own,) = op.axes
+    axes = (own.name, *write.axes(result))
+    high, low = random.site_words(op.site)
+    counted = f"{write.helper('counted')}(({write.size(own.size)}, 0), rank={len(axes)})"
+    given = [f"(0x{high:08x}, 0x{low:08x})", counted]
+    given += [spread(key, axes) if key.axes else str(key) for key in keys]
+    return f"{write.helper('draw_word')}({', '.join(given)}, p={spread(write.array(p), axes)})"

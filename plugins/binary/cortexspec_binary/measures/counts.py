@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array
 
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec_binary.measures.words import words
@@ -15,6 +16,8 @@ Array = np.ndarray[Any, Any]
 ROOM = 1 << 30  # bytes that one measure may take
 _COUNT = 8  # bytes of a count
 _BLOCK = 1 << 15  # words that are joined at a time: they stay in a processor's cache
+_SMALL = np.uint16  # of a counter of one chunk: four times as many of them stay in the cache as of those of the table
+_FULL = 4  # cells a word up to which a chunk has a table of its own
 
 
 def require_room(cells: int, what: str, help: str, *, room: int = ROOM) -> None:
@@ -81,6 +84,9 @@ class JointCounts:
         flat = self.table.reshape(-1)
         kind = np.int32 if flat.size <= 1 << 31 else np.int64
         size = max(_BLOCK // self.runs, 1)
+        if len(seen) > 1 and size * self.runs < flat.size <= _FULL * seen[0].size:
+            flat += self._of_chunk(seen, kind)
+            return
         for first in range(0, steps, size):
             joint = self._joint([one[:, first : first + size] for one in seen], kind).ravel(order="K")
             if joint.size < flat.size:  # a table that is much larger than the block is not gone through for it
@@ -88,12 +94,28 @@ class JointCounts:
             else:
                 flat += np.bincount(joint, minlength=flat.size)
 
+    def _of_chunk(self, seen: Sequence[Array], kind: type[np.integer[Any]]) -> Array:
+        """The counts of a chunk alone, in the order of the table."""
+        *before, last = seen
+        rows = self._joint(before, kind) if len(before) > 1 or not self.pooled else before[0]
+        columns = np.broadcast_to(last, rows.shape)
+        along = (1, 0) if rows.strides[0] < rows.strides[1] else (0, 1)
+        places = tuple(np.ravel(one.transpose(along)).astype(kind, copy=False) for one in (rows, columns))
+        shape = (prod(self.shape[:-1]), self.shape[-1])
+
+        def counted(dtype: type[np.integer[Any]]) -> Array:
+            return coo_array((np.ones(rows.size, dtype), places), shape=shape).toarray().reshape(-1)
+
+        found = counted(_SMALL)
+        # A counter that runs over takes 2^16 from the sum of all.
+        return found if found.sum(dtype=np.int64) == rows.size else counted(np.int64)
+
     def _joint(self, seen: Sequence[Array], kind: type[np.integer[Any]]) -> Array:
-        """The place in the table of each combination [runs, steps], in the order in which the words lie in memory."""
+        """The place of each combination in the table over the first parts [runs, steps], as the words lie in memory."""
         joint = seen[0].astype(kind)
         if not self.pooled:
             joint |= np.arange(self.runs, dtype=kind)[:, None] << self.sizes[0]
-        for word, size in zip(seen[1:], self.sizes[1:], strict=True):
+        for word, size in zip(seen[1:], self.sizes[1:], strict=False):
             joint <<= size
             joint |= word.astype(kind, copy=False)
         return joint
