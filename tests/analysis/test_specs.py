@@ -145,7 +145,13 @@ def test_equations_of_second_order_and_functions_of_the_spec() -> None:
 
 
 def test_synapses_live_where_they_say() -> None:
-    model = model_of("gallery/coba_stp.cortex", "network")
+    text = (SPECS / "gallery" / "coba_stp.cortex").read_text("utf-8")
+    for kernel in ("stdp()", "tsodyks_markram(U = 0.2)"):
+        text = text.replace("synapse = exponential(5 ms); delay", f"synapse = {kernel}; delay", 1)
+    spec, _ = parse_spec(text)
+    assert spec is not None
+    model, _ = elaborate(spec, "network", {})
+    assert model is not None
     synapse = {p.path: p.synapse for p in model.projections}
     assert synapse["ei"] is not None and synapse["ee"] is not None
     assert synapse["ei"].extents == {"ei.R": "pre", "ei.u": "pre", "ei.g": "post"}
