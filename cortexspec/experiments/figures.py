@@ -126,6 +126,58 @@ def measure_by(path: Path, x_name: str, y_name: str, series: Mapping[str, Mappin
     return _write(figure, path)
 
 
+def pareto(
+    path: Path, cost: str, measure: str, points: Mapping[str, tuple[float, Sequence[float]]], *, largest: bool
+) -> Path:
+    """A measure against what it costs, a point a network: the mean over seeds, with a line of one standard deviation. points[label] =
+    (cost, values [seed]); the line joins those that nothing as cheap surpasses, by the largest values or the smallest."""
+    figure, axes = _new(width=5.2, height=3.6)
+    axis = axes[0, 0]
+    costs = np.array([one for one, _ in points.values()], float)
+    means = np.array([np.mean(values) for _, values in points.values()], float)
+    spreads = np.array([np.std(values, ddof=1) if len(values) > 1 else 0.0 for _, values in points.values()])
+    front = pareto_front(costs, means if largest else -means)
+    axis.errorbar(costs, means, spreads, fmt=".", color=COLOURS[8], lw=0.8)
+    axis.plot(costs[front], means[front], "o-", color=COLOURS[0], ms=4)
+    labels = list(points)
+    for place in front:
+        axis.annotate(
+            labels[place], (costs[place], means[place]), fontsize=6, xytext=(3, 4), textcoords="offset points"
+        )
+    axis.set(xlabel=cost, ylabel=measure, xscale="log")
+    return _write(figure, path)
+
+
+def pareto_front(cost: Array, gain: Array) -> Array:
+    """The places of the points [n] that no other surpasses at the same cost or less, by rising cost."""
+    order = np.lexsort((-gain, cost))
+    best, front = -np.inf, list[int]()
+    for place in order:
+        if gain[place] > best:
+            best = gain[place]
+            front.append(int(place))
+    return np.array(front, int)
+
+
+def memories(path: Path, time: Array, units: Array, taus: Array, readout: Array) -> Path:
+    """What one neuron keeps: its memory units [time, unit] as a picture, the slowest on top, above its output [time]."""
+    figure, axes = _new(1, 2, width=6.0, height=1.9, sharex=True)
+    upper, lower = axes[0, 0], axes[1, 0]
+    order = np.argsort(taus)
+    scale = float(np.abs(units).max()) or 1.0
+    step = time[1] - time[0] if len(time) > 1 else 1.0
+    extent = (time[0] - step / 2, time[-1] + step / 2, -0.5, len(taus) - 0.5)
+    shown = (units[:, order] / scale).T
+    upper.imshow(
+        shown, aspect="auto", origin="lower", extent=extent, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest"
+    )
+    upper.set_yticks(range(len(taus)), [f"{taus[place]:.3g}" for place in order], fontsize=7)
+    upper.set_ylabel("time constant")
+    lower.plot(time, readout, color=COLOURS[0], lw=0.8)
+    lower.set(xlabel="step", ylabel="activity")
+    return _write(figure, path)
+
+
 def phase_portrait(
     path: Path, v: Array, w: Array, labels: Array, units: tuple[str, str], name: str, shown: Sequence[int]
 ) -> Path:

@@ -89,6 +89,24 @@ def test_a_loss_over_many_decades_has_a_logarithmic_axis(drawn: list[Any]) -> No
     assert [figure.axes[0].get_yscale() for figure in drawn] == ["linear", "log"]
 
 
+def test_the_front_is_what_nothing_as_cheap_surpasses(drawn: list[Any]) -> None:
+    cost, gain = np.array([3.0, 1.0, 2.0, 2.0, 4.0]), np.array([5.0, 1.0, 3.0, 4.0, 5.0])
+    assert figures.pareto_front(cost, gain).tolist() == [1, 3, 0]
+    points = {f"n = {n}": (cost[n], [-gain[n], -gain[n] - 0.2]) for n in range(5)}
+    figures.pareto(Path("x.png"), "parameters", "bits", points, largest=False)
+    (axis,) = drawn[0].axes
+    assert [text.get_text() for text in axis.texts] == ["n = 1", "n = 3", "n = 0"]
+    assert axis.get_xlabel() == "parameters"
+
+
+def test_memories_are_drawn_by_their_time_constants(drawn: list[Any]) -> None:
+    units = np.stack([np.full(10, 1.0), np.full(10, -2.0)], axis=1)
+    figures.memories(Path("x.png"), np.arange(10), units, np.array([20.0, 5.0]), np.zeros(10))
+    upper, lower = drawn[0].axes
+    assert [label.get_text() for label in upper.get_yticklabels()] == ["5", "20"]
+    assert np.asarray(upper.images[0].get_array())[:, 0].tolist() == [-1.0, 0.5] and lower.get_xlabel() == "step"
+
+
 def test_networks_are_drawn_from_results_that_are_there(
     tmp_path: Path, drawn: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
