@@ -146,9 +146,10 @@ def test_equations_of_second_order_and_functions_of_the_spec() -> None:
 
 def test_synapses_live_where_they_say() -> None:
     text = (SPECS / "gallery" / "coba_stp.cortex").read_text("utf-8")
-    for kernel in ("stdp()", "tsodyks_markram(U = 0.2)"):
-        text = text.replace("synapse = exponential(5 ms); delay", f"synapse = {kernel}; delay", 1)
-    spec, _ = parse_spec(text)
+    first, rest = text.split("connect ei", 1)
+    first = first.replace("synapse = exponential(5 ms)", "synapse = stdp()")
+    rest = rest.replace("synapse = exponential(5 ms)", "synapse = tsodyks_markram(U = 0.2)", 1)
+    spec, _ = parse_spec(f"{first}connect ei{rest}")
     assert spec is not None
     model, _ = elaborate(spec, "network", {})
     assert model is not None
