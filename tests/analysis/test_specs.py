@@ -164,7 +164,7 @@ def test_synapses_live_where_they_say() -> None:
 
 def test_a_table_over_a_group_is_read_by_member() -> None:
     model = model_of("gallery/potjans_diesmann.cortex", "microcircuit")
-    assert len(model.projections) == 64 + 8 + 8
+    assert len(model.projections) == 64 + 8 + 8 + 1
     [cells] = model.groups
     assert cells.axis != cells.table_axis
     table = model.variables["P"].type
