@@ -3,7 +3,8 @@
     python -m benchmarks.microcircuit                          # a tenth of the neurons, each with a tenth of its synapses
     python -m benchmarks.microcircuit --scale 1 --seconds 0.1  # 77,169 neurons, 0.3 billion synapses
 
-There is no bar. The real-time factor is processor time over biological time of a run whose program is compiled already. Published ones, on their own
+There is no bar. The real-time factor is processor time over biological time of a run whose program is compiled already. Published ones, on
+their own
 hardware at full scale: NEST 2.47 on 12 nodes (2018), 0.53 on two 128-core nodes (2022); GeNN 0.70 on a Titan RTX (2021).
 """
 
