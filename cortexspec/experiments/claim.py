@@ -224,6 +224,12 @@ _EXTREMES: Mapping[str, Callable[[Sequence[float]], int]] = {
     "max": lambda means: int(np.argmax(means)),
     "min": lambda means: int(np.argmin(means)),
 }
+# With `over` a vary axis: of the values there [place, seed, element...], at the axis' own numbers.
+_ALONG: Mapping[str, Callable[[Array, Array], Array]] = {
+    "mean": lambda values, x: values.mean(axis=0),
+    "selectivity": lambda values, x: np.abs(np.tensordot(np.exp(1j * x), values, 1)) / values.sum(axis=0),
+}
+_OVER_AXES = frozenset((*_SWEEPS, *_EXTREMES, *_ALONG))
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "abs": np.abs, "sqrt": np.sqrt, "log": np.log, "exp": np.exp, "real": np.real, "imag": np.imag, "round": np.round,
     "sin": np.sin, "cos": np.cos, "tanh": np.tanh,
@@ -356,6 +362,10 @@ def _same(a: Any, b: Any) -> bool:
     return math.isclose(a, b, rel_tol=1e-12)
 
 
+def _number(place: Any) -> float:
+    return number_of(parse_expression(place)) if isinstance(place, str) else float(place)
+
+
 def number_of(expression: tree.Expression, **names: float) -> float:
     """An expression of numbers and of `names`, in coherent units. Raises: SpecError CS921 where it reads another name."""
     nothing = Grid("", (), (), (), ())
@@ -367,19 +377,19 @@ def _call(expression: tree.Call, scope: _Scope) -> Any:
     name = expression.function.name if isinstance(expression.function, tree.Name) else ""
     over = next((a.value for a in expression.arguments if a.name == "over"), None)
     values = [a.value for a in expression.arguments if not a.name and a.value is not None]
-    if (name in _SWEEPS or name in _EXTREMES) and over is not None:
+    if name in _OVER_AXES and over is not None:
         axis_name = print_expression(over)
         axis = scope.grid.axis_of(axis_name)
         if axis is None and axis_name == "seed" and name in _EXTREMES:
             return _REDUCTIONS[name](np.asarray(_value(values[0], scope)), axis=0)
         if axis is None:
             raise _unreadable(over)
-        if name in _EXTREMES:
-            values_there = [
-                _value(values[0], scope.having(dict(zip(axis.names, row, strict=True)))) for row in axis.rows
-            ]
-            return values_there[_EXTREMES[name]([_average(one) for one in values_there])]
         places = [row[axis.names.index(axis_name)] for row in axis.rows]
+        if name in _EXTREMES or name in _ALONG:
+            there = [_value(values[0], scope.having(dict(zip(axis.names, row, strict=True)))) for row in axis.rows]
+            if name in _EXTREMES:
+                return there[_EXTREMES[name]([_average(one) for one in there])]
+            return _ALONG[name](np.stack(np.broadcast_arrays(*there)), np.array([_number(one) for one in places]))
         means = [_mean(values[0], scope.having(dict(zip(axis.names, row, strict=True)))) for row in axis.rows]
         return _SWEEPS[name](np.array(means), places)
     if name == "diverged":
@@ -403,7 +413,7 @@ def _selected(expression: tree.Expression, grid: Grid, consumed: frozenset[str])
             return [names | {a.name for a in arguments} for names in _selected(operand, grid, consumed)]
         case tree.Call(function=tree.Name(name=name), arguments=arguments):
             over = [print_expression(a.value) for a in arguments if a.name == "over" and a.value is not None]
-            inside = consumed | frozenset(over) if name in _SWEEPS or name in _EXTREMES else consumed
+            inside = consumed | frozenset(over) if name in _OVER_AXES else consumed
             return [
                 names
                 for a in arguments

@@ -94,6 +94,23 @@ def test_the_largest_of_a_sweep_is_compared_seed_by_seed():
     assert [dict(cell.point)["regions"] for cell in cells] == [1, 2, 3]
 
 
+def test_a_tuning_curve_is_taken_neuron_by_neuron_over_an_axis_of_directions():
+    directions = GridAxis(("θ",), tuple((place,) for place in ("0", "π/2", "π", "3*π/2")))
+    grid = Grid("tuning", (directions,), seeds=(1, 2), variants=(), measures=("r",))
+    curves = {"0": [4.0, 1.0], "π/2": [2.0, 1.0], "π": [0.0, 1.0], "3*π/2": [2.0, 1.0]}
+
+    def lookup(key: CellKey, measure: str) -> np.ndarray:
+        return np.array([curves[dict(key.point)["θ"]]] * 2)  # [seed, neuron]
+
+    for value, wanted in {
+        "mean(r, over = θ)": 1.5,  # of two neurons
+        "max(selectivity(r, over = θ))": 0.5,
+        "median(selectivity(r, over = θ))": 0.25,
+    }.items():
+        (row,) = judge(claim(value), {"tuning": grid}, "tuning", lookup)
+        assert row.ours.mean == pytest.approx(wanted)
+
+
 def test_what_is_true_of_each_seed_is_judged_of_all_of_them():
     (row,) = judged("accuracy[regions = 1] > 0.9195 or diverged(accuracy[regions = 1])")
     assert (row.verdict.word, row.verdict.reason, row.ours.mean) == (
