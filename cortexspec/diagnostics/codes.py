@@ -75,6 +75,7 @@ _ALL = (
     Code("CS511", "too-few-pairs", "a connection rule asks for more connections than there are pairs"),
     Code("CS512", "wrong-probability", "a probability lies outside [0, 1]"),
     Code("CS513", "budget-not-met", "no value of an argument spends a budget of trained parameters"),
+    Code("CS515", "rate-diverges", "a neuron that fires by crossing has a voltage without a slope"),
     Code("CS601", "invalid-ir", "a module that breaks a rule of the IR"),
     Code("CS602", "kind-mismatch", "a truth value, an integer or a number stands where another of them is wanted"),
     Code("CS603", "unreadable-ir", "a text that is not the text form of the IR"),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from cortexspec.analysis.rules.changes_once import changes_once
+from cortexspec.analysis.rules.crossings_are_smooth import crossings_are_smooth
 from cortexspec.analysis.rules.facts import Facts
 from cortexspec.analysis.rules.fixed_values import fixed_values
 from cortexspec.analysis.rules.impulses_enter_linearly import impulses_enter_linearly
@@ -20,6 +21,7 @@ RULES: tuple[Rule, ...] = (
     linear_in_highest,
     changes_once,
     impulses_enter_linearly,
+    crossings_are_smooth,
     inputs_are_connected,
     sizes_fit_rules,
     fixed_values,

@@ -16,16 +16,17 @@ def impulses_enter_linearly(facts: Facts) -> Iterator[Diagnostic]:
     for population in facts.model.populations:
         for port in population.ports:
             trains = [
-                one for one in facts.arriving.get(port, ()) if _is_train(facts, one.source) and one.synapse is None
+                one for one in facts.arriving.get(port, ()) if is_train(facts, one.source) and one.synapse is None
             ]
             if trains:
                 yield from _check(facts, population.equations, population.lets, port)
     for projection in facts.model.projections:
-        if projection.synapse is not None and _is_train(facts, projection.source):
+        if projection.synapse is not None and is_train(facts, projection.source):
             yield from _check(facts, projection.synapse.equations, projection.synapse.lets, projection.synapse.input)
 
 
-def _is_train(facts: Facts, source: tree.Expression) -> bool:
+def is_train(facts: Facts, source: tree.Expression) -> bool:
+    """Whether a source is a spike train, or a group with one."""
     if not isinstance(source, tree.Reference):
         return False
     paths = facts.members(source.path)
