@@ -63,11 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--core", type=int, help="the core to pin to; the last one by default")
     parser.add_argument("--here", nargs=3, metavar=("RULE", "N", "K"), help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
-    pin_to_one_core(chosen.core)
-    if chosen.here:
+    if chosen.here:  # on the core of the process that started it, with the C library's own ways
         rule, neurons, degree = chosen.here
         print(json.dumps(drawn(rule, int(neurons), int(degree))))
         return 0
+    pin_to_one_core(chosen.core)
     rows: list[dict[str, Any]] = []
     for neurons, degree in (SIZES[place] for place in chosen.size or range(len(SIZES))):
         for rule in chosen.rule or RULES:

@@ -311,6 +311,7 @@ class Program:
     def __init__(self, bound: Bound, dialect: Dialect, dtype: str, records: Callable[[str], bool] = lambda _: True):
         self.bound, self.dialect, self.dtype, self.records = bound, dialect, dtype, records
         self._helpers: dict[str, Any] = {}
+        self._entering: list[str] = []
         self._function_names: dict[str, str] = {}
         self._names = Names(dialect.reserved)
         for name in dialect.helpers:
@@ -328,13 +329,15 @@ class Program:
         return self._function_names[name]
 
     def helper(self, name: str) -> None:
-        if name in self._helpers:
+        if name in self._helpers or name in self._entering:  # two may read each other
             return
+        self._entering.append(name)
         value = self.dialect.helpers[name]
         for needed in _names_read(value):
-            if needed in self.dialect.helpers and needed != name:
+            if needed in self.dialect.helpers:
                 self.helper(needed)
         self._helpers[name] = value
+        self._entering.pop()
 
     def text(self, prepare: Callable[[Function], Function] = lambda f: f, extra: Sequence[str] = ()) -> str:
         """The program. Raises SpecError CS801 for each operation without a lowering, all in one run."""

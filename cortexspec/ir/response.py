@@ -14,6 +14,7 @@ from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Line, Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.ops.arith import Add, Div, Mul, Neg, Sub, Where
+from cortexspec.ir.ops.events import Deliver
 from cortexspec.ir.ops.indexing import Gather, ScatterAdd
 from cortexspec.ir.ops.linear import Contract, SparseProduct
 from cortexspec.ir.ops.reduce import CumulativeSum, Mean, Sum
@@ -71,6 +72,8 @@ def _response(build: Builder, line: Line, known: Mapping[str, Value]) -> Value:
             return _again(build, line, places[0], known)
         case Gather() | ScatterAdd() if places == [0]:
             return _again(build, line, 0, known)
+        case Deliver() if places == [0]:
+            return _delivered(build, line, line.op, known)
         case SparseProduct() if len(places) == 1:
             return _again(build, line, places[0], known)
         case op if isinstance(op, _OF_ONE):
@@ -95,6 +98,14 @@ def _again(build: Builder, line: Line, place: int, known: Mapping[str, Value]) -
     if not isinstance(line.op, Mul | Div):
         change = _whole(build, change, operand)
     return build.one(line.op, *line.operands[:place], change, *line.operands[place + 1 :])
+
+
+def _delivered(build: Builder, line: Line, deliver: Deliver, known: Mapping[str, Value]) -> Value:
+    """What the change alone delivers, to a ring that has nothing yet."""
+    z, rows, target, weight, ring, *when = line.operands
+    change = _whole(build, known[z.name], z)
+    empty = write.zeros(build, ring.type.with_unit(change.type.unit * weight.type.unit))
+    return build.one(deliver, change, rows, target, weight, empty, *when)
 
 
 def _whole(build: Builder, change: Value, value: Value) -> Value:

@@ -24,6 +24,7 @@ from cortexspec.lowering.wiring import (
     matrix_axes,
     side_axes,
     sum_from_table,
+    sum_of_events,
     sum_of_past,
     sum_over_edges,
     weight_matrix,
@@ -265,7 +266,8 @@ def _value(frame: Frame, projection: Projection, source: Value, weight: Operand 
         return _one_to_one(frame, projection, source, weight)
     if has_edges(frame.model, projection):
         if projection.path in frame.plan.sparse:
-            return sum_from_table(frame, projection, source, weight)
+            by = sum_of_events if sends_spikes(frame.model, projection) else sum_from_table
+            return by(frame, projection, source, weight)
         if not fits_in_memory(frame, projection) or _is_plastic(frame, projection):
             return sum_over_edges(frame, projection, source, weight)
         weight = weight_matrix(frame, projection, weight)

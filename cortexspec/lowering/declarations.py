@@ -14,7 +14,7 @@ from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
 from cortexspec.lowering import entries
 from cortexspec.lowering.delays import delayed, past_state, steps_buffer
-from cortexspec.lowering.edges import edge_axis, index_buffers, slot_buffer, source_path
+from cortexspec.lowering.edges import edge_axis, index_buffers, slot_buffer, source_path, starts_buffer
 from cortexspec.lowering.sending import sends, sent_state
 from cortexspec.lowering.sides import group_of, side_axes, variable_of
 from cortexspec.lowering.trains import sends_spikes, train_states
@@ -102,7 +102,11 @@ class Declarations:
         buffers |= {buffer.value.name: buffer for buffer in index_buffers(model)}
         late = (steps_buffer(model, projection, edge_axis(projection)) for projection in delayed(model))
         buffers |= {buffer.value.name: buffer for buffer in late}
-        tables = (slot_buffer(projection) for projection in model.projections if projection.path in sparse)
+        tables = (
+            starts_buffer(one) if sends_spikes(model, one) else slot_buffer(one)
+            for one in model.projections
+            if one.path in sparse
+        )
         buffers |= {buffer.value.name: buffer for buffer in tables}
         written_out = (v for p, v in model.variables.items() if p not in params and p not in buffers)
         if any((v.kind == "param" or v.path in model.lets) and fixed.draws(v) for v in written_out):

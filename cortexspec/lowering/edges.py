@@ -72,6 +72,12 @@ def slot_buffer(projection: Projection) -> Buffer:
     return Buffer(value, "index", source="slots")
 
 
+def starts_buffer(projection: Projection) -> Buffer:
+    """`NAME.starts`: where the connections of each source begin, and where the last one's end."""
+    axis = Axis(f"{projection.path}.row", Size.symbol(f"{projection.path}.rows"))
+    return Buffer(Value(f"{projection.path}.starts", Type((axis,), "int")), "index", source="slots")
+
+
 def slot_axis(projection: Projection) -> Axis:
     """As many slots as the target with most connections has, or some more."""
     return Axis(f"{projection.path}.slot", Size.symbol(f"{projection.path}.slots"))

@@ -15,7 +15,7 @@ from cortexspec.contracts.translate import translate
 from cortexspec.ir.module import Function, Value
 from cortexspec.ir.ops import write
 from cortexspec.ir.size import Size
-from cortexspec.ir.types import Axis
+from cortexspec.ir.types import Axis, Type
 from cortexspec.lowering import sides
 from cortexspec.lowering.delays import delayed
 from cortexspec.lowering.edges import (
@@ -26,6 +26,7 @@ from cortexspec.lowering.edges import (
     slot_axis,
     slot_buffer,
     source_path,
+    starts_buffer,
 )
 from cortexspec.lowering.entries import rules
 from cortexspec.lowering.frame import Frame, Here, Plan, Unwritten, guarded
@@ -152,6 +153,8 @@ def add_at_slots(
     frame: Frame, projection: Projection, source: Value, weight: Operand | None, steps: Value, slots: Axis
 ) -> Value:
     """[slot, target]: what each edge reads of its source times its weight, added at the slot that its delay names."""
+    if projection.path in frame.plan.sparse:
+        return _delivered(frame, projection, source, weight, slots, steps)
     build, edge = frame.build, edge_axis(projection)
     targets = side_axes(frame, projection.target, projection.target_axes)
     pre, post = ends(frame, projection)
@@ -233,6 +236,38 @@ def has_table(model: Model, projection: Projection) -> bool:
         return False
     plain = weight is None or not weight.axes or weight.names == frozenset((edge_axis(projection).name,))
     return has_edges(model, projection) and plain and not projection.around and not projection.cuts
+
+
+def sum_of_events(frame: Frame, projection: Projection, source: Value, weight: Operand | None) -> Value:
+    """What arrives from spikes: only the connections of sources that fired are read."""
+    slot = frame.build.axis("slot", 1)
+    return write.index(frame.build, _delivered(frame, projection, source, weight, slot), slot.name, 0)
+
+
+def _delivered(
+    frame: Frame,
+    projection: Projection,
+    source: Value,
+    weight: Operand | None,
+    slot: Axis,
+    steps: Value | None = None,
+) -> Value:
+    """[slot, target]: what the sources that fired send, each connection to the slot that its delay names."""
+    build, edge = frame.build, edge_axis(projection)
+    targets = side_axes(frame, projection.target, projection.target_axes)
+    sources = side_axes(frame, source_path(projection), projection.source_axes)
+    post, starts = ends(frame, projection)[1], frame.input(starts_buffer(projection).value)
+    row, column = build.axis("targets", count_of(targets)), build.axis("sources", count_of(sources))
+    value = write.expand(build, source, [axis for axis in sources if not source.type.has(axis.name)])
+    value = write.merge(build, value, [axis.name for axis in sources], column)
+    each = weight is not None and weight.type.has(edge.name)
+    factor = weight.value if weight is not None and each else write.const(build, 1.0)
+    rest = value.type.without([column.name])
+    ring = write.zeros(build, Type((slot, row, *rest), "float", value.type.unit * factor.type.unit))
+    now, axes = write.integer(build, 0), (column.name, slot.name, row.name)
+    total = write.deliver(build, value, starts, post, factor, ring, now, axes, 0 if steps is None else steps)
+    total = write.split(build, total, row.name, list(targets))
+    return total if weight is None or each else write.mul(build, total, weight.value)
 
 
 def sum_from_table(frame: Frame, projection: Projection, source: Value, weight: Operand | None) -> Value:

@@ -39,7 +39,7 @@ from cortexspec.runtime.program import (
 )
 from cortexspec.runtime.quantities import Quantity, coherent, coherent_array, whole_steps
 from cortexspec.runtime.recordings import Recording, dataset, outputs_of
-from cortexspec.runtime.sparse import Table, tables
+from cortexspec.runtime.sparse import Events, Table, tables
 from cortexspec.runtime.start import started
 from cortexspec.units import DIMENSIONLESS
 
@@ -267,8 +267,8 @@ class Simulation:
         """
         more = [tuple(each), *(sorted(one.items()) for one in (fields or {}, train_stimuli or {}, wrt or {}))]
         # One weight a trial has no table, nor has what is differentiated though it is not trained.
-        found: Mapping[str, Table] = {} if each or (wrt and not self.trainable) else self._tables
-        slots = {f"{path}.slots": table.slots for path, table in found.items()}
+        found: Mapping[str, Table | Events] = {} if each or (wrt and not self.trainable) else self._tables
+        slots = {name: size for path, table in found.items() for name, size in table.sizes(path).items()}
         what = repr((wanted, steps, tuple(streams), more, slots))
         key = (what, trials if what in self._without_trials else None)
         if key not in self._loaded:
@@ -317,20 +317,21 @@ class Simulation:
 
     def _renew_tables(self, main: Loaded) -> None:
         """Tables of other wiring in the program behind `module`; where they have other sizes it is made anew when it is asked for."""
-        if any(main.bound.sizes.get(f"{path}.slots", one.slots) != one.slots for path, one in self._tables.items()):
+        sizes = {name: size for path, one in self._tables.items() for name, size in one.sizes(path).items()}
+        if any(main.bound.sizes.get(name, size) != size for name, size in sizes.items()):
             self._raw, self._buffers, self._main = self.raw_parameters(), self.buffers(), None
         else:
             main.simulator.set_buffers(self._buffers_of(main.module))
 
     @cached_property
-    def _tables(self) -> Mapping[str, Table]:
-        """Of the present wiring, the projections that programs sum from a table."""
+    def _tables(self) -> Mapping[str, Table | Events]:
+        """Of the present wiring, the projections that programs sum from a table, or by events."""
         return tables(self.model, self.sizes, self.buffers(), trained=bool(self.trainable))
 
     def _buffers_of(self, module: Module, settled: Sequence[Function] = ()) -> dict[str, Array]:
         """The buffers as a module has them, with the places of its tables and what is settled by the others."""
         named = {buffer.value.name for buffer in module.buffers}
-        places = {f"{path}.slot": table.places for path, table in self._tables.items()}
+        places = {name: one for path, table in self._tables.items() for name, one in table.buffers(path).items()}
         found = self.in_layout(module, self.buffers()) | {name: one for name, one in places.items() if name in named}
         for function in settled:
             found |= run(function, {one.name: found[one.name] for one in function.inputs}, self.sizes, module.layout)

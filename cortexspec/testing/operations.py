@@ -12,7 +12,7 @@ from cortexspec.ir.builder import Builder
 from cortexspec.ir.inline import inline
 from cortexspec.ir.module import Function, Layout, Module, Value
 from cortexspec.ir.op import Array, Op
-from cortexspec.ir.ops import arith, constant, indexing, linear, random, recurrence, reduce, shape, spike
+from cortexspec.ir.ops import arith, constant, events, indexing, linear, random, recurrence, reduce, shape, spike
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
 from cortexspec.units import DIMENSIONLESS, unit_of
@@ -396,6 +396,37 @@ def _sparse_products() -> list[Case]:
     return cases
 
 
+def _deliveries() -> list[Case]:
+    """Four sources [b] with 3, 0, 2 and 7 connections [ab], of which the second source and the last are silent; three targets [a]."""
+    row, rows = Axis("row", Size.of(5)), np.array([0, 3, 3, 5, 12])
+    slot = Axis("c", Size.of(2))
+    index, target = Type((AB,), "int"), np.array([0, 2, 2, 1, 1, 0, 0, 1, 1, 2, 2, 2])
+    delays, now = np.arange(12) % 2, np.array(7)
+    cases: list[Case] = []
+    for note, rest, own, weight, delay in (
+        ("", (), (), _float(), (0,)),
+        ("source", (), (), _float(B), (1,)),
+        ("edge", (), (), _float(AB), ()),
+        ("samples", (SAMPLE,), (SAMPLE,), _float(AB), ()),
+        ("shared", (SAMPLE,), (), _float(B), (1,)),
+        ("more", (KW, SAMPLE), (SAMPLE,), _float(AB), (1,)),
+    ):
+        z, ring = _float(B, *own), _float(slot, A, *rest)
+        sent = floats(z, seed=3)
+        sent[[1, 3]] = 0.0
+        places: tuple[tuple[Type, Array], ...] = ((Type((row,), "int"), rows), (index, target))
+        when: tuple[tuple[Type, Array], ...] = ((Type((), "int"), now), *(() if delay else ((index, delays),)))
+        arrived, factor = (ring, floats(ring)), (weight, floats(weight, seed=2))
+        for op, given in (
+            (events.Deliver("b", "c", "a", delay), ((z, sent), *places, factor, arrived, *when)),
+            (events.Collect(B, "c", "a", delay), (*places, factor, arrived, *when)),
+            (events.PerEdge("b", "c", "a", delay), ((z, sent), *places, arrived, *when)),
+        ):
+            types, arrays = zip(*given, strict=True)
+            cases.append(Case(op, types, arrays, note=note))
+    return cases
+
+
 def _draws() -> list[Case]:
     seed, trial_, step = Type((), "int"), Type((SAMPLE,), "int"), Type((), "int")
     keys = (np.array(123456), np.array([3, 8]), np.array(11))
@@ -444,6 +475,7 @@ def cases() -> tuple[Case, ...]:
         *_recurrences(),
         *_indexing(),
         *_sparse_products(),
+        *_deliveries(),
         *_draws(),
         *_spikes(),
     )

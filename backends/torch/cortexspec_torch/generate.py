@@ -118,7 +118,15 @@ def widen(text: str, has: Sequence[bool]) -> str:
 
 DIALECT = Dialect(
     name="torch",
-    imports=("import math", "import sys", "import threading", "import warnings", "import numpy as np", "import torch"),
+    imports=(
+        "import ctypes",
+        "import math",
+        "import sys",
+        "import threading",
+        "import warnings",
+        "import numpy as np",
+        "import torch",
+    ),
     constants=_constants,
     literal=_literal,
     helpers=dict(inspect.getmembers(helpers, inspect.isfunction)),

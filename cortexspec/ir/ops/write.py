@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Value
-from cortexspec.ir.ops import arith, constant, indexing, linear, random, reduce, shape
+from cortexspec.ir.ops import arith, constant, events, indexing, linear, random, reduce, shape
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Dtype, Type
 from cortexspec.units import DIMENSIONLESS, Unit
@@ -388,6 +388,23 @@ def contract(build: Builder, a: Value, b: Value, over: Axes) -> Value:
 def sparse_product(build: Builder, weight: Value, index: Value, x: Value, over: str, axis: str) -> Value:
     """The sum over `over` of weight*x[index], where index and weight are tables [row, over] and x is read along `axis`."""
     return build.one(linear.SparseProduct(over, axis), weight, index, x)
+
+
+def deliver(
+    build: Builder,
+    z: Value,
+    rows: Value,
+    target: Value,
+    weight: Value,
+    ring: Value,
+    now: Value,
+    axes: tuple[str, str, str],
+    delay: int | Value = 0,
+) -> Value:
+    """The ring with what sources send along their connections. `axes`: of the sources, of the ring's slots and of its targets."""
+    if isinstance(delay, int):
+        return build.one(events.Deliver(*axes, (delay,)), z, rows, target, weight, ring, now)
+    return build.one(events.Deliver(*axes, ()), z, rows, target, weight, ring, now, delay)
 
 
 def conv2d(

@@ -1,7 +1,7 @@
 """Functions that a program may call. Their source is printed into it, so they read nothing but JAX, the program's
 FLOAT, and each other."""
 
-# ruff: noqa: F821
+# ruff: noqa: B006, F821
 import math
 
 import jax
@@ -443,3 +443,149 @@ def recurrence_backward(end, before, after, K, d_end, d_before, d_after, curved,
     if shift is None:
         return d_z, d_K
     return d_z, d_K, flows.sum(0) if shift == "samples" else flows.sum((0, 2))
+
+
+def deliver(z, rows, target, weight, ring, now, delay, steps, per):
+    """ring[(now + delay[e]) % slots, target[e]] += z[j]*weight[e] for each connection e of each source j that is not silent.
+
+    Shapes: z [pre, ...] and ring [slot, post, ...] with the same rest; `per` says whether there is a weight for all (0), a source (1)
+    or a connection (2), `steps` is the delay of all connections, or -1.
+    """
+
+    @jax.custom_vjp
+    def run(z, weight, ring, index):
+        given = (z, index[0], index[1], weight, ring, *index[2:])
+        found = event_kernel("deliver", jax.ShapeDtypeStruct(ring.shape, ring.dtype), given, ring.shape, steps, per)
+        return delivered(*given, steps, per) if found is None else found
+
+    def backward(kept, flow):
+        z, weight, index = kept
+        rows, target, *when = index
+        dz = collect(rows, target, weight, flow, *when, steps, per)
+        return dz, event_weight_flow(z, rows, target, weight, flow, *when, steps, per), flow, None
+
+    run.defvjp(lambda z, weight, ring, index: (run(z, weight, ring, index), (z, weight, index)), backward)
+    return run(z, weight, ring, (rows, target, jnp.asarray(now), jnp.asarray(delay)))
+
+
+def collect(rows, target, weight, ring, now, delay, steps, per):
+    """y[j] = sum over the connections e of source j of weight[e]*ring[(now + delay[e]) % slots, target[e]]."""
+
+    @jax.custom_vjp
+    def run(weight, ring, index):
+        rows, target, now, delay = index
+        shape = jax.ShapeDtypeStruct((len(rows) - 1, *ring.shape[2:]), ring.dtype)
+        found = event_kernel("collect", shape, (rows, target, weight, ring, now, delay), ring.shape, steps, per)
+        if found is not None:
+            return found
+        pre, places = event_places(rows, target, now, delay, ring, steps)
+        values = ring.reshape(-1, *ring.shape[2:])[places] * event_weights(weight, pre, per, ring.ndim - 1)
+        return jnp.zeros(shape.shape, ring.dtype).at[pre].add(values, mode="promise_in_bounds")
+
+    def backward(kept, flow):
+        weight, ring, index = kept
+        rows, target, *when = index
+        dring = deliver(flow, rows, target, weight, jnp.zeros_like(ring), *when, steps, per)
+        return event_weight_flow(flow, rows, target, weight, ring, *when, steps, per), dring, None
+
+    run.defvjp(lambda weight, ring, index: (run(weight, ring, index), (weight, ring, index)), backward)
+    return run(weight, ring, (rows, target, jnp.asarray(now), jnp.asarray(delay)))
+
+
+def per_edge(z, rows, target, ring, now, delay, steps):
+    """y[e] = z[j]*ring[(now + delay[e]) % slots, target[e]] for each connection e of each source j, summed over all else."""
+
+    @jax.custom_vjp
+    def run(z, ring, index):
+        rows, target, now, delay = index
+        shape = jax.ShapeDtypeStruct(target.shape, ring.dtype)
+        found = event_kernel("per_edge", shape, (z, rows, target, ring, now, delay), ring.shape, steps, 0)
+        if found is not None:
+            return found
+        pre, places = event_places(rows, target, now, delay, ring, steps)
+        return (z[pre] * ring.reshape(-1, *ring.shape[2:])[places]).reshape(len(target), -1).sum(1)
+
+    def backward(kept, flow):
+        z, ring, index = kept
+        rows, target, *when = index
+        dz = collect(rows, target, flow, ring, *when, steps, 2)
+        return dz, deliver(z, rows, target, flow, jnp.zeros_like(ring), *when, steps, 2), None
+
+    run.defvjp(lambda z, ring, index: (run(z, ring, index), (z, ring, index)), backward)
+    return run(z, ring, (rows, target, jnp.asarray(now), jnp.asarray(delay)))
+
+
+def event_weight_flow(z, rows, target, weight, ring, now, delay, steps, per):
+    if per == 2:
+        return per_edge(z, rows, target, ring, now, delay, steps)
+    found = z * collect(rows, target, jnp.ones((), weight.dtype), ring, now, delay, steps, 0)
+    return found.sum() if per == 0 else found.reshape(len(found), -1).sum(1)
+
+
+def delivered(z, rows, target, weight, ring, now, delay, steps, per):
+    """Connections are read in stretches of one length, one active source after the other; what is beyond its end is added nowhere."""
+    block = min(512, max(1, len(target)))
+    if not len(target):
+        return ring
+    slots, posts = ring.shape[:2]
+    flat = ring.reshape(slots * posts, *ring.shape[2:])
+    speaks = (z != 0).reshape(len(z), -1).any(1) & (rows[1:] > rows[:-1])
+    (order,) = jnp.nonzero(speaks, size=len(z), fill_value=0)
+    count = jnp.sum(speaks)
+
+    def more(state):
+        return state[0] < count
+
+    def add(state):
+        i, first, flat = state
+        j = order[i]
+        start, end = rows[j] + first, rows[j + 1]
+        low = jnp.clip(start, 0, len(target) - block)
+        here = low + jnp.arange(block, dtype=rows.dtype)
+        inside = (here >= start) & (here < end)
+        steps_ = lax.dynamic_slice(delay, (low,), (block,)) if steps < 0 else steps
+        places = (now + steps_) % slots * posts + lax.dynamic_slice(target, (low,), (block,))
+        w = lax.dynamic_slice(weight, (low,), (block,)) if per == 2 else weight[j] if per == 1 else weight
+        w = jnp.broadcast_to(w, (block,)).reshape(block, *(1,) * (z.ndim - 1))
+        flat = flat.at[jnp.where(inside, places, len(flat))].add(z[j] * w, mode="drop")
+        last = start + block >= end
+        return jnp.where(last, i + 1, i), jnp.where(last, 0, first + block), flat
+
+    state = (jnp.zeros((), count.dtype), jnp.zeros((), rows.dtype), flat)
+    return lax.while_loop(more, add, state)[2].reshape(ring.shape)
+
+
+def event_places(rows, target, now, delay, ring, steps):
+    """[edge]: the source of each connection, and where in the flattened ring it ends."""
+    pre = jnp.repeat(jnp.arange(len(rows) - 1), jnp.diff(rows), total_repeat_length=len(target))
+    return pre, (now + (delay if steps < 0 else steps)) % len(ring) * ring.shape[1] + target
+
+
+def event_weights(weight, pre, per, axes):
+    return (weight[pre] if per == 1 else weight).reshape(-1, *(1,) * (axes - 1)) if per else weight
+
+
+def event_kernel(name, shape, operands, ring, steps, per, known={}):
+    """What the compiled kernel of this operation gives. None on other platforms, and where CortexSpec finds no C++ compiler."""
+    if "ready" not in known:
+        known["ready"] = False
+        try:
+            from cortexspec.contracts import native
+
+            library = native.library("deliver_xla", (jax.ffi.include_dir(),))
+        except ImportError:
+            library = None
+        if library is not None:
+            for one in ("deliver", "collect", "per_edge"):
+                handler = jax.ffi.pycapsule(getattr(library, f"xla_{one}"))
+                jax.ffi.register_ffi_target(f"cortexspec_{one}", handler, platform="cpu")
+            known["ready"] = True
+    if not known["ready"] or jax.default_backend() != "cpu":
+        return None
+    sizes = {"slots": ring[0], "posts": ring[1], "width": math.prod(ring[2:]), "per": per, "steps": steps}
+    # One type of index for all, that of the targets.
+    index = operands[2 if name != "collect" else 1].dtype
+    operands = [x.astype(index) if jnp.issubdtype(x.dtype, jnp.integer) else x for x in operands]
+    aliases = {4: 0} if name == "deliver" else None
+    call = jax.ffi.ffi_call(f"cortexspec_{name}", shape, input_output_aliases=aliases, vmap_method="sequential")
+    return call(*operands, **{key: np.int64(value) for key, value in sizes.items()})

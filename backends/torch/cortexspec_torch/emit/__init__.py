@@ -3,6 +3,7 @@
 from cortexspec_torch.emit import (
     arith,
     constant,
+    events,
     fused,
     indexing,
     linear,
@@ -19,6 +20,7 @@ __all__ = [
     "arith",
     "constant",
     "emit",
+    "events",
     "fused",
     "indexing",
     "linear",

@@ -2,6 +2,7 @@
 program's FLOAT and DEVICE, and each other."""
 
 # ruff: noqa: B006, B008, F821
+import ctypes
 import math
 import sys
 import threading
@@ -462,3 +463,178 @@ def draw_permutation(site, elements, *keys, axis):
     w0, w1 = draw_words(site, elements, *keys)
     number = (w0.astype(np.uint64) << np.uint64(32)) | w1
     return torch.as_tensor(np.argsort(number, axis=axis, kind="stable").astype(np.int64), device=DEVICE)
+
+
+def deliver(z, rows, target, weight, ring, now, delay, steps, per):
+    """ring[(now + delay[e]) % slots, target[e]] += z[j]*weight[e] for each connection e of each source j that is not silent.
+
+    Shapes: z [pre, ...] and ring [slot, post, ...] with the same rest; `per` says whether there is a weight for all (0), a source (1)
+    or a connection (2), `steps` is the delay of all connections, or -1.
+    """
+    given = (z, rows, target, weight, ring, now, delay, steps, per)
+    if torch.is_grad_enabled() and (z.requires_grad or weight.requires_grad or ring.requires_grad):
+        return event_functions()[0].apply(*given)
+    return delivered(*given)
+
+
+def collect(rows, target, weight, ring, now, delay, steps, per):
+    """y[j] = sum over the connections e of source j of weight[e]*ring[(now + delay[e]) % slots, target[e]]."""
+    given = (rows, target, weight, ring, now, delay, steps, per)
+    if torch.is_grad_enabled() and (weight.requires_grad or ring.requires_grad):
+        return event_functions()[1].apply(*given)
+    return collected(*given)
+
+
+def per_edge(z, rows, target, ring, now, delay, steps):
+    """y[e] = z[j]*ring[(now + delay[e]) % slots, target[e]] for each connection e of each source j, summed over all else."""
+    given = (z, rows, target, ring, now, delay, steps)
+    if torch.is_grad_enabled() and (z.requires_grad or ring.requires_grad):
+        return event_functions()[2].apply(*given)
+    return by_edge(*given)
+
+
+def delivered(z, rows, target, weight, ring, now, delay, steps, per):
+    found = ring.contiguous().clone() if ring.is_contiguous() else ring.contiguous()
+    if event_kernel("deliver", found, (z, rows, target, weight, found, now, delay), steps, per):
+        return found
+    active = torch.nonzero(z.flatten(1).any(1) if z.ndim > 1 else z).flatten()
+    edges, pre = edges_of(rows, active)
+    values = z[pre] * event_weights(weight, edges, pre, per, z.ndim)
+    places = event_slots(edges, now, delay, steps, len(ring)) * ring.shape[1] + target[edges]
+    found.flatten(0, 1).index_add_(0, places, values)
+    return found
+
+
+def collected(rows, target, weight, ring, now, delay, steps, per):
+    found = torch.zeros((len(rows) - 1, *ring.shape[2:]), dtype=ring.dtype, device=ring.device)
+    if event_kernel("collect", found, (None, rows, target, weight, ring.contiguous(), now, delay), steps, per):
+        return found
+    edges, pre = edges_of(rows, torch.arange(len(rows) - 1, device=ring.device))
+    places = event_slots(edges, now, delay, steps, len(ring)) * ring.shape[1] + target
+    values = ring.flatten(0, 1)[places] * event_weights(weight, edges, pre, per, ring.ndim - 1)
+    return found.index_add_(0, pre, values)
+
+
+def by_edge(z, rows, target, ring, now, delay, steps):
+    found = torch.zeros(len(target), dtype=ring.dtype, device=ring.device)
+    if event_kernel("per_edge", found, (z, rows, target, None, ring.contiguous(), now, delay), steps, 0):
+        return found
+    edges, pre = edges_of(rows, torch.arange(len(rows) - 1, device=ring.device))
+    places = event_slots(edges, now, delay, steps, len(ring)) * ring.shape[1] + target
+    return (
+        (z[pre] * ring.flatten(0, 1)[places]).flatten(1).sum(1) if z.ndim > 1 else z[pre] * ring.flatten(0, 1)[places]
+    )
+
+
+def edges_of(rows, sources):
+    """The connections of these sources, in order, and the source of each."""
+    counts = rows[sources + 1] - rows[sources]
+    pre = torch.repeat_interleave(sources, counts)
+    first = torch.repeat_interleave(rows[sources] - torch.cumsum(counts, 0) + counts, counts)
+    return first + torch.arange(len(pre), device=pre.device), pre
+
+
+def event_slots(edges, now, delay, steps, slots):
+    return (now + (delay[edges] if steps < 0 else steps)) % slots
+
+
+def event_weights(weight, edges, pre, per, axes):
+    if per == 0:
+        return weight
+    return weight[edges if per == 2 else pre].reshape(-1, *(1,) * (axes - 1))
+
+
+def event_kernel(name, found, operands, steps, per, known={}):
+    """Whether the compiled kernel of this operation filled `found`. There is one on a processor, where CortexSpec finds a C++ compiler."""
+    if "library" not in known:
+        known["library"] = None
+        try:
+            from cortexspec.contracts import native
+
+            known["library"] = native.library("deliver")
+        except ImportError:
+            pass
+    if known["library"] is None or found.device.type != "cpu":
+        return False
+    z, rows, target, weight, ring, now, delay = operands
+    key = (name, rows.data_ptr(), target.data_ptr(), ring.shape, steps, per, found.dtype)
+    if known.get("key", {}).get(name) != key:
+        kind = f"{'f32' if found.dtype == torch.float32 else 'f64'}_i64"
+        width = math.prod(ring.shape[2:])
+        sizes = (ctypes.c_int64 * 6)(len(rows) - 1, ring.shape[1], len(ring), width, per, steps)
+        function = getattr(known["library"], f"{name}_{kind}")
+        function.restype = None
+        known.setdefault("key", {})[name] = key
+        known.setdefault("call", {})[name] = (function, sizes)
+    function, sizes = known["call"][name]
+    arrays = [
+        x.contiguous()
+        for x in (z, rows, target, weight, None if name == "deliver" else ring, now, delay)
+        if x is not None
+    ]
+    function(sizes, *(ctypes.c_void_p(x.data_ptr()) for x in arrays), ctypes.c_void_p(found.data_ptr()))
+    return True
+
+
+def event_functions(known={}):
+    """`deliver`, `collect` and `per_edge` for autograd; each one's derivatives are the other two, so that they have derivatives again."""
+    if known:
+        return known["all"]
+
+    def weight_flow(z, rows, target, weight, ring, now, delay, steps, per):
+        if per == 2:
+            return per_edge(z, rows, target, ring, now, delay, steps)
+        found = z * collect(rows, target, torch.ones_like(weight.flatten()[0]), ring, now, delay, steps, 0)
+        return found.sum() if per == 0 else found.flatten(1).sum(1) if found.ndim > 1 else found
+
+    class Deliver(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, z, rows, target, weight, ring, now, delay, steps, per):
+            ctx.save_for_backward(z, rows, target, weight, now, delay)
+            ctx.given = (steps, per)
+            return delivered(z, rows, target, weight, ring, now, delay, steps, per)
+
+        @staticmethod
+        def backward(ctx, flow):
+            z, rows, target, weight, now, delay = ctx.saved_tensors
+            steps, per = ctx.given
+            wanted = ctx.needs_input_grad
+            dz = collect(rows, target, weight, flow, now, delay, steps, per) if wanted[0] else None
+            dw = weight_flow(z, rows, target, weight, flow, now, delay, steps, per) if wanted[3] else None
+            return dz, None, None, dw, flow, None, None, None, None
+
+    class Collect(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, rows, target, weight, ring, now, delay, steps, per):
+            ctx.save_for_backward(rows, target, weight, ring, now, delay)
+            ctx.given = (steps, per)
+            return collected(rows, target, weight, ring, now, delay, steps, per)
+
+        @staticmethod
+        def backward(ctx, flow):
+            rows, target, weight, ring, now, delay = ctx.saved_tensors
+            steps, per = ctx.given
+            wanted = ctx.needs_input_grad
+            dw = weight_flow(flow, rows, target, weight, ring, now, delay, steps, per) if wanted[2] else None
+            empty = torch.zeros_like(ring)
+            dring = deliver(flow, rows, target, weight, empty, now, delay, steps, per) if wanted[3] else None
+            return None, None, dw, dring, None, None, None, None
+
+    class PerEdge(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, z, rows, target, ring, now, delay, steps):
+            ctx.save_for_backward(z, rows, target, ring, now, delay)
+            ctx.steps = steps
+            return by_edge(z, rows, target, ring, now, delay, steps)
+
+        @staticmethod
+        def backward(ctx, flow):
+            z, rows, target, ring, now, delay = ctx.saved_tensors
+            wanted = ctx.needs_input_grad
+            dz = collect(rows, target, flow, ring, now, delay, ctx.steps, 2) if wanted[0] else None
+            empty = torch.zeros_like(ring)
+            dring = deliver(z, rows, target, flow, empty, now, delay, ctx.steps, 2) if wanted[3] else None
+            return dz, None, None, dring, None, None, None
+
+    known["all"] = Deliver, Collect, PerEdge
+    return known["all"]

@@ -1,0 +1,84 @@
+// Kernels of the operations events.deliver, events.collect and events.per_edge (cortexspec/ir/ops/events.py).
+//
+// Arrays are dense: z [source, width], rows [source + 1], target [edge], ring [slot, post, width]; `width` counts everything else
+// (trials). `per` says whether there is one weight (0), one a source (1) or one a connection (2). `steps` is the delay of all connections,
+// or negative, where `delay` [edge] has them.
+#pragma once
+#include <cstdint>
+
+namespace cortexspec {
+
+struct Sizes {
+    int64_t sources, posts, slots, width, per, steps;
+};
+
+template <class I>
+inline int64_t slot_of(const Sizes &s, int64_t now, const I *delay, int64_t e) {
+    return (now + (s.steps < 0 ? static_cast<int64_t>(delay[e]) : s.steps)) % s.slots;
+}
+
+template <class T>
+inline bool silent(const T *z, int64_t width) {
+    for (int64_t k = 0; k < width; ++k)
+        if (z[k] != 0) return false;
+    return true;
+}
+
+template <class T, class I>
+void deliver(const Sizes &s, const T *z, const I *rows, const I *target, const T *weight, const I *now, const I *delay, T *ring) {
+    const int64_t t = *now;
+    T *here = ring + (s.steps < 0 ? 0 : slot_of(s, t, delay, 0)) * s.posts * s.width;
+    for (int64_t j = 0; j < s.sources; ++j) {
+        const T *sent = z + j * s.width;
+        if (silent(sent, s.width)) continue;
+        const int64_t first = rows[j], last = rows[j + 1];
+        if (s.width == 1 && s.steps >= 0) {
+            if (s.per == 2) {
+                for (int64_t e = first; e < last; ++e) here[target[e]] += sent[0] * weight[e];
+            } else {
+                const T amount = sent[0] * weight[s.per ? j : 0];
+                for (int64_t e = first; e < last; ++e) here[target[e]] += amount;
+            }
+            continue;
+        }
+        for (int64_t e = first; e < last; ++e) {
+            T *to = s.steps < 0 ? ring + slot_of(s, t, delay, e) * s.posts * s.width : here;
+            to += static_cast<int64_t>(target[e]) * s.width;
+            const T w = weight[s.per == 2 ? e : s.per ? j : 0];
+            for (int64_t k = 0; k < s.width; ++k) to[k] += sent[k] * w;
+        }
+    }
+}
+
+template <class T, class I>
+void collect(const Sizes &s, const I *rows, const I *target, const T *weight, const T *ring, const I *now, const I *delay, T *found) {
+    const int64_t t = *now;
+    for (int64_t j = 0; j < s.sources; ++j) {
+        T *sum = found + j * s.width;
+        for (int64_t k = 0; k < s.width; ++k) sum[k] = 0;
+        for (int64_t e = rows[j]; e < rows[j + 1]; ++e) {
+            const T *from = ring + (slot_of(s, t, delay, e) * s.posts + target[e]) * s.width;
+            const T w = weight[s.per == 2 ? e : s.per ? j : 0];
+            for (int64_t k = 0; k < s.width; ++k) sum[k] += w * from[k];
+        }
+    }
+}
+
+template <class T, class I>
+void per_edge(const Sizes &s, const T *z, const I *rows, const I *target, const T *ring, const I *now, const I *delay, T *found) {
+    const int64_t t = *now;
+    for (int64_t j = 0; j < s.sources; ++j) {
+        const T *sent = z + j * s.width;
+        const bool none = silent(sent, s.width);
+        for (int64_t e = rows[j]; e < rows[j + 1]; ++e) {
+            T sum = 0;
+            if (!none) {
+                const T *from = ring + (slot_of(s, t, delay, e) * s.posts + target[e]) * s.width;
+                for (int64_t k = 0; k < s.width; ++k) sum += sent[k] * from[k];
+            }
+            found[e] = sum;
+        }
+    }
+}
+
+}  // namespace cortexspec
