@@ -24,13 +24,26 @@ inline bool silent(const T *z, int64_t width) {
     return true;
 }
 
+// The first source from `j` on that is not silent. Most are: single values are looked at in blocks that vectorise.
+template <class T>
+inline int64_t next_active(const Sizes &s, const T *z, int64_t j) {
+    constexpr int64_t block = 64;
+    if (s.width == 1)
+        for (; j + block <= s.sources; j += block) {
+            int any = 0;
+            for (int64_t k = 0; k < block; ++k) any |= z[j + k] != 0;
+            if (any) break;
+        }
+    while (j < s.sources && silent(z + j * s.width, s.width)) ++j;
+    return j;
+}
+
 template <class T, class I>
 void deliver(const Sizes &s, const T *z, const I *rows, const I *target, const T *weight, const I *now, const I *delay, T *ring) {
     const int64_t t = *now;
     T *here = ring + (s.steps < 0 ? 0 : slot_of(s, t, delay, 0)) * s.posts * s.width;
-    for (int64_t j = 0; j < s.sources; ++j) {
+    for (int64_t j = next_active(s, z, 0); j < s.sources; j = next_active(s, z, j + 1)) {
         const T *sent = z + j * s.width;
-        if (silent(sent, s.width)) continue;
         const int64_t first = rows[j], last = rows[j + 1];
         if (s.width == 1 && s.steps >= 0) {
             if (s.per == 2) {

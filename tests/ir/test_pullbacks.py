@@ -12,7 +12,7 @@ from cortexspec.interpreter import run
 from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Layout, Value
 from cortexspec.ir.op import OPS
-from cortexspec.ir.ops import linear, write
+from cortexspec.ir.ops import events, linear, write
 from cortexspec.ir.ops.recurrence import Recurrence
 from cortexspec.ir.ops.shape import InUnit
 from cortexspec.ir.size import Size
@@ -188,6 +188,25 @@ CASES = [
         lambda b, w, x: write.sparse_product(b, w, index(b, 4, axis("r", 5), axis("k", 3)), x, "k", "a"),
     ),
     Case(
+        "events.deliver",
+        lambda n: [typed(MV, a=4, b=n()), typed(MS, e=7), typed(MV * MS, s=2, p=3, b=n.last)],
+        lambda b, z, w, r: write.deliver(
+            b, z, starts(b), index(b, 3, axis("e", 7)), w, r, write.integer(b, 3), ("a", "s", "p"), 1
+        ),
+    ),
+    Case(
+        "events.collect",
+        lambda n: [typed(MS, e=7), typed(MV, s=2, p=3, b=n())],
+        lambda b, w, r: b.one(
+            events.Collect(axis("a", 4), "s", "p", ()), *along(b), w, r, write.integer(b, 3), index(b, 2, axis("e", 7))
+        ),
+    ),
+    Case(
+        "events.per_edge",
+        lambda n: [typed(MS, a=4), typed(MV, s=2, p=3, b=n())],
+        lambda b, z, r: b.one(events.PerEdge("a", "s", "p"), z, *along(b), r, write.integer(b, 3)),
+    ),
+    Case(
         "indexing.gather",
         lambda n: [typed(MV, a=4, b=n())],
         lambda b, x: write.gather(b, x, index(b, 4, axis("e", 7)), "a"),
@@ -208,6 +227,17 @@ CASES = [
         lambda b, x: write.scatter_add(b, x, index(b, 7, axis("e", 7), axis("b", 3)), axis("e", 7), ["e"]),
     ),
 ]
+
+
+def starts(build):
+    """Where the seven connections of four sources begin: 0, 1, 4, 7, 7."""
+    place = write.mul(build, write.iota(build, axis("row", 5)), write.integer(build, 3))
+    first = write.maximum(build, write.sub(build, place, write.integer(build, 2)), write.integer(build, 0))
+    return write.minimum(build, first, write.integer(build, 7))
+
+
+def along(build):
+    return starts(build), index(build, 3, axis("e", 7))
 
 
 def index(build, size, *axes):

@@ -1,0 +1,104 @@
+"""Spikes along sparse connections are delivered by events, and arrive as they do from a matrix."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cortexspec as cs
+from cortexspec.contracts import native
+
+SPEC = Path(__file__).parents[2] / "benchmarks" / "specs" / "lif.cortex"
+SMALL = {"N_E": 400, "N_I": 150, "K_E": 40, "K_I": 10, "J": "0.5 mV", "μ": "24 mV"}
+
+
+def run(circuit="shared", backend="interpreter", **options):
+    settings = {"dtype": "float64", "dt": "0.1 ms", "duration": "40 ms", "solver": "exact", "seed": 2}
+    simulation = cs.compile(cs.load(SPEC), circuit, arguments=SMALL, backend=backend, **settings)
+    found = simulation.simulate(record=["cells.fired", "cells.v"], **options)
+    return simulation, found
+
+
+@pytest.fixture
+def matrices(monkeypatch):
+    """What arrives from a matrix [target, source]."""
+    monkeypatch.setattr("cortexspec.runtime.sparse.FEWEST_PAIRS", 10**12)
+    found = {circuit: run(circuit, trials=2) for circuit in ("shared", "each")}
+    monkeypatch.undo()
+    assert not any(simulation._tables for simulation, _ in found.values())
+    return {circuit: result for circuit, (_, result) in found.items()}
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
+def test_the_same_spikes_as_from_a_matrix(backend, compiled, matrices, monkeypatch):
+    if not compiled:
+        monkeypatch.setattr(native, "library", lambda *_: None)
+    for circuit, wanted in matrices.items():
+        simulation, found = run(circuit, backend, trials=2)
+        assert set(simulation._tables) == {"excitation", "inhibition"}
+        assert "deliver" in simulation.program
+        np.testing.assert_array_equal(found["cells.fired"], wanted["cells.fired"])
+        assert int(wanted["cells.fired"][-1].sum()) > 300
+        np.testing.assert_allclose(found["cells.v"], wanted["cells.v"], rtol=0, atol=1e-11)
+
+
+def test_a_matrix_where_most_pairs_are_connected(monkeypatch):
+    monkeypatch.setitem(SMALL, "K_E", 220)
+    monkeypatch.setitem(SMALL, "K_I", 20)
+    assert set(run()[0]._tables) == {"inhibition"}
+
+
+def test_without_a_compiler_there_is_no_library(monkeypatch):
+    native.library.cache_clear()
+    monkeypatch.setenv("CORTEXSPEC_NATIVE", "0")
+    assert native.library("deliver") is None
+    monkeypatch.setenv("CORTEXSPEC_NATIVE", "1")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    native.library.cache_clear()
+    assert native.library("deliver") is None
+    native.library.cache_clear()
+
+
+def test_a_compiler_that_fails_is_none(monkeypatch, tmp_path):
+    wrong = tmp_path / "c++"
+    wrong.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    wrong.chmod(0o755)
+    monkeypatch.setenv("CXX", str(wrong))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    native.library.cache_clear()
+    assert native.library("deliver") is None
+    native.library.cache_clear()
+
+
+DELAYED = """
+neuron lif {
+  param τ = 10 ms, θ = 15 mV, μ = 20 mV
+  input s : mV/ms = 0 mV/ms
+  state v = 0 mV
+  state fired = 0
+  v' = (μ - v)/τ + s
+  spike when v > θ { v <- 0 mV; fired <- fired + 1 }  refractory 1 ms
+}
+
+circuit net {
+  population a[230] : lif
+  start a.v = 15 mV*uniform(0, 1)
+  connect wires: a -> a { rule = bernoulli(0.05); weight ~ uniform(-1 mV, 1 mV); delay ~ uniform(0.2 ms, 1.4 ms) }
+}
+"""
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
+def test_a_delay_for_each_connection(backend, monkeypatch):
+    def run():
+        settings = {"dtype": "float64", "dt": "0.1 ms", "duration": "30 ms", "solver": "exact", "seed": 4}
+        simulation = cs.compile(cs.parse(DELAYED), "net", backend=backend, **settings)
+        return simulation, simulation.simulate(record=["a.fired", "a.v"])
+
+    by_events, found = run()
+    monkeypatch.setattr("cortexspec.runtime.sparse.FEWEST_PAIRS", 10**12)
+    by_edges, wanted = run()
+    assert "deliver" in by_events.program and "deliver" not in by_edges.program
+    np.testing.assert_array_equal(found["a.fired"], wanted["a.fired"])
+    np.testing.assert_allclose(found["a.v"], wanted["a.v"], rtol=0, atol=1e-11)
