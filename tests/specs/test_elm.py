@@ -8,6 +8,8 @@ from cortexspec.experiments.claim import CellKey
 from cortexspec.experiments.reproduce import reproduce
 from cortexspec.experiments.session import AUTO, Choice
 
+pytest.importorskip("cortexspec_elm")
+pytest.importorskip("cortexspec_sequences")
 SPEC = Path(__file__).parents[2] / "specs" / "elm"
 
 
