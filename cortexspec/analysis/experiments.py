@@ -797,9 +797,6 @@ class _Names:
                 raise Unresolved
             if argument.name in ("over", "by", "axis"):
                 made.append(replace(argument, value=self.resolver.axis_names(argument.value, checker.body)))
-            elif argument.name == "feature":
-                value = self.walk(argument.value)
-                made += [] if self.counting else [replace(argument, value=value)]
             else:
                 made.append(replace(argument, value=self.walk(argument.value)))
         return replace(node, arguments=tuple(made))

@@ -66,11 +66,16 @@ _PLACES: Mapping[type, str] = MappingProxyType(
 ENTRY_KINDS = tuple(_PLACES)
 
 
+def _functions() -> Mapping[str, FunctionEntry]:
+    measures = {name: entry.signature() for name, entry in library.measures.items()}
+    return {**library.functions, **library.signatures, **measures}
+
+
 @dataclass(frozen=True)
 class Library:
     """`missing_plugins` are those that a spec uses and that nobody installed: what might be theirs is not judged."""
 
-    functions: Mapping[str, FunctionEntry] = field(default_factory=lambda: {**library.functions, **library.signatures})
+    functions: Mapping[str, FunctionEntry] = field(default_factory=_functions)
     distributions: Mapping[str, DistributionEntry] = field(default_factory=lambda: library.distributions)
     parts: Mapping[str, PartEntry] = field(default_factory=lambda: library.parts)
     constraints: Mapping[str, ConstraintEntry] = field(default_factory=lambda: library.constraints)
@@ -81,7 +86,7 @@ class Library:
     datasets: Mapping[str, DatasetSignature] = field(default_factory=lambda: library.datasets)
     data_files: Mapping[str, DataFileEntry] = field(default_factory=lambda: library.data_files)
     # Their signatures are among the functions.
-    measures: Mapping[str, MeasureEntry | AnalysisEntry] = field(default_factory=_none)
+    measures: Mapping[str, MeasureEntry | AnalysisEntry] = field(default_factory=lambda: library.measures)
     data: DataReader | None = None  # of the files that `data(...)` names; None where a spec has no folder
     # Their signatures are among the functions of a measure alone; anywhere else they are refused.
     statistics: Mapping[str, StatisticEntry] = field(default_factory=_none)

@@ -14,7 +14,7 @@ from cortexspec.contracts.plugin import FunctionEntry
 from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Function, Value
 from cortexspec.ir.types import RuleError, Type, require_pure
-from cortexspec.units import Unit
+from cortexspec.units import DIMENSIONLESS, Unit
 
 Array = np.ndarray[Any, Any]
 _FRONT = ("trial", "time")
@@ -46,6 +46,11 @@ class MeasureEntry:
 
     `words`: all that it reads of an argument is which elements exceed 0, and what is gathered may be their word, the integer
     of which element i is bit i. Then it is computed where the run is, and no states leave the program.
+
+    `each`: of its one argument it has a value for each element, and the result is [trial, element]. `any_unit`: arguments may
+    have units and any axes, which are one axis of elements to it, and `settings` have besides the step `dt`, 0 where a step is
+    all the time there is, and `units`, those of the arguments; times and frequencies among them are in ms and kHz. `unit(u)` is
+    that of the value for an argument of unit u.
     """
 
     name: str
@@ -54,13 +59,26 @@ class MeasureEntry:
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     doc: str = ""
     words: bool = False
+    each: bool = False
+    any_unit: bool = False
+    unit: Callable[[Unit], Unit] | None = None
+
+    def type_of(self, arguments: Sequence[Type]) -> Type:
+        """Of a call's value."""
+        first = arguments[0]
+        kept = [axis for axis in first.axes if axis.name == "trial" or (self.each and axis.name != "time")]
+        return Type(tuple(kept), unit=DIMENSIONLESS if self.unit is None else self.unit(first.unit))
 
     def signature(self) -> FunctionEntry:
-        """How a call of it is typed: a pure number for each trial."""
+        """How a call of it is typed: a number for each trial, and for each element where it is of each."""
 
         def typed(build: Builder, arguments: Sequence[Operand], settings: Mapping[str, Any]) -> Operand:
             for place, argument in enumerate(arguments):
                 self.check(place, argument.type)
+            if self.each or self.unit is not None:
+                type_ = self.type_of([one.type for one in arguments])
+                written = tuple(name for name in arguments[0].axes if type_.has(name))
+                return Operand(Value(build.names.fresh(self.name), type_), written)
             trial = next((axis for one in arguments for axis in one.written if axis.name == "trial"), None)
             axes = () if trial is None else (trial,)
             return Operand(Value(build.names.fresh(self.name), Type(axes)), tuple(axis.name for axis in axes))
@@ -73,7 +91,7 @@ class MeasureEntry:
 
     def check(self, place: int, argument: Type) -> None:
         """Raises: RuleError CS401 or CS501 where the argument at this place cannot be gathered."""
-        _check(self.name, f"`{self.name}` is gathered along a run", place, argument)
+        _check(self.name, f"`{self.name}` is gathered along a run", place, argument, self.any_unit)
 
 
 class Circuit(Protocol):
@@ -168,12 +186,13 @@ def _refusal(entry: MeasureEntry | AnalysisEntry, message: str) -> FunctionEntry
     return FunctionEntry(entry.name, refuse, entry.arity, tuple(entry.settings), (), entry.doc)
 
 
-def _check(name: str, what: str, place: int, argument: Type) -> None:
-    require_pure(argument, f"`{name}`", place)
+def _check(name: str, what: str, place: int, argument: Type, anything: bool = False) -> None:
+    if not anything:
+        require_pure(argument, f"`{name}`", place)
     if not argument.has("time"):
         raise RuleError("CS501", f"{what}, and this does not move in time", operand=place)
     own = [axis for axis in argument.names if axis not in _FRONT]
-    if len(own) > 1:
+    if len(own) > 1 and not anything:
         message = f"`{name}` reads one axis beside trial and time"
         help = f"select in all but one of them, as in `x[{own[0]} = 0]`"
         raise RuleError("CS501", message, label=f"here are {', '.join(own)}", help=help, operand=place)

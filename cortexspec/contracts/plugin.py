@@ -24,7 +24,8 @@ class FunctionEntry:
     bare Value, whose axes then keep the order that the arguments give them. Keyword arguments in `settings` and positional
     ones after the last of `arity`, by the names in `static`, must be known at compile time: numbers, text, truth values,
     tuples of them, or a `Shape`. A reduction lists "over" and "by" in `settings` and is given "over" as axis names. One that
-    `draws` is given `site` and `keys` in `settings` besides: the name of its draw, and what the draw is keyed by.
+    `draws` is given `site` and `keys` in `settings` besides: the name of its draw, and what the draw is keyed by. Settings in
+    `values` are operands, which need not be known before a run.
     """
 
     name: str
@@ -34,6 +35,7 @@ class FunctionEntry:
     static: tuple[str, ...] = ()
     doc: str = ""
     draws: bool = False
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -362,7 +362,10 @@ class _Walker:
                 help = f"it takes {', '.join(f'`{n}`' for n in takes)}" if takes else ""
                 return self.stop("CS301", f"`{entry.name}` has no argument `{name}`", node, help=help)
             if argument.value is not None:
-                settings[name] = self.setting(name, argument.value, operands)
+                known_later = name in entry.values
+                settings[name] = (
+                    self.walk(argument.value) if known_later else self.setting(name, argument.value, operands)
+                )
         if entry.draws:
             site, keys = self.chance(node)
             settings |= {"site": site, "keys": keys}

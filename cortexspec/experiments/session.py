@@ -21,7 +21,6 @@ from cortexspec.analysis.report import Report
 from cortexspec.analysis.training import running_mean
 from cortexspec.contracts.backend import Options, Recipe, Trainer
 from cortexspec.contracts.dataset import Dataset, DatasetEntry, Field, Places, Split
-from cortexspec.contracts.measure import AnalysisEntry, MeasureEntry
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.experiments.across import (
     Elsewhere,
@@ -288,8 +287,7 @@ class Session:
     @property
     def _gathered(self) -> list[str]:
         """The measures of plugins that are called here."""
-        lets, known = _lets(self.body), self.simulation.model.entries
-        names = {entry.name for entry in known if isinstance(entry, MeasureEntry | AnalysisEntry)}
+        lets, names = _lets(self.body), entries.measures(self.simulation.model)
         return [name for value in (*self.measures.values(), *lets.values()) for name in _called(value) if name in names]
 
     @property

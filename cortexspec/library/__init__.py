@@ -9,11 +9,13 @@ from cortexspec.library.datasets import DATASETS
 from cortexspec.library.distributions import DISTRIBUTIONS
 from cortexspec.library.functions import FUNCTIONS
 from cortexspec.library.later import LATER, SIGNATURES
+from cortexspec.library.measures import MEASURES
 from cortexspec.library.parts import PARTS
 
 functions = MappingProxyType({entry.name: entry for entry in (*LATER, *FUNCTIONS)})
 # The types of functions that do not lower yet, for analysis.
 signatures = MappingProxyType({entry.name: entry for entry in SIGNATURES if functions[entry.name] in LATER})
+measures = MappingProxyType({entry.name: entry for entry in MEASURES})
 parts = MappingProxyType({entry.name: entry for entry in PARTS})
 distributions = MappingProxyType({entry.name: entry for entry in DISTRIBUTIONS})
 constraints = MappingProxyType({entry.name: entry for entry in CONSTRAINTS})
@@ -33,6 +35,7 @@ __all__ = [
     "distributions",
     "functions",
     "groups",
+    "measures",
     "parts",
     "signatures",
 ]

@@ -565,6 +565,53 @@ def _logsumexp(build: Builder, arguments: Operands, settings: Settings) -> Opera
     return after(write.logsumexp(build, arguments[0].value, settings["over"]), arguments[0])
 
 
+# Tuning to a feature, an angle.
+
+
+def _harmonic(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """The mean of x cos(n*feature) over all written axes."""
+    x, number = arguments
+    angle = elementwise(build, write.mul, number, _feature(settings), numbers=np.multiply)
+    wave = elementwise(build, write.cos, angle, numbers=np.cos)
+    product = elementwise(build, write.mul, x, wave, numbers=np.multiply)
+    return _mean(build, (product,), {"over": product.axes})
+
+
+def _feature(settings: Settings) -> Operand:
+    if "feature" not in settings:
+        raise RuleError("CS301", "a harmonic is over a feature", help="write `harmonic(r, 1, feature = E.φ)`")
+    return cast(Operand, settings["feature"])
+
+
+def _selectivity(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """The length of sum(x exp(i feature)) over sum(x)."""
+    x, over = arguments[0], tuple(settings["over"])
+    angle = settings["feature"] if "feature" in settings else _even_angles(build, x, over)
+    parts: list[Operand] = []
+    for line, numbers in ((write.cos, np.cos), (write.sin, np.sin)):
+        wave = elementwise(build, line, angle, numbers=numbers)
+        total = _sum(build, (elementwise(build, write.mul, x, wave, numbers=np.multiply),), {"over": over})
+        parts.append(elementwise(build, write.mul, total, total, numbers=np.multiply))
+    length = elementwise(build, write.sqrt, elementwise(build, write.add, *parts, numbers=np.add), numbers=np.sqrt)
+    return elementwise(build, write.div, length, _sum(build, (x,), {"over": over}), numbers=np.divide)
+
+
+def _even_angles(build: Builder, x: Operand, over: Sequence[str]) -> Operand:
+    """2 pi k/n along the one axis that is summed."""
+    if len(over) != 1:
+        message = "without a feature, one axis has the directions, evenly spread"
+        raise RuleError("CS501", message, help="write `over = E`, or `feature = E.φ`")
+    axis = x.type.axis(over[0])
+    place = write.cast(build, write.iota(build, axis), "float")
+    turn = write.div(build, write.const(build, 2 * math.pi), write.size_of(build, axis))
+    return Operand(write.mul(build, place, turn), (axis.name,))
+
+
+def _circular_variance(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    one = Operand(write.const(build, 1.0), literal=np.asarray(1.0))
+    return elementwise(build, write.sub, one, _selectivity(build, arguments, settings), numbers=np.subtract)
+
+
 def _sigmoid_of(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
@@ -628,6 +675,30 @@ FUNCTIONS: tuple[FunctionEntry, ...] = (
     FunctionEntry("axis_size", _axis_size, (0, 0), static=("symbol",), doc="the size that a size symbol stands for"),
     FunctionEntry("any", _quantifier(write.any_), (1, 1), _REDUCE, doc="whether some element is true"),
     FunctionEntry("all", _quantifier(write.all_), (1, 1), _REDUCE, doc="whether every element is true"),
+    FunctionEntry(
+        "harmonic",
+        _harmonic,
+        (2, 2),
+        ("feature",),
+        doc="the mean of x cos(n φ) over everything, φ the feature",
+        values=("feature",),
+    ),
+    FunctionEntry(
+        "selectivity",
+        _selectivity,
+        (1, 1),
+        (*_REDUCE, "feature"),
+        doc="the length of the mean direction, weighted by x; directions are the feature, or spread evenly along `over`",
+        values=("feature",),
+    ),
+    FunctionEntry(
+        "circular_variance",
+        _circular_variance,
+        (1, 1),
+        (*_REDUCE, "feature"),
+        doc="1 - selectivity",
+        values=("feature",),
+    ),
     FunctionEntry("logsumexp", _logsumexp, (1, 1), _REDUCE, doc="log(sum(exp(x))) without overflow"),
     FunctionEntry(
         "argmax", _extreme_place(1), (1, 1), ("over",), doc="the place of the largest element along the last axis"

@@ -16,7 +16,7 @@ from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Value
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import RuleError, Type, require_pure
-from cortexspec.units import DIMENSIONLESS, Unit, unit_of
+from cortexspec.units import DIMENSIONLESS, Unit
 
 Settings = Mapping[str, Any]
 Signature = Callable[[Builder, Sequence[Operand], Settings], Operand]
@@ -37,15 +37,6 @@ def _like(build: Builder, arguments: Sequence[Operand], settings: Settings) -> O
 def _pure(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
     require_pure(arguments[0].type, "this function")
     return _typed(build, arguments[0])
-
-
-def _over_time(unit: Unit | None) -> Signature:
-    """Takes the time axis, or the axes `over`."""
-
-    def signature(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
-        return _typed(build, arguments[0], unit, settings.get("over") or ("time",))
-
-    return signature
 
 
 def _reduction(unit: Unit | None = None) -> Signature:
@@ -73,34 +64,15 @@ def _jacobian(build: Builder, arguments: Sequence[Operand], settings: Settings) 
     return Operand(value, tuple(axis.name for axis in rows))
 
 
-def _harmonic(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
+def _of_everything(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
     return _typed(build, arguments[0], without=arguments[0].axes)
-
-
-def _per_time(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
-    """A frequency of a recording: one a step where time is a number."""
-    steps = settings.get("time_unit", unit_of("ms"))
-    return _typed(build, arguments[0], DIMENSIONLESS / steps, settings.get("over") or ("time",))
 
 
 _REDUCE = ("over", "by")
 _TABLE: tuple[tuple[str, Signature, tuple[int, int | None], tuple[str, ...], tuple[str, ...], str], ...] = (
     ("bessel_i0", _pure, (1, 1), (), (), "the modified Bessel function of order 0"),
-    ("rate", _over_time(None), (1, 1), ("over",), (), "the mean of a spike train over time"),
-    (
-        "cv_isi",
-        _over_time(DIMENSIONLESS),
-        (1, 1),
-        ("over",),
-        (),
-        "the coefficient of variation of the intervals between spikes",
-    ),
-    ("fano", _over_time(DIMENSIONLESS), (1, 1), ("over", "bin"), (), "variance over mean of counts in bins"),
-    ("peak_frequency", _per_time, (1, 1), ("over",), (), "where the power spectrum is largest"),
     ("median", _reduction(), (1, 1), _REDUCE, (), "the middle value"),
-    ("selectivity", _over_time(DIMENSIONLESS), (1, 1), ("over",), (), "the length of the mean vector over directions"),
-    ("harmonic", _harmonic, (2, 2), ("feature",), (), "a Fourier component over a feature"),
-    ("running_mean", _harmonic, (1, 1), (), (), "the mean over the last epoch of training, noise on"),
+    ("running_mean", _of_everything, (1, 1), (), (), "the mean over the last epoch of training, noise on"),
     ("eigenvalues", _eigenvalues, (1, 1), (), (), "the eigenvalues of a matrix"),
     ("jacobian", _jacobian, (0, 0), (), (), "the derivative of the vector field at rest"),
     ("real", _like, (1, 1), (), (), "the real part"),

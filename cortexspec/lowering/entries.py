@@ -25,7 +25,8 @@ def functions(model: Model) -> Mapping[str, FunctionEntry]:
 
 
 def measures(model: Model) -> Mapping[str, MeasureEntry | AnalysisEntry]:
-    return {entry.name: entry for entry in model.entries if isinstance(entry, MeasureEntry | AnalysisEntry)}
+    brought = {entry.name: entry for entry in model.entries if isinstance(entry, MeasureEntry | AnalysisEntry)}
+    return {**library.measures, **brought}
 
 
 def statistics(model: Model) -> Mapping[str, StatisticEntry]:

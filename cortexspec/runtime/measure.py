@@ -33,7 +33,7 @@ from cortexspec.runtime.compile import Wanted
 from cortexspec.runtime.finite import where_it_broke
 from cortexspec.runtime.given import Given
 from cortexspec.runtime.program import Loaded
-from cortexspec.units import Unit
+from cortexspec.units import Unit, to_coherent
 
 if TYPE_CHECKING:
     from cortexspec.runtime.simulation import Simulation
@@ -183,6 +183,10 @@ def setting_of(node: tree.Expression) -> Any:
             return word == "true"
         case tree.Name(name="infinity"):
             return math.inf
+        case tree.Name(name="time"):
+            return "time"
+        case tree.Number(unit=unit):
+            return to_coherent(node.value, unit)
         case tree.Unary(operator="-", operand=inner):
             return -setting_of(inner)
         case _:
@@ -385,7 +389,8 @@ class Measuring:
         if after is None:
             return means
         results = {name: np.asarray(one.result(), float) for name, one in gatherings.items()}
-        fields = numbers | means | {name: np.broadcast_to(array, (trials,)) for name, array in results.items()}
+        fields = numbers | means
+        fields |= {one.name: _field_of(simulation, one, results[one.name], trials) for one in plan.gathered}
         if _of_results(plan):
             rest = _interpreted(simulation, function_of(simulation, after), fields)
         else:  # what reads recordings of the whole run besides has a program of its own, for all steps
@@ -418,13 +423,18 @@ class Measuring:
 
         _, sums = self._gather(run, gatherings, each_candidate)
         results = {name: np.asarray(one.result(), float) for name, one in gatherings.items()}
-        results = {name: np.broadcast_to(one, (run.given.trials,)).reshape(count, own) for name, one in results.items()}
+        shared = {
+            name: np.broadcast_to(one, (run.given.trials, *one.shape[1:])).reshape(count, own, *one.shape[1:])
+            for name, one in results.items()
+        }
         after = _after(plan)
         function = None if after is None else function_of(simulation, after)
         found: list[dict[str, Array]] = []
         for place in range(count):
             means = {name: np.asarray(value[place]) for name, value in sums.items()}
-            fields = means | {name: one[place] for name, one in results.items()}
+            fields = means | {
+                one.name: _field_of(simulation, one, shared[one.name][place], own) for one in plan.gathered
+            }
             rest = {} if function is None else _interpreted(simulation, function, fields)
             found.append(means | {name: np.asarray(rest[name]) for name in plan.rest})
         return found
@@ -471,6 +481,22 @@ def _interpreted(simulation: Simulation, function: Function, fields: Mapping[str
     """What is left of measures, from results alone."""
     given = {value.name: fields[value.name] for value in function.inputs}
     return interpreted(function, given, simulation.sizes, simulation.plain.layout)
+
+
+def _type_of_gathered(one: Called) -> Type:
+    """Of the field that a measure's result is, which has an axis of trials always."""
+    assert isinstance(one.entry, MeasureEntry)
+    type_ = one.entry.type_of(one.types)
+    return type_ if type_.has(TRIAL.name) else Type((*type_.axes, TRIAL), unit=type_.unit)
+
+
+def _field_of(simulation: Simulation, one: Called, result: Array, trials: int) -> Array:
+    """A result [trial] or [trial, element] as a field, its axes in the order of the layout."""
+    type_ = _type_of_gathered(one)
+    order = simulation.plain.layout.sort(type_.names)
+    own = [type_.axis(name).size.evaluate(simulation.sizes) for name in order if name != TRIAL.name]
+    whole = np.broadcast_to(result.reshape(result.shape[:1] + tuple(own)) if result.ndim else result, (trials, *own))
+    return np.moveaxis(whole, 0, order.index(TRIAL.name))
 
 
 def _types_of_analysed(plan: Plan) -> dict[str, Type]:
@@ -595,7 +621,7 @@ def moves_by_itself(value: tree.Expression, lets: Mapping[str, tree.Expression])
 
 def _after(plan: Plan) -> Readout | None:
     """What is left of the measures, with the results of what was gathered as fields."""
-    gathered = {one.name: Type((TRIAL,)) for one in plan.gathered}
+    gathered = {one.name: _type_of_gathered(one) for one in plan.gathered}
     fields = gathered | dict.fromkeys(plan.means, Type()) | _types_of_analysed(plan)
     return Readout("measures", plan.rest, lets=plan.lets, fields=fields) if plan.rest else None
 
@@ -663,7 +689,14 @@ def _begin(simulation: Simulation, plan: Plan, trials: int) -> dict[str, Gatheri
             for place, type_ in enumerate(one.types):
                 one.entry.check(place, type_)
             elements = [_elements(type_, simulation.sizes) for type_ in one.types]
-            begun[one.name] = one.entry.start(trials, elements, one.settings)
+            settings = one.settings
+            if one.entry.any_unit:
+                settings = {
+                    **settings,
+                    "dt": simulation.settings.dt or 0.0,
+                    "units": [type_.unit for type_ in one.types],
+                }
+            begun[one.name] = one.entry.start(trials, elements, settings)
         except RuleError as error:
             span = one.arguments[error.operand or 0].span or one.call.span
             found = Diagnostic(error.code, error.message, span, error.label, error.help)
@@ -694,7 +727,7 @@ def _arranged(loaded: Loaded, name: str, array: Array, trials: int, spelt: bool)
         arranged = np.broadcast_to(arranged, (trials, *arranged.shape))
     if spelt:
         return arranged.astype(np.int32, copy=False)
-    return arranged if own else arranged[..., np.newaxis]
+    return arranged.reshape(*arranged.shape[:2], -1)
 
 
 def _length_of_piece(simulation: Simulation, plan: Plan, trials: int, steps: int, warm_up: int) -> int:
