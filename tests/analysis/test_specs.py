@@ -1,4 +1,4 @@
-"""The nine specs elaborate: names, units, axes, sizes, counts of what they are known to have."""
+"""The ten specs elaborate: names, units, axes, sizes, counts of what they are known to have."""
 
 from pathlib import Path
 
@@ -55,8 +55,8 @@ def test_a_spec_whose_plugins_are_installed_has_nothing_to_warn_of(name: str) ->
     assert check(spec, plugins=plugins_of([spec]).brought) == ()
 
 
-def test_there_are_nine() -> None:
-    assert len(FILES) == 9
+def test_there_are_ten() -> None:
+    assert len(FILES) == 10
 
 
 def test_cmc_has_its_states_couplings_and_units() -> None:

@@ -15,9 +15,9 @@ MODELS = sorted(SPECS.glob("*/*.cortex"))
 NAMES = [str(path.relative_to(SPECS)) for path in MODELS]
 
 
-def test_all_nine_models_are_there() -> None:
+def test_all_ten_models_are_there() -> None:
     papers = {f"{name}/model.cortex" for name in ("cmc", "infoflux", "microns_rnn", "elm", "balanced")}
-    gallery = {f"gallery/{name}.cortex" for name in ("jansen_rit", "potjans_diesmann", "coba_stp", "gru")}
+    gallery = {f"gallery/{name}.cortex" for name in ("jansen_rit", "potjans_diesmann", "coba_stp", "gru", "digits")}
     assert papers | gallery <= set(NAMES)
 
 
