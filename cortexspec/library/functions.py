@@ -628,6 +628,13 @@ def _silu_of(x: Array) -> Array:
     return x * _sigmoid_of(x)
 
 
+def _bessel_i0(build: Builder, x: Value) -> Value:
+    """The mean of exp(x*cos(angle)) over a turn, at 128 angles: exact to rounding for |x| < 60 (the next term is I_128(x))."""
+    around = build.axis("angle", 128)
+    turn = write.scale(build, write.cast(build, write.iota(build, around), "float"), 2 * math.pi / 128)
+    return write.mean(build, write.exp(build, write.mul(build, x, write.cos(build, turn))), [around.name])
+
+
 def _relu_of(x: Array) -> Array:
     return np.maximum(x, 0)
 
@@ -643,6 +650,7 @@ FUNCTIONS: tuple[FunctionEntry, ...] = (
     _pure("sigmoid", write.sigmoid, _sigmoid_of, "1/(1 + exp(-x)); x is a pure number"),
     _pure("softplus", write.softplus, _softplus_of, "log(1 + exp(x))"),
     _pure("relu", write.relu, _relu_of, "max(x, 0); keeps the unit"),
+    _pure("bessel_i0", _bessel_i0, np.i0, "the modified Bessel function of the first kind and order 0"),
     _pure("silu", _silu, _silu_of, "x*sigmoid(x); x is a pure number"),
     _pure("sqrt", write.sqrt, np.sqrt, "square root, of the unit too"),
     _pure("sin", write.sin, np.sin, "sine"),

@@ -15,7 +15,7 @@ from cortexspec.contracts.plugin import FunctionEntry
 from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Value
 from cortexspec.ir.size import Size
-from cortexspec.ir.types import RuleError, Type, require_pure
+from cortexspec.ir.types import RuleError, Type
 from cortexspec.units import DIMENSIONLESS, Unit
 
 Settings = Mapping[str, Any]
@@ -31,11 +31,6 @@ def _typed(build: Builder, x: Operand, unit: Unit | None = None, without: Sequen
 
 
 def _like(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
-    return _typed(build, arguments[0])
-
-
-def _pure(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
-    require_pure(arguments[0].type, "this function")
     return _typed(build, arguments[0])
 
 
@@ -70,7 +65,6 @@ def _of_everything(build: Builder, arguments: Sequence[Operand], settings: Setti
 
 _REDUCE = ("over", "by")
 _TABLE: tuple[tuple[str, Signature, tuple[int, int | None], tuple[str, ...], tuple[str, ...], str], ...] = (
-    ("bessel_i0", _pure, (1, 1), (), (), "the modified Bessel function of order 0"),
     ("median", _reduction(), (1, 1), _REDUCE, (), "the middle value"),
     ("running_mean", _of_everything, (1, 1), (), (), "the mean over the last epoch of training, noise on"),
     ("eigenvalues", _eigenvalues, (1, 1), (), (), "the eigenvalues of a matrix"),
