@@ -21,7 +21,7 @@ from cortexspec.runtime.wiring import neurons_of
 FEWEST_PAIRS = 200**2  # below, a product is over before its table is read
 DENSEST = 0.25  # share of the pairs that the table has room for
 # The same where weights or what comes before them are trained: the derivative of a read row is an added one, which is slow.
-DENSEST_TRAINED = 0.04
+DENSEST_TRAINED = 0.045
 MOST_BY_EVENTS = 0.5  # share of the pairs; a product of more of them reads each anyway
 _AT_ONCE = 8  # slots that engines read together
 

@@ -1,0 +1,139 @@
+"""`python -m benchmarks.elm`: a layer of ELM neurons, forward and training step, ours against torch and `lax.scan` by hand.
+
+Prints rival / ours in CPU time, float32, the memory of JAX's training steps, and how it grows where T doubles and gradients are
+checkpointed; exits with 1 where a bar is missed. In each framework the fastest program by hand is the rival.
+`benchmarks.elm_workload` says what is computed, `benchmarks.rivals` how others do it.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from benchmarks.measure import (
+    FEWEST_ROUNDS,
+    Bar,
+    Row,
+    compare,
+    exit_code,
+    interleave,
+    machine,
+    pin_to_one_core,
+    rows_as_json,
+    show_rows,
+)
+
+if TYPE_CHECKING:
+    from benchmarks.elm_workload import Problem, Program
+
+Framework: TypeAlias = Literal["torch", "jax"]
+FRAMEWORKS: tuple[Framework, ...] = ("torch", "jax")
+PACKAGES = ("torch", "jax")
+OURS = "{} ours"
+FORWARD = Bar(0.85)
+OVER_GRADIENT = Bar(2)
+OVER_CHECKPOINT = Bar(1)
+MOST_GROWTH = 1.5
+SEGMENTS = {100: 10, 200: 14}
+"""Steps of a segment, near the root of the number of steps."""
+
+
+def entrants(problem: "Problem", framework: Framework, compiled: bool) -> "dict[str, Program]":
+    from benchmarks import ours_elm
+
+    if framework == "torch":
+        from benchmarks.rivals import elm_torch
+
+        by_hand = elm_torch.programs(problem, compiled)
+    else:
+        from benchmarks.rivals import elm_jax
+
+        by_hand = elm_jax.programs(problem)
+    ours = {OURS.format(framework): ours_elm.program(problem, framework)}
+    return ours | {f"{framework} {name}": one for name, one in by_hand.items()}
+
+
+def require_right(programs: "Mapping[str, Program]", expected: float) -> None:
+    """A fast wrong program is no rival: the loss must be that of the plain equations, the gradients those of all others."""
+    import numpy as np
+
+    found = {name: program.value_and_gradients() for name, program in programs.items()}
+    first = next(iter(found.values()))[1]
+    middle = {name: np.median([each[name] for _, each in found.values()], axis=0) for name in first}
+    for program, (value, own) in found.items():
+        apart = {name: float(np.abs(own[name] - one).max() / np.abs(one).max()) for name, one in middle.items()}
+        if not max(abs(value / expected - 1), *apart.values()) < 1e-4:
+            raise SystemExit(f"{program}: the loss is {value:.6f}, not {expected:.6f}; gradients differ by {apart}")
+
+
+def rows_of(problem: "Problem", framework: Framework, rounds: int, compiled: bool, every: bool) -> list[Row]:
+    """The forward run and the training step of one framework."""
+    from benchmarks.elm_workload import loss
+
+    programs = entrants(problem, framework, compiled)
+    require_right(programs, loss(problem))
+    for name, program in programs.items():
+        if program.bytes is not None:
+            print(f"{name}: {program.bytes / 1e6:.0f} MB", file=sys.stderr)
+    ours, rivals = OURS.format(framework), [name for name in programs if name != OURS.format(framework)]
+    rows: list[Row] = []
+    plain = [name for name in rivals if "checkpointed" not in name]
+    timings = interleave({name: programs[name].forward for name in (ours, *plain)}, rounds)
+    best = timings.fastest(plain)
+    rows.append(compare(timings, framework, "forward", ours, best, FORWARD))
+    rows += [compare(timings, framework, "forward", ours, name) for name in plain if every and name != best]
+    timings = interleave({name: program.step for name, program in programs.items()}, rounds)
+    best = timings.fastest(plain)
+    rows.append(compare(timings, framework, "training step", ours, best, OVER_GRADIENT if framework == "jax" else None))
+    if framework == "jax":
+        kept = timings.fastest([name for name in rivals if name not in plain])
+        rows.append(compare(timings, framework, "training step", ours, kept, OVER_CHECKPOINT))
+    rows += [compare(timings, framework, "training step", ours, name) for name in rivals if every and name != best]
+    return rows
+
+
+def growth() -> float:
+    """How many times the memory of JAX's checkpointed training step is taken where T doubles."""
+    from benchmarks import ours_elm
+
+    sizes: list[int] = []
+    for steps, segment in SEGMENTS.items():
+        found = ours_elm.program(ours_elm.drawn(steps, "float32"), "jax", segment).bytes
+        assert found is not None
+        sizes.append(found)
+        print(f"jax ours, T = {steps}, a state in {segment} steps kept: {found / 1e6:.1f} MB", file=sys.stderr)
+    return sizes[1] / sizes[0]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.elm", description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=FEWEST_ROUNDS, help=f"at least {FEWEST_ROUNDS}")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--core", type=int, help="the core to pin to; the last one by default")
+    parser.add_argument("--framework", choices=FRAMEWORKS, action="append", help="one of the two only")
+    parser.add_argument("--every", action="store_true", help="also the slower programs by hand")
+    parser.add_argument("--no-compile", action="store_true", help="without `torch.compile`, which takes minutes")
+    chosen = parser.parse_args(arguments)
+    if chosen.rounds < FEWEST_ROUNDS:
+        parser.error(f"at least {FEWEST_ROUNDS} rounds: with fewer the interval says little")
+    context = machine(pin_to_one_core(chosen.core), PACKAGES) | {"rounds": chosen.rounds}
+    from benchmarks import ours_elm
+    from benchmarks.elm_workload import STEPS
+
+    problem = ours_elm.drawn(STEPS, "float32")
+    frameworks: Sequence[Framework] = chosen.framework or FRAMEWORKS
+    rows: list[Row] = []
+    for framework in frameworks:
+        rows += rows_of(problem, framework, chosen.rounds, not chosen.no_compile, chosen.every)
+        print(f"{framework}: timed", file=sys.stderr)
+    grown = growth() if "jax" in frameworks else 0.0
+    if chosen.json:
+        print(rows_as_json(rows, context | {"growth": grown}))
+    else:
+        show_rows("ELM layer, N = 128, T = 100, batch 32, float32", rows, context)
+        print(f"memory of the checkpointed step where T doubles: {grown:.2f} times, at most {MOST_GROWTH}")
+    return max(exit_code(row.verdict for row in rows), int(grown > MOST_GROWTH))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
