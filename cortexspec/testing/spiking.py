@@ -110,8 +110,8 @@ neuron lif {
 circuit network(N: int = 1000) {
   population E[round(0.8*N)], I[round(0.2*N)] : lif
   group cells = [E, I]
-  connect E -> cells { rule = bernoulli(0.09); weight = 0.2 mV; delay = 1.5 ms }
-  connect I -> cells { rule = bernoulli(0.09); weight = -1 mV; delay = 1.5 ms }
+  connect E -> cells { rule = bernoulli(0.09); weight = 0.2 mV }
+  connect I -> cells { rule = bernoulli(0.09); weight = -1 mV }
 }
 """
 """Recurrent leaky integrate-and-fire neurons with delta synapses, K about 90, dominated by inhibition.
