@@ -26,6 +26,7 @@ _AT_ONCE = 2**19  # draws that are made together
 _BLOCK = 512  # neurons of a side in a block that shares a bound, unless that makes more blocks than
 _MOST_BLOCKS = 64  # of a side
 _MOST_UNBOUNDED = 2**30  # pairs that are looked at one by one where nothing bounds their probability
+_MOST_ROOM = 2**28  # edges for which room is made ahead by a bound that is not reached
 _FEW = 4096  # pairs for which narrower bounds are not worth it
 _MOST_TRIES = 64  # draws for one that may be
 _SKIP, _THIN, _PICK, _ROW = range(4)  # the second key, by what a number is for
@@ -117,7 +118,8 @@ def bernoulli(pairs: ManyPairs, p: PairExpression) -> Pairs:
     bound, sure, same = _bounds(pairs, p, rows, columns)
     widths = np.diff(rows)[:, np.newaxis] * np.diff(columns)
     expected = float(np.sum(bound * widths))
-    found = _Collected(float(np.sum(bound * widths)) if same.all() else 0.5 * expected)
+    # Room that is not filled takes no memory, and what grows is copied.
+    found = _Collected(expected if same.all() or expected < _MOST_ROOM else 0.5 * expected)
     for column, (left, right) in enumerate(pairwise(columns)):
         parts: list[Pairs] = []
         for row, (top, bottom) in enumerate(pairwise(rows)):
