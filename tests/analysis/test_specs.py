@@ -171,7 +171,9 @@ def test_a_table_over_a_group_is_read_by_member() -> None:
     assert {axis.size.evaluate({}) for axis in table.axes} == {8}
     assert "poisson_train_to_L4E_I" in {p.path for p in model.projections}
     exception = model.variables["L4E_to_L23E_I.weight"]
-    assert exception.draw is not None and print_expression(exception.draw) == "normal(2*w/sqrt(scale), 0.2*w/sqrt(scale))"
+    assert (
+        exception.draw is not None and print_expression(exception.draw) == "normal(2*w/sqrt(scale), 0.2*w/sqrt(scale))"
+    )
     ordinary = model.variables["L4I_to_L23E_I.weight"]
     assert ordinary.draw is not None and "polarity" in print_expression(ordinary.draw)
 
