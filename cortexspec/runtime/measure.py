@@ -464,8 +464,9 @@ class Measuring:
 
 
 def side_by_side_fits(plan: Plan) -> bool:
-    """Whether candidates can share a run: all is read along it, and nothing reads recordings of the whole of it."""
-    return runs(plan) and not plan.analysed and (_after(plan) is None or _of_results(plan))
+    """Whether candidates can share a run: all is read along it, a number a trial, and nothing reads recordings of the whole of it."""
+    fields = any(isinstance(one.entry, MeasureEntry) and one.entry.each for one in plan.gathered)
+    return runs(plan) and not plan.analysed and not fields and (not plan.rest or _of_results(plan))
 
 
 def _by_trial(loaded: Loaded, name: str, array: Array, trials: int) -> Array:
