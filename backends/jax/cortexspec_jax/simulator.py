@@ -43,6 +43,8 @@ class Circuit:
             **namespace.get("DIFFERENTIABLE", {}),
         }
         self._gradient = options.gradient
+        # Shared by all circuits of one text, whose functions are the same objects.
+        self.updates: dict[Any, Callable[..., Any]] = namespace.setdefault(f"updates {options.gradient}", {})
         self._jitted: dict[Any, Any] = {}
         self.running = {buffer.value.name for buffer in bound.module.buffers if buffer.role == "running"}
         self._values: dict[str, dict[str, Value]] = {

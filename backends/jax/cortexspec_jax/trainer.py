@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -14,7 +14,7 @@ from cortexspec.contracts.backend import Recipe
 from cortexspec.contracts.training import learning_rate, optimizer_options
 
 if TYPE_CHECKING:
-    from cortexspec_jax.simulator import Simulator
+    from cortexspec_jax.simulator import Circuit, Simulator
 
 Array = np.ndarray[Any, Any]
 
@@ -46,6 +46,46 @@ def make_optimizer(recipe: Recipe) -> optax.GradientTransformation:
             return optax.chain(optax.identity(), *decay, *momentum)
 
 
+def _update_of(circuit: Circuit, recipe: Recipe, names: tuple[str, ...]) -> Callable[..., Any]:
+    """The update of one text and recipe, made once: JAX compiles it once, however many seeds of a network are trained.
+
+    The rate is an argument of it, so schedules share it.
+    """
+    options = tuple(sorted(optimizer_options(recipe).items()))
+    carried = tuple(sorted(recipe.carried.items()))
+    key = (recipe.function, names, recipe.clip, recipe.optimizer, options, carried, frozenset(circuit.running))
+    if key not in circuit.updates:
+        circuit.updates[key] = _made_update(circuit, recipe, names)
+    return circuit.updates[key]
+
+
+def _made_update(circuit: Circuit, recipe: Recipe, names: tuple[str, ...]) -> Callable[..., Any]:
+    """(parameters, the optimiser's state, other arguments, patterns, rate) -> those anew, running buffers, scalars, what is carried."""
+    optimizer = make_optimizer(recipe)
+
+    def update(
+        params: dict[str, Any], state: Any, others: dict[str, Any], patterns: dict[str, Any], rate: Any
+    ) -> tuple[Any, ...]:
+        leaves = {name: params[name] for name in names}
+        fixed = {name: value for name, value in params.items() if name not in leaves}
+        outputs, gradients = circuit.outputs_and_gradients(recipe.function, names, "loss")(leaves, {**fixed, **others})
+        if recipe.clip is not None:
+            norm = jnp.sqrt(sum(jnp.sum(g * g) for g in gradients.values()))
+            factor = jnp.where(norm > recipe.clip, recipe.clip / norm, 1.0)
+            gradients = jax.tree.map(lambda g: g * factor, gradients)
+        updates, state = optimizer.update(gradients, state, leaves)
+        params = {**params, **{name: leaves[name] - rate * updates[name] for name in names}}
+        if "project" in circuit.table:
+            function, taken, output_names = circuit.table["project"]
+            params |= dict(zip(output_names, function(*({**patterns, **params}[name] for name in taken)), strict=True))
+        buffers = {name: value for name, value in outputs.items() if name in circuit.running}
+        scalars = {name: value for name, value in outputs.items() if value.ndim == 0 and name not in circuit.running}
+        carried = {name: outputs[output] for name, output in recipe.carried.items()}
+        return params, state, buffers, scalars, carried
+
+    return update
+
+
 class Trainer:
     """Owns the optimiser's state on the device. A step is one jitted function of parameters, state, buffers and inputs."""
 
@@ -58,7 +98,7 @@ class Trainer:
         self.carried: dict[str, Any] = {}
         with simulator.module.scope():
             self._state: Any = self.optimizer.init({name: simulator.params[name] for name in self.names})
-            self._step = jax.jit(self._update)
+            self._step = jax.jit(_update_of(simulator.module, recipe, self.names))
 
     def step(self, inputs: Mapping[str, Array]) -> dict[str, float]:
         """One update; writes running buffers back, projects constrained parameters, returns the function's scalars."""
@@ -76,29 +116,6 @@ class Trainer:
         simulator.state = {**simulator.state, **buffers}
         self.steps += 1
         return {name: float(value) for name, value in jax.device_get(scalars).items()}
-
-    def _update(
-        self, params: dict[str, Any], state: Any, others: dict[str, Any], patterns: dict[str, Any], rate: Any
-    ) -> Any:
-        circuit = self.simulator.module
-        leaves = {name: params[name] for name in self.names}
-        fixed = {name: value for name, value in params.items() if name not in leaves}
-        outputs, gradients = circuit.outputs_and_gradients(self.recipe.function, self.names, "loss")(
-            leaves, {**fixed, **others}
-        )
-        if self.recipe.clip is not None:
-            norm = jnp.sqrt(sum(jnp.sum(g * g) for g in gradients.values()))
-            factor = jnp.where(norm > self.recipe.clip, self.recipe.clip / norm, 1.0)
-            gradients = jax.tree.map(lambda g: g * factor, gradients)
-        updates, state = self.optimizer.update(gradients, state, leaves)
-        params = {**params, **{name: leaves[name] - rate * updates[name] for name in self.names}}
-        if "project" in circuit.table:
-            function, names, output_names = circuit.table["project"]
-            params |= dict(zip(output_names, function(*({**patterns, **params}[name] for name in names)), strict=True))
-        buffers = {name: value for name, value in outputs.items() if name in circuit.running}
-        scalars = {name: value for name, value in outputs.items() if value.ndim == 0 and name not in circuit.running}
-        carried = {name: outputs[output] for name, output in self.recipe.carried.items()}
-        return params, state, buffers, scalars, carried
 
     def state(self) -> dict[str, Array]:
         """Everything that a resume needs beside parameters and buffers: `steps`, and `SLOT/PARAMETER` for each slot."""
