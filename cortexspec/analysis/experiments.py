@@ -688,7 +688,16 @@ class ExperimentChecker:
 
 
 # Functions of the claims' own: over seeds and over what is varied.
-CLAIM_FUNCTIONS = ("interior_maximum", "interior_minimum", "increasing", "decreasing", "diverged", "argmax", "argmin")
+CLAIM_FUNCTIONS = (
+    "interior_maximum",
+    "interior_minimum",
+    "increasing",
+    "decreasing",
+    "diverged",
+    "argmax",
+    "argmin",
+    "vertex",
+)
 
 
 class _Names:

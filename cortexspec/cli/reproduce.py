@@ -48,7 +48,8 @@ def reproduce(
             "--backend",
             "-b",
             metavar="NAME",
-            help="interpreter, torch, jax, or a plugin's; auto is torch for what trains by a gradient, else JAX.",
+            help="interpreter, torch, jax, or a plugin's; auto is torch for what trains by a gradient, unless its neurons have matrices "
+            "of their own, else JAX.",
         ),
     ] = "auto",
     dtype: Dtype = Precision.float32,

@@ -228,6 +228,7 @@ _EXTREMES: Mapping[str, Callable[[Sequence[float]], int]] = {
 _ALONG: Mapping[str, Callable[[Array, Array], Array]] = {
     "mean": lambda values, x: values.mean(axis=0),
     "selectivity": lambda values, x: np.abs(np.tensordot(np.exp(1j * x), values, 1)) / values.sum(axis=0),
+    "vertex": lambda values, x: _vertex(values, x),
 }
 _OVER_AXES = frozenset((*_SWEEPS, *_EXTREMES, *_ALONG))
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
@@ -360,6 +361,30 @@ def _same(a: Any, b: Any) -> bool:
     except SpecError:
         return False
     return math.isclose(a, b, rel_tol=1e-12)
+
+
+def _vertex(values: Array, places: Array) -> Array:
+    """Where values [place, seed, ...] are largest, by seed, read between the places of an axis whose steps are factors.
+
+    The parabola through the place where their mean is largest and its two neighbours, on the logarithm of the places; never beyond
+    these neighbours, and at the ends of the axis the end itself. Raises: SpecError CS921 for a place that is not positive.
+    """
+    if (places <= 0).any():
+        raise SpecError(
+            [Diagnostic("CS921", "`vertex` is along an axis of positive numbers, since it takes logarithms")]
+        )
+    order = np.argsort(places)
+    x, y = np.log(places[order]), values[order]
+    best = int(np.argmax(y.reshape(len(y), -1).mean(axis=1)))
+    if best in (0, len(x) - 1):
+        return np.full(y.shape[1:], np.exp(x[best]))
+    left, right = x[best] - x[best - 1], x[best + 1] - x[best]
+    rise, fall = (y[best] - y[best - 1]) / left, (y[best] - y[best + 1]) / right
+    bend = rise + fall  # not positive where a seed has no maximum here: then the better neighbour
+    inside: Array = 0.5 * (rise * right - fall * left) / np.where(bend > 0, bend, 1.0)
+    better: Array = right * (fall * right < rise * left) - left * (rise * left < fall * right)
+    moved: Array = np.where(bend > 0, inside, better)
+    return np.exp(x[best] + np.clip(moved, -left, right))
 
 
 def _number(place: Any) -> float:

@@ -59,7 +59,7 @@ from cortexspec.runtime.registry import first_backend, load_backend
 from cortexspec.runtime.simulation import Loaded, Settings, Simulation
 from cortexspec.runtime.statistics import Computed, computed, that_are_matrices, that_need_statistics
 from cortexspec.schema import statement as written
-from cortexspec.schema.spec import Experiment, Spec
+from cortexspec.schema.spec import Experiment, Spec, Template
 from cortexspec.units import DIMENSIONLESS
 
 DATASETS: Mapping[str, DatasetEntry] = {entry.name: entry for entry in (IMAGES,)}
@@ -71,7 +71,8 @@ _AT_ONCE = 1000  # held-out trials in one call
 class Choice:
     """What the user chose: which file, which engine, which data folder.
 
-    The backend `auto` is what is fastest for an experiment, of those that are installed: torch to train by a gradient, else JAX.
+    The backend `auto` is what is fastest for an experiment, of those that are installed: torch to train by a gradient circuits of
+    neurons without matrices of their own, else JAX.
     """
 
     file: Path
@@ -115,7 +116,7 @@ class Session:
 
     def __init__(self, choice: Choice, key: CellKey, seed: int, store: Path | None = None):
         source, cell, merged, known = _settled(choice, key, seed, store)
-        choice = _with_backend(choice, cell.body)
+        choice = _with_backend(choice, cell)
         self.choice, self.key, self.seed = choice, key, seed
         self.body = cell.body
         self.data = _data_of(choice, cell.body, source, seed)
@@ -802,7 +803,7 @@ def _description_of_cell(choice: Choice, key: CellKey, stamp: object) -> Mapping
         "removed": sorted(cell.removed),
         "cuts": {name: list(map(list, cut)) for name, cut in sorted(cell.cuts.items())},
         "data": data.fingerprint if data is not None else "",
-        "backend": _with_backend(choice, cell.body).backend,
+        "backend": _with_backend(choice, cell).backend,
         "dtype": choice.dtype,
         "library": sorted(built_in.groups),
         **({"plugins": sorted([one.plugin, one.version] for one in source.plugins)} if source.plugins else {}),
@@ -853,12 +854,30 @@ def _description(choice: Choice, key: CellKey, seed: int, asked: tuple[CellKey, 
     return {**found, "reads": read} if read else found
 
 
-def _with_backend(choice: Choice, body: Sequence[written.Statement]) -> Choice:
-    """The choice with a backend that has a name."""
+def _with_backend(choice: Choice, cell: Cell) -> Choice:
+    """The choice with a backend that has a name (decision 0064)."""
     if choice.backend != AUTO:
         return choice
-    by_gradient = "loss" in section(body, "train")
-    return replace(choice, backend=first_backend(("torch", "jax") if by_gradient else ("jax", "torch")))
+    by_gradient = "loss" in section(cell.body, "train")
+    torch_first = by_gradient and not _has_neurons_with_matrices(cell.templates, cell.circuit)
+    return replace(choice, backend=first_backend(("torch", "jax") if torch_first else ("jax", "torch")))
+
+
+def _has_neurons_with_matrices(templates: Mapping[str, Template], name: str) -> bool:
+    """Whether a neuron of this circuit, or of one within it, has a parameter of two axes of its own, as a small network has."""
+    waiting, seen = [name], set[str]()
+    while waiting:
+        template = templates.get(waiting.pop())
+        if template is None or template.name in seen:
+            continue
+        seen.add(template.name)
+        for one in template.body:
+            if isinstance(one, written.Instances):
+                waiting += [each.type.name for each in one.instances if each.type is not None]
+            elif template.kind == "neuron" and isinstance(one, written.Declare) and one.kind == "param":
+                if any(len(each.axes) > 1 for each in one.declarators):
+                    return True
+    return False
 
 
 def _require(report: Report, source: Source) -> None:

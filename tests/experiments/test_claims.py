@@ -111,6 +111,21 @@ def test_a_tuning_curve_is_taken_neuron_by_neuron_over_an_axis_of_directions():
         assert row.ours.mean == pytest.approx(wanted)
 
 
+def test_the_vertex_of_a_sweep_lies_between_its_places_seed_by_seed():
+    def vertex(curves: dict[int, list[float]]) -> tuple[float, float]:
+        grid = Grid("g", (GridAxis(("d",), tuple((place,) for place in curves)),), (1, 2), (), ("f",))
+        (row,) = judge(
+            claim("vertex(f, over = d)"), {"g": grid}, "g", lambda key, measure: np.array(curves[dict(key.point)["d"]])
+        )
+        return row.ours.mean, row.ours.deviation
+
+    bowls = {d: [-((np.log(d) - np.log(peak)) ** 2) for peak in (2.5, 3.5)] for d in (1, 2, 4, 8)}
+    assert vertex(bowls) == pytest.approx((3, np.std([2.5, 3.5], ddof=1)))
+    assert vertex({1: [3, 3], 2: [2, 2], 4: [0, 0]}) == pytest.approx((1, 0))  # at an end: the end itself
+    assert vertex({1: [0, 0], 2: [5, 1], 4: [0, 9]})[0] == pytest.approx(4)  # the largest mean is at an end
+    assert vertex({1: [0, 0], 2: [5, 1], 4: [0, 4]}) == pytest.approx((3, np.sqrt(2)))  # no further than a neighbour
+
+
 def test_what_is_true_of_each_seed_is_judged_of_all_of_them():
     (row,) = judged("accuracy[regions = 1] > 0.9195 or diverged(accuracy[regions = 1])")
     assert (row.verdict.word, row.verdict.reason, row.ours.mean) == (

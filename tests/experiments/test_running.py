@@ -9,7 +9,7 @@ import pytest
 from cortexspec.contracts.backend import Recipe
 from cortexspec.diagnostics import SpecError
 from cortexspec.experiments.claim import CellKey
-from cortexspec.experiments.session import Choice, Session
+from cortexspec.experiments.session import AUTO, Choice, Session
 from cortexspec.runtime import registry
 from cortexspec.runtime.check import check_file
 
@@ -149,3 +149,8 @@ def test_a_length_that_no_data_tell(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as error:
         Session.open(Choice(path, "interpreter"), CellKey("larger", "base", ()), 1)
     assert [one.code for one in error.value.diagnostics] == ["CS916"]
+
+
+def test_a_circuit_of_plain_neurons_trains_on_torch_where_nothing_else_is_asked_for(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    assert opened(tmp_path, AUTO).choice.backend == "torch"

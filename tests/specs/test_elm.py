@@ -6,7 +6,7 @@ import pytest
 
 from cortexspec.experiments.claim import CellKey
 from cortexspec.experiments.reproduce import reproduce
-from cortexspec.experiments.session import AUTO, Choice
+from cortexspec.experiments.session import AUTO, Choice, Session
 
 pytest.importorskip("cortexspec_elm")
 pytest.importorskip("cortexspec_sequences")
@@ -29,3 +29,9 @@ def test_the_smoke_profile_judges_its_claims(tmp_path: Path) -> None:
 def test_the_published_neuron_has_as_many_parameters(tmp_path: Path) -> None:
     table = reproduce(Choice(SPEC, "interpreter"), ["neuron_counts"], store=tmp_path, workers=0)
     assert [row.verdict.word for row in table.rows["neuron_counts"]] == ["holds", "holds"]
+
+
+def test_neurons_with_matrices_of_their_own_train_on_jax_where_nothing_else_is_asked_for() -> None:
+    pytest.importorskip("jax")
+    description = Session.describe(Choice(SPEC, AUTO), CellKey("speech_smoke", "base", ()), 1)
+    assert description["backend"] == "jax"
