@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-# The sums are those of the other engines: no fused multiply-add.
-_FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=off", "-fPIC", "-shared")
+_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared")
+_FUSED = {False: "-ffp-contract=off", True: "-ffp-contract=fast"}
 _SOURCES = Path(__file__).parent
 
 
@@ -37,16 +37,20 @@ def cache_folder() -> Path:
 
 
 @lru_cache
-def library(name: str, include: Sequence[str] = ()) -> ctypes.CDLL | None:
-    """The library compiled from `NAME.cpp` beside this file; `include` has folders of headers that it wants. None without a compiler."""
+def library(name: str, include: Sequence[str] = (), fused: bool = False) -> ctypes.CDLL | None:
+    """The library compiled from `NAME.cpp` beside this file; `include` has folders of headers that it wants. None without a compiler.
+
+    Without fused multiply-add its sums are those of the other engines.
+    """
     command = compiler()
     if command is None:
         return None
     sources = [_SOURCES / f"{name}.cpp", *sorted(_SOURCES.glob("*.hpp"))]
+    flags = (*_FLAGS, _FUSED[fused])
     told = [path.read_bytes() for path in sources]
-    key = hashlib.sha256(b"\0".join((*told, repr((command, _FLAGS, tuple(include), _machine())).encode()))).hexdigest()
+    key = hashlib.sha256(b"\0".join((*told, repr((command, flags, tuple(include), _machine())).encode()))).hexdigest()
     path = cache_folder() / f"{name}-{key[:20]}.so"
-    if not path.exists() and not _compiled(command, sources[0], include, path):
+    if not path.exists() and not _compiled((command, *flags), sources[0], include, path):
         return None
     try:
         return ctypes.CDLL(str(path))
@@ -63,13 +67,13 @@ def _machine() -> str:
         return f"{platform.machine()} {platform.processor()}"
 
 
-def _compiled(command: str, source: Path, include: Sequence[str], path: Path) -> bool:
+def _compiled(command: Sequence[str], source: Path, include: Sequence[str], path: Path) -> bool:
     """Whether the library is there now. It is moved into place when it is whole, so that processes may compile at once."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             made = Path(folder) / path.name
-            arguments = [command, *_FLAGS, *(f"-I{one}" for one in include), str(source), "-o", str(made)]
+            arguments = [*command, *(f"-I{one}" for one in include), str(source), "-o", str(made)]
             subprocess.run(arguments, check=True, capture_output=True, timeout=300)
             made.replace(path)
     except (OSError, subprocess.SubprocessError):

@@ -158,6 +158,79 @@ def matrix_product(a, b):
     return a @ b
 
 
+def small_products(a, b, flips=(False, False)):
+    """a @ b of stacks of matrices [..., rows, terms] and [..., terms, columns]; where flips says so, the last two axes of one stand
+    the other way round. Small ones are products of a kernel: XLA turns matrices around in front of most, and those of a gradient take
+    several times as long as the product itself."""
+    small = max(*a.shape[-2:], *b.shape[-2:]) <= 64 and a.ndim == b.ndim and math.prod(a.shape[:-2]) >= 8
+    kernel = products_kernel() if small and a.dtype in (jnp.float32, jnp.float64) else None
+    return flipped_product(a, b, flips=flips) if kernel is None else kernel.bind(a, b, flips=flips)
+
+
+def flipped_product(a, b, flips):
+    a, b = (jnp.swapaxes(x, -1, -2) if flip else x for x, flip in zip((a, b), flips, strict=True))
+    return a @ b
+
+
+def products_kernel(known={}):
+    """Products of small matrices as an operation of JAX, with all its derivatives. None as for `product_kernels`."""
+    if "found" not in known:
+        known["found"] = products_primitive() if product_kernels() else None
+    return known["found"]
+
+
+def product_kernels(known={}):
+    """Whether the compiled kernels of products are there: on a processor, where CortexSpec finds a C++ compiler."""
+    if "ready" not in known:
+        try:
+            from cortexspec.contracts import native
+
+            library = native.library("products_xla", (jax.ffi.include_dir(),), fused=True)
+        except ImportError:
+            library = None
+        known["ready"] = library is not None and jax.default_backend() == "cpu"
+        if known["ready"]:
+            for one in ("products", "rows_flow"):
+                handler = jax.ffi.pycapsule(getattr(library, f"xla_{one}"))
+                jax.ffi.register_ffi_target(f"cortexspec_{one}", handler, platform="cpu")
+    return known["ready"]
+
+
+def products_primitive():
+    from jax.extend.core import Primitive
+    from jax.interpreters import ad, batching, mlir
+
+    products = Primitive("cortexspec_products")
+
+    def shape(a, b, flips):
+        return a.update(shape=(*a.shape[:-2], a.shape[-1 if flips[0] else -2], b.shape[-2 if flips[1] else -1]))
+
+    def lower(context, a, b, flips):
+        return jax.ffi.ffi_lowering("cortexspec_products")(context, a, b, flip_a=flips[0], flip_b=flips[1])
+
+    def flow_left(flow, a, b, flips):
+        left, right = flips
+        return products.bind(b, flow, flips=(right, True)) if left else products.bind(flow, b, flips=(False, not right))
+
+    def flow_right(flow, a, b, flips):
+        left, right = flips
+        return products.bind(flow, a, flips=(True, left)) if right else products.bind(a, flow, flips=(not left, False))
+
+    def batch(operands, places, flips):
+        if None in places:  # a matrix that all share is not copied
+            return jax.vmap(lambda a, b: flipped_product(a, b, flips), places)(*operands), 0
+        operands = [jnp.moveaxis(x, place, 0) for x, place in zip(operands, places, strict=True)]
+        return products.bind(*operands, flips=flips), 0
+
+    products.def_impl(jax.jit(flipped_product, static_argnames="flips"))
+    products.def_abstract_eval(shape)
+    ad.defbilinear(products, flow_left, flow_right)
+    batching.primitive_batchers[products] = batch
+    mlir.register_lowering(products, mlir.lower_fun(flipped_product, multiple_results=False))
+    mlir.register_lowering(products, lower, platform="cpu")
+    return products
+
+
 def sparse_product(weight, index, x):
     """y[r] = sum_k weight[k, r] * x[index[k, r]]. Its adjoint reads the rows of x anew: kept for each step of a loop they would be
     most of what a training step holds."""
@@ -168,6 +241,10 @@ def sparse_product(weight, index, x):
 
     def backward(kept, flow):
         weight, index, x = kept
+        if product_kernels() and x.dtype in (jnp.float32, jnp.float64):
+            shapes = [jax.ShapeDtypeStruct(one.shape, one.dtype) for one in (weight, x)]
+            by_weight, by_x = jax.ffi.ffi_call("cortexspec_rows_flow", shapes, vmap_method="sequential")(*kept, flow)
+            return by_weight, None, by_x
         rows = x.at[index].get(mode="promise_in_bounds")
         weights = (rows * flow).reshape(*index.shape, -1).sum(-1)
         shares = weight.reshape(*weight.shape, *(1,) * (x.ndim - 1)) * flow

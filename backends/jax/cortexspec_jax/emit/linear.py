@@ -34,15 +34,29 @@ def product(write: Writer, a: Term, b: Term, over: set[str], result: Sequence[st
         rows = [name for name in left.axes if name not in right.axes]
         columns = [name for name in right.axes if name not in left.axes]
         if len(over) == 1 and len(rows) == 1 and len(columns) <= 1 and list(result) == [*lead, *rows, *columns]:
-            first = in_order(left, left.axes, [*lead, *rows, *over])
-            second = in_order(right, right.axes, [*lead, *over, *columns])
-            if columns and not lead:
+            if columns and lead:
+                return _small_products(write, left, right, lead, (*rows, *over, *columns))
+            first = in_order(left, left.axes, [*rows, *over])
+            second = in_order(right, right.axes, [*over, *columns])
+            if columns:
                 return f"{write.helper('matrix_product')}({first}, {second})"
-            if columns or not lead:
+            if not lead:
                 return f"{first} @ {second}"
         if len(over) == 1 and not rows and not columns and not lead:
             return f"{left} @ {right}"
     return f'jnp.einsum("{einsum_text([a.axes, b.axes], result)}", {a}, {b})'
+
+
+def _small_products(write: Writer, a: Term, b: Term, lead: list[str], axes: tuple[str, str, str]) -> str:
+    """A product for each place of `lead`; the matrices of an operand may stand either way round."""
+    row, term, column = axes
+    texts: list[str] = []
+    flips: list[bool] = []
+    for one, matrix in ((a, (row, term)), (b, (term, column))):
+        flips.append(one.axes.index(matrix[0]) > one.axes.index(matrix[1]))
+        texts.append(in_order(one, one.axes, [*lead, *(reversed(matrix) if flips[-1] else matrix)]))
+    turned = f", ({flips[0]}, {flips[1]})" if any(flips) else ""
+    return f"{write.helper('small_products')}({', '.join(texts)}{turned})"
 
 
 def _image(x: Term, *first: str) -> tuple[list[str], str]:
