@@ -9,8 +9,8 @@ using cortexspec::Sizes;
         cortexspec::deliver<T, I>(*s, z, rows, target, weight, now, delay, ring);                                                      \
     }                                                                                                                                  \
     extern "C" void collect_##name(const Sizes *s, const I *rows, const I *target, const T *weight, const T *ring, const I *now,       \
-                                   const I *delay, T *found) {                                                                         \
-        cortexspec::collect<T, I>(*s, rows, target, weight, ring, now, delay, found);                                                  \
+                                   const I *delay, const T *reached, T *found) {                                                       \
+        cortexspec::collect<T, I>(*s, rows, target, weight, ring, now, delay, reached, found);                                         \
     }                                                                                                                                  \
     extern "C" void per_edge_##name(const Sizes *s, const T *z, const I *rows, const I *target, const T *ring, const I *now,           \
                                     const I *delay, T *found) {                                                                        \

@@ -2,7 +2,7 @@
 //
 // Arrays are dense: z [source, width], rows [source + 1], target [edge], ring [slot, post, width]; `width` counts everything else
 // (trials). `per` says whether there is one weight (0), one a source (1) or one a connection (2). `steps` is the delay of all connections,
-// or negative, where `delay` [edge] has them.
+// or negative, where `delay` [edge] has them. `reached` [source, width], which may be null, is 0 where nobody asks for what is collected.
 #pragma once
 #include <cstdint>
 
@@ -64,16 +64,22 @@ void deliver(const Sizes &s, const T *z, const I *rows, const I *target, const T
 }
 
 template <class T, class I>
-void collect(const Sizes &s, const I *rows, const I *target, const T *weight, const T *ring, const I *now, const I *delay, T *found) {
+void collect(const Sizes &s, const I *rows, const I *target, const T *weight, const T *ring, const I *now, const I *delay, const T *reached,
+             T *found) {
     const int64_t t = *now;
     for (int64_t j = 0; j < s.sources; ++j) {
         T *sum = found + j * s.width;
+        const T *asked = reached ? reached + j * s.width : nullptr;
         for (int64_t k = 0; k < s.width; ++k) sum[k] = 0;
+        if (asked && silent(asked, s.width)) continue;
         for (int64_t e = rows[j]; e < rows[j + 1]; ++e) {
             const T *from = ring + (slot_of(s, t, delay, e) * s.posts + target[e]) * s.width;
             const T w = weight[s.per == 2 ? e : s.per ? j : 0];
             for (int64_t k = 0; k < s.width; ++k) sum[k] += w * from[k];
         }
+        if (asked)
+            for (int64_t k = 0; k < s.width; ++k)
+                if (asked[k] == 0) sum[k] = 0;
     }
 }
 

@@ -39,14 +39,14 @@ static ffi::Error deliver(In z, In rows, In target, In weight, In ring, In now, 
     });
 }
 
-static ffi::Error collect(In rows, In target, In weight, In ring, In now, In delay, Out out, int64_t posts, int64_t slots, int64_t width,
-                          int64_t per, int64_t steps) {
+static ffi::Error collect(In rows, In target, In weight, In ring, In now, In delay, In reached, Out out, int64_t posts, int64_t slots,
+                          int64_t width, int64_t per, int64_t steps) {
     const Sizes s{static_cast<int64_t>(rows.element_count()) - 1, posts, slots, width, per, steps};
     return by_type(ring, target, [&](auto t, auto i) {
         using T = decltype(t);
         using I = decltype(i);
         cortexspec::collect<T, I>(s, data<I>(rows), data<I>(target), data<T>(weight), data<T>(ring), data<I>(now), data<I>(delay),
-                                  data<T>(*out));
+                                  reached.element_count() ? data<T>(reached) : nullptr, data<T>(*out));
     });
 }
 
@@ -67,7 +67,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(xla_deliver, deliver,
                               ffi::Ffi::Bind().Arg<In>().Arg<In>().Arg<In>().Arg<In>().Arg<In>().Arg<In>().Arg<In>()
                                   .Ret<ffi::AnyBuffer>() ATTRIBUTES);
 XLA_FFI_DEFINE_HANDLER_SYMBOL(xla_collect, collect,
-                              ffi::Ffi::Bind().Arg<In>().Arg<In>().Arg<In>().Arg<In>().Arg<In>().Arg<In>()
+                              ffi::Ffi::Bind().Arg<In>().Arg<In>().Arg<In>().Arg<In>().Arg<In>().Arg<In>().Arg<In>()
                                   .Ret<ffi::AnyBuffer>() ATTRIBUTES);
 XLA_FFI_DEFINE_HANDLER_SYMBOL(xla_per_edge, per_edge,
                               ffi::Ffi::Bind().Arg<In>().Arg<In>().Arg<In>().Arg<In>().Arg<In>().Arg<In>()

@@ -26,7 +26,7 @@ from cortexspec.lowering.connection import port
 from cortexspec.lowering.frame import Frame, Here, Plan, Unwritten, guarded
 from cortexspec.lowering.neuron import equations_of, highest
 from cortexspec.lowering.reactions import react
-from cortexspec.lowering.trains import below_of, count_of, has_trains, held_of, train_of
+from cortexspec.lowering.trains import below_of, count_of, has_trains, held_of, reached_of, support_of, train_of
 from cortexspec.units import DIMENSIONLESS
 
 
@@ -145,6 +145,11 @@ def _fire(frame: Frame, population: Population, spike: Spike, outputs: dict[str,
             held_of(train), Operand(write.where(build, write.gt(build, count, none), steps, rest))
         )
     outputs[count_of(train)] = frame.spread(count_of(train), Operand(count))
+    support = support_of(population)
+    if support is not None:
+        fired = write.gt(build, count, write.zero_like(build, count))
+        reached = write.cast(build, write.or_(build, _near(frame, population, spike, support), fired), "float")
+        outputs[reached_of(train)] = frame.spread(reached_of(train), Operand(reached))
     for reset in spike.resets:
         outputs[reset.state] = _assigned(frame, reset, count)
 
@@ -163,8 +168,7 @@ def _detected(frame: Frame, population: Population, spike: Spike) -> Value:
     build, condition = frame.build, spike.condition
     assert condition is not None
     if spike.crosses is not None:
-        a, b = _compared(frame, population, condition, spike.crosses)
-        fired = _above(frame, population, spike, a, b)
+        fired = _above(frame, population, spike)
         below = frame.input(Value(below_of(train_of(population)), replace(fired.type, dtype="bool")))
         return write.where(build, below, fired, write.zero_like(build, fired))
     if spike.surrogate is None:
@@ -172,18 +176,34 @@ def _detected(frame: Frame, population: Population, spike: Spike) -> Value:
         if operand is None:
             raise Unwritten
         return write.cast(build, operand.value, "float")
-    match condition:
+    return _above(frame, population, spike)
+
+
+def _sides(frame: Frame, population: Population, spike: Spike) -> tuple[Value, Value]:
+    """What fires where it is greater, and its threshold. Raises: Unwritten."""
+    if spike.condition is not None and spike.crosses is not None:
+        return _compared(frame, population, spike.condition, spike.crosses)
+    match spike.condition:
         case Binary(operator=">", left=left, right=right):
-            a, b = _compared(frame, population, left, right)
+            return _compared(frame, population, left, right)
         case Binary(operator="<", left=left, right=right):
             b, a = _compared(frame, population, left, right)
+            return a, b
         case _:
             raise Unwritten  # analysis said so: CS321
-    return _above(frame, population, spike, a, b)
 
 
-def _above(frame: Frame, population: Population, spike: Spike, a: Value, b: Value) -> Value:
-    build = frame.build
+def _near(frame: Frame, population: Population, spike: Spike, support: float) -> Value:
+    """Where the surrogate has a slope."""
+    assert spike.surrogate is not None
+    build, (a, b) = frame.build, _sides(frame, population, spike)
+    _, steepness = _surrogate(frame, population, spike.surrogate, a)
+    u = write.mul(build, steepness, write.sub(build, a, b))
+    return write.lt(build, write.abs(build, u), write.const(build, support))
+
+
+def _above(frame: Frame, population: Population, spike: Spike) -> Value:
+    build, (a, b) = frame.build, _sides(frame, population, spike)
     if spike.surrogate is None:
         return write.cast(build, write.gt(build, a, b), "float")
     name, steepness = _surrogate(frame, population, spike.surrogate, a)

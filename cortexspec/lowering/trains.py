@@ -2,7 +2,8 @@
 
 A train is a sum of impulses. Between two steps it is the number of spikes of each neuron that were found at the end of the last
 one, `POP.spike.count`: 0 or 1 for a threshold, a count for a train that is drawn. A neuron with a refractory period also carries
-`POP.spike.held`, the steps for which it is still held. No spec can write these names, since a spike has no members.
+`POP.spike.held`, the steps for which it is still held; one whose surrogate is 0 far from the threshold `POP.spike.reached`,
+what a backward pass has to look at. No spec can write these names, since a spike has no members.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cortexspec.analysis.model import Model, Population, Projection
-from cortexspec.expressions.tree import Reference
+from cortexspec.expressions.tree import Call, Name, Reference
 from cortexspec.ir.module import State, Value
+from cortexspec.ir.ops.spike import SUPPORT
 from cortexspec.ir.types import Axis, Type
 
 
@@ -29,9 +31,23 @@ def held_of(train: str) -> str:
     return f"{train}.held"
 
 
+def reached_of(train: str) -> str:
+    """The state that is 1 where a neuron fired, or came so near its threshold that its surrogate has a slope; 0 elsewhere."""
+    return f"{train}.reached"
+
+
 def below_of(train: str) -> str:
     """Whether a neuron that fires by crossing was at its threshold or below at the beginning of the step."""
     return f"{train}.below"
+
+
+def support_of(population: Population) -> float | None:
+    """How far from its threshold, times the steepness, a surrogate's slope is not 0; None where it is nowhere 0, or there is none."""
+    match population.spike.surrogate if population.spike is not None else None:
+        case Call(function=Name(name)) | Name(name):
+            return SUPPORT.get(name)
+        case _:
+            return None
 
 
 def is_train(model: Model, path: str) -> bool:
@@ -66,3 +82,5 @@ def train_states(model: Model, trial: Axis) -> Iterator[State]:
         yield State(Value(count_of(train), type_), population.path, population.neuron, "spike.count")
         if population.spike.refractory is not None:
             yield State(Value(held_of(train), type_), population.path, population.neuron, "spike.held")
+        if support_of(population) is not None:
+            yield State(Value(reached_of(train), type_), population.path, population.neuron, "spike.reached")

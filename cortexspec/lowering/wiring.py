@@ -30,6 +30,7 @@ from cortexspec.lowering.edges import (
 )
 from cortexspec.lowering.entries import rules
 from cortexspec.lowering.frame import Frame, Here, Plan, Unwritten, guarded
+from cortexspec.lowering.trains import reached_of, support_of, train_of
 
 # A matrix [target, source] of more elements than this is not held: what arrives is then summed edge by edge.
 DENSE_LIMIT = 2**24
@@ -265,9 +266,22 @@ def _delivered(
     rest = value.type.without([column.name])
     ring = write.zeros(build, Type((slot, row, *rest), "float", value.type.unit * factor.type.unit))
     now, axes = write.integer(build, 0), (column.name, slot.name, row.name)
-    total = write.deliver(build, value, starts, post, factor, ring, now, axes, 0 if steps is None else steps)
+    reached = _reached(frame, projection, value, column)
+    delay = 0 if steps is None else steps
+    total = write.deliver(build, value, starts, post, factor, ring, now, axes, delay, reached)
     total = write.split(build, total, row.name, list(targets))
     return total if weight is None or each else write.mul(build, total, weight.value)
+
+
+def _reached(frame: Frame, projection: Projection, value: Value, column: Axis) -> Value | None:
+    """[source]: 0 where no derivative by what is sent is asked for; None where that may be everywhere."""
+    path = source_path(projection)
+    for population in frame.model.populations:
+        if train_of(population) == path and support_of(population) is not None:
+            near = frame.input(frame.declared.states[reached_of(path)].value)
+            axes = [axis.name for axis in side_axes(frame, path, projection.source_axes)]
+            return write.merge(frame.build, near, axes, column)
+    return None
 
 
 def sum_from_table(frame: Frame, projection: Projection, source: Value, weight: Operand | None) -> Value:

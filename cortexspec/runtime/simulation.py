@@ -23,6 +23,7 @@ from cortexspec.lowering.declarations import TRIAL
 from cortexspec.lowering.delays import delayed, slots_of, steps_of
 from cortexspec.lowering.readout import Readout
 from cortexspec.passes.each_trial import each_trial
+from cortexspec.passes.forget_reached import forget_reached
 from cortexspec.runtime.bind import constrained, unconstrained
 from cortexspec.runtime.compile import FIXED_STEP, Wanted, lowered, program_module, recordable, unknown_recording
 from cortexspec.runtime.dynamics import Equilibrium, Flow, fixed_points, spectrum
@@ -294,7 +295,13 @@ class Simulation:
                 key = (what, trials)
             told = {"time": steps, "trial": key[1]}
             sizes = {**self.sizes, **slots, **{name: count for name, count in told.items() if count is not None}}
-            module = optimised(replace(module, sizes=sizes), self.backend, self.settings)
+            # What `module` runs may be differentiated by anybody's own loop.
+            plain = {
+                name: one for name, one in module.functions.items() if not wanted.training and name not in (wrt or {})
+            }
+            plain = {name: forget_reached(function) for name, function in plain.items()}
+            module = replace(module.with_functions(**plain), sizes=sizes)
+            module = optimised(module, self.backend, self.settings)
             module, settled = with_settled(module, list(wrt or {}))
             module = with_adjoints(module, self.backend, self.settings, wrt or {}, self.trainable)
             module, ahead = without_ahead(module, wanted.ahead)

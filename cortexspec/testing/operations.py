@@ -417,13 +417,20 @@ def _deliveries() -> list[Case]:
         places: tuple[tuple[Type, Array], ...] = ((Type((row,), "int"), rows), (index, target))
         when: tuple[tuple[Type, Array], ...] = ((Type((), "int"), now), *(() if delay else ((index, delays),)))
         arrived, factor = (ring, floats(ring)), (weight, floats(weight, seed=2))
-        for op, given in (
-            (events.Deliver("b", "c", "a", delay), ((z, sent), *places, factor, arrived, *when)),
-            (events.Collect(B, "c", "a", delay), (*places, factor, arrived, *when)),
-            (events.PerEdge("b", "c", "a", delay), ((z, sent), *places, arrived, *when)),
+        reached = floats(z, seed=4)
+        reached[[0, 1]] = 0.0
+        if own:
+            reached[2, ..., 0] = 0.0
+        asked = (*when, (z, reached))
+        for op, given, more in (
+            (events.Deliver("b", "c", "a", delay), ((z, sent), *places, factor, arrived, *when), ""),
+            (events.Collect(B, "c", "a", delay), (*places, factor, arrived, *when), ""),
+            (events.Deliver("b", "c", "a", delay), ((z, sent), *places, factor, arrived, *asked), "reached"),
+            (events.Collect(B, "c", "a", delay), (*places, factor, arrived, *asked), "reached"),
+            (events.PerEdge("b", "c", "a", delay), ((z, sent), *places, arrived, *when), ""),
         ):
             types, arrays = zip(*given, strict=True)
-            cases.append(Case(op, types, arrays, note=note))
+            cases.append(Case(op, types, arrays, note="-".join(filter(None, (note, more)))))
     return cases
 
 

@@ -7,6 +7,8 @@ import pytest
 
 import cortexspec as cs
 from cortexspec.contracts import native
+from cortexspec.contracts.program import all_lines
+from cortexspec.ir.ops.events import Deliver
 
 SPEC = Path(__file__).parents[2] / "benchmarks" / "specs" / "lif.cortex"
 SMALL = {"N_E": 400, "N_I": 150, "K_E": 40, "K_I": 10, "J": "0.5 mV", "μ": "24 mV"}
@@ -102,3 +104,53 @@ def test_a_delay_for_each_connection(backend, monkeypatch):
     assert "deliver" in by_events.program and "deliver" not in by_edges.program
     np.testing.assert_array_equal(found["a.fired"], wanted["a.fired"])
     np.testing.assert_allclose(found["a.v"], wanted["a.v"], rtol=0, atol=1e-11)
+
+
+TRAINED = """
+neuron lif {
+  param τ = 20 ms, θ = 20 mV
+  input s : mV/ms = 0 mV/ms
+  state v = 0 mV
+  v' = (24 mV - v)/τ + s
+  spike when v > θ { v <- 10 mV }  refractory 2 ms  surrogate SURROGATE(0.4 mV^-1)
+}
+
+circuit net {
+  param J = 0.5 mV  trainable
+  population a[230], b[210] : lif
+  start a.v = 20 mV*uniform(0, 1)
+  start b.v = 20 mV*uniform(0, 1)
+  connect across: a -> b { rule = bernoulli(0.1); weight = J }
+  connect back: b -> a { rule = bernoulli(0.1); weight ~ uniform(-1 mV, 0 mV) trainable; delay ~ uniform(0.1 ms, 0.6 ms) }
+}
+"""
+
+
+@pytest.mark.parametrize("surrogate", ["triangle", "boxcar", "fast_sigmoid"])
+@pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
+def test_gradients_leave_out_what_came_near_no_threshold(backend, surrogate, monkeypatch):
+    def run(engine):
+        settings = {"dtype": "float64", "dt": "0.1 ms", "duration": "6 ms", "solver": "exact", "seed": 4}
+        spec = cs.parse(TRAINED.replace("SURROGATE", surrogate))
+        simulation = cs.compile(spec, "net", backend=engine, **settings)
+        value, gradients = simulation.value_and_grad("mean(a.v^2)/(1 mV^2) + mean(b.v)/(1 mV)", trials=2)
+        return simulation, value, gradients
+
+    by_events, value, found = run(backend)
+    assert asks(by_events) == (surrogate != "fast_sigmoid")
+    by_events.simulate(record=["a.v"])
+    assert not asks(by_events)
+    monkeypatch.setattr("cortexspec.runtime.sparse.FEWEST_PAIRS", 10**12)
+    _, wanted_value, wanted = run("interpreter")
+    assert value == pytest.approx(wanted_value, rel=1e-12)
+    for name, gradient in wanted.items():
+        assert np.abs(gradient).max() > 0
+        np.testing.assert_allclose(found[name], gradient, rtol=1e-9, atol=1e-12 * np.abs(gradient).max())
+
+
+def asks(simulation):
+    """Whether the deliveries of the last program say which sources a derivative is asked for."""
+    *_, loaded = simulation._loaded.values()
+    lines = [line for function in loaded.module.functions.values() for line in all_lines(function)]
+    (found,) = {bool(line.op.parted(line.operands[6:])[1]) for line in lines if isinstance(line.op, Deliver)}
+    return found

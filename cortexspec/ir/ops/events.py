@@ -3,6 +3,9 @@
 Connections are kept by source: those of source j are row_start[j] to row_start[j + 1] - 1, in the order source, target, draw. That one
 order serves the forward pass, which scatters, and its derivatives, which gather.
 
+`reached`, an operand that may be absent, says for which sources a derivative by what they send is asked for: those that fired or have a
+surrogate's slope. What a backward pass reads is then theirs alone.
+
 ring [slot, post] has a slot for each of the next steps: what arrives in step t is in slot t % slots. With one slot all arrives at once.
 """
 
@@ -10,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
@@ -30,6 +33,7 @@ from cortexspec.ir.types import (
 )
 
 _WHAT = "a delivery"
+_T = TypeVar("_T")
 
 
 class _Delivery(Op):
@@ -39,8 +43,12 @@ class _Delivery(Op):
     post: str
     delay: tuple[int, ...]
 
-    def check(self, rows: Type, target: Type, ring: Type, now: Type, delay: Sequence[Type], first: int) -> None:
-        """Raises: RuleError where indices are no integers along their own axis; `first` is the place of `now` among the operands."""
+    def check(self, rows: Type, target: Type, ring: Type, now: Type, when: Sequence[Type], first: int) -> None:
+        """`when` is what follows `now`, `first` the place of `now` among the operands.
+
+        Raises: RuleError where indices are no integers along their own axis.
+        """
+        delay, reached = self.parted(when)
         for name in (self.slot, self.post):
             require_axis(ring, name, _WHAT, operand=first - 1)
         for type_, axes in ((rows, 1), (target, 1), (now, 0)):
@@ -49,10 +57,20 @@ class _Delivery(Op):
                 raise RuleError("CS501", f"{_WHAT} wants an index with {axes} axes, not {type_}")
         if len(self.delay) + len(delay) != 1:
             raise RuleError("CS601", f"{_WHAT} has one delay, written or as an operand", operand=first)
+        if len(reached) > 1:
+            raise RuleError(
+                "CS601", f"{_WHAT} has at most one operand that says which sources are reached", operand=first
+            )
         for type_ in delay:
             require_dtype(type_, "a delay in steps", "int", operand=first + 1)
             if type_.names != target.names:
                 raise RuleError("CS501", f"a delay is one number or one a connection, not {type_}", operand=first + 1)
+        require_alike(_WHAT, (ring, *reached), "float")
+
+    def parted(self, when: Sequence[_T]) -> tuple[Sequence[_T], Sequence[_T]]:
+        """What follows `now`: the delay of each connection, where no one number is written, and `reached`, where it is there."""
+        delays = 1 - len(self.delay)
+        return when[:delays], when[delays:]
 
     def ends(self, ring: Tensor) -> tuple[Array, list[str]]:
         """The ring as [slot, post, rest...], and the rest."""
@@ -70,6 +88,13 @@ def _check_weight(weight: Type, pre: str, target: Type, operand: int) -> None:
     if weight.names not in (frozenset[str](), {pre}, target.names):
         message = f"a delivered weight is one number, one a source or one a connection, not {weight}"
         raise RuleError("CS501", message, operand=operand)
+
+
+def _check_reached(reached: Type, pre: str, along: Type) -> None:
+    """Raises: RuleError."""
+    require_axis(reached, pre, _WHAT)
+    if reached.names - {pre} - along.names:
+        raise RuleError("CS501", f"the sources that are reached, {reached}, have axes that {along} has not")
 
 
 def _spread(x: Tensor, first: str, rest: Sequence[str], sizes: Sequence[int]) -> Array:
@@ -106,8 +131,8 @@ class Deliver(_Delivery):
     """ring[(t + delay[e]) % slots, target[e]] += z[j]*weight[e] for each source j with z[j] != 0 and each of its connections e.
 
     Shapes: z [pre, A], row_start [row] with one place more than there are sources, target [edge], weight [], [pre] or [edge],
-    ring [slot, post, A, B], t [], and where `delay` is () one delay [edge] with 0 <= delay < slots; gives [slot, post, A, B].
-    The unit of z times that of the weight is the ring's.
+    ring [slot, post, A, B], t [], where `delay` is () one delay [edge] with 0 <= delay < slots, and `reached` [pre, A] if any; gives
+    [slot, post, A, B]. The unit of z times that of the weight is the ring's. The derivative by z is 0 where `reached` is 0.
     """
 
     name: ClassVar[str] = "events.deliver"
@@ -117,11 +142,13 @@ class Deliver(_Delivery):
     delay: tuple[int, ...] = (0,)
 
     def rule(
-        self, z: Type, rows: Type, target: Type, weight: Type, ring: Type, now: Type, *delay: Type
+        self, z: Type, rows: Type, target: Type, weight: Type, ring: Type, now: Type, *when: Type
     ) -> tuple[Type, ...]:
         require_alike(_WHAT, (z, weight, ring), "float")
         require_axis(z, self.pre, _WHAT)
-        self.check(rows, target, ring, now, delay, 5)
+        self.check(rows, target, ring, now, when, 5)
+        for reached in self.parted(when)[1]:
+            _check_reached(reached, self.pre, z)
         _check_weight(weight, self.pre, target, 3)
         if z.names - {self.pre} - ring.names:
             raise RuleError("CS501", f"what is sent, {z}, has axes that what arrives, {ring}, has not")
@@ -131,7 +158,8 @@ class Deliver(_Delivery):
         return (ring,)
 
     def evaluate(self, operands: Sequence[Tensor], results: Sequence[Type], context: Context) -> tuple[Tensor, ...]:
-        z, rows, target, weight, ring, now, *delay = operands
+        z, rows, target, weight, ring, now, *when = operands
+        delay, _ = self.parted(when)
         found, rest = self.ends(ring)
         found = found.copy()
         sent = _spread(z, self.pre, rest, found.shape[2:])
@@ -143,19 +171,20 @@ class Deliver(_Delivery):
     def pullback(
         self, build: Builder, cotangents: Sequence[Value | None], operands: Sequence[Value], results: Sequence[Value]
     ) -> Sequence[Value | None]:
-        (cotangent,), (z, rows, target, weight, ring, *when) = cotangents, operands
+        (cotangent,), (z, rows, target, weight, ring, now, *when) = cotangents, operands
         if cotangent is None:
             return [None] * len(operands)
         flow = write.fit(build, cotangent, ring.type.axes)
         collect = Collect(z.type.axis(self.pre), self.slot, self.post, self.delay)
-        dz = write.fit(build, build.one(collect, rows, target, weight, flow, *when), z.type.axes)
+        dz = write.fit(build, build.one(collect, rows, target, weight, flow, now, *when), z.type.axes)
+        delay, _ = self.parted(when)
         return (
             dz,
             None,
             None,
-            _weight_flow(build, collect, weight, z, (rows, target, flow, *when)),
+            _weight_flow(build, collect, weight, z, (rows, target, flow, now, *delay)),
             flow,
-            *_nothing(when),
+            *_nothing((now, *when)),
         )
 
 
@@ -164,7 +193,7 @@ class Deliver(_Delivery):
 class Collect(_Delivery):
     """y[j] = sum over the connections e of source j of weight[e]*ring[(t + delay[e]) % slots, target[e]]: `deliver`, turned.
 
-    Shapes: as there, without z; gives [pre, A, B].
+    Shapes: as there, without z; gives [pre, A, B], 0 where `reached` is.
     """
 
     name: ClassVar[str] = "events.collect"
@@ -173,34 +202,45 @@ class Collect(_Delivery):
     post: str
     delay: tuple[int, ...] = (0,)
 
-    def rule(self, rows: Type, target: Type, weight: Type, ring: Type, now: Type, *delay: Type) -> tuple[Type, ...]:
+    def rule(self, rows: Type, target: Type, weight: Type, ring: Type, now: Type, *when: Type) -> tuple[Type, ...]:
         require_alike(_WHAT, (weight, ring), "float")
-        self.check(rows, target, ring, now, delay, 4)
+        self.check(rows, target, ring, now, when, 4)
+        for reached in self.parted(when)[1]:
+            _check_reached(reached, self.pre.name, ring)
         _check_weight(weight, self.pre.name, target, 2)
         rest = ring.without([self.slot, self.post])
         return (Type(require_free(rest, (self.pre,), _WHAT), "float", weight.unit * ring.unit),)
 
     def evaluate(self, operands: Sequence[Tensor], results: Sequence[Type], context: Context) -> tuple[Tensor, ...]:
-        rows, target, weight, ring, now, *delay = operands
+        rows, target, weight, ring, now, *when = operands
+        delay, reached = self.parted(when)
         array, rest = self.ends(ring)
         sources = len(rows.array) - 1
-        edges, pre = _edges_of(rows.array, np.arange(sources))
+        asked = [_spread(one, self.pre.name, rest, array.shape[2:]) != 0 for one in reached]
+        edges, pre = _edges_of(rows.array, _active(asked[0]) if asked else np.arange(sources))
         slots = self.slots(edges, now, delay, len(array))
         found = np.zeros((sources, *array.shape[2:]), array.dtype)
         np.add.at(found, pre, _factor(weight, target, edges, pre, len(rest)) * array[slots, target.array[edges]])
+        for where in asked:
+            found = np.where(where, found, 0)
         return (in_layout(found, [self.pre.name, *rest], results[0], context),)
 
     def pullback(
         self, build: Builder, cotangents: Sequence[Value | None], operands: Sequence[Value], results: Sequence[Value]
     ) -> Sequence[Value | None]:
-        (cotangent,), (rows, target, weight, ring, *when) = cotangents, operands
+        (cotangent,), (rows, target, weight, ring, now, *when) = cotangents, operands
         if cotangent is None:
             return [None] * len(operands)
         flow = write.fit(build, cotangent, results[0].type.axes)
+        delay, reached = self.parted(when)
+        for one in reached:
+            asked = write.ne(build, one, write.zero_like(build, one))
+            flow = write.where(build, asked, flow, write.zero_like(build, flow))
         empty = write.zeros(build, ring.type.with_unit(flow.type.unit * weight.type.unit))
         deliver = Deliver(self.pre.name, self.slot, self.post, self.delay)
-        dring = build.one(deliver, flow, rows, target, weight, empty, *when)
-        return None, None, _weight_flow(build, self, weight, flow, (rows, target, ring, *when)), dring, *_nothing(when)
+        dring = build.one(deliver, flow, rows, target, weight, empty, now, *delay)
+        dweight = _weight_flow(build, self, weight, flow, (rows, target, ring, now, *delay))
+        return None, None, dweight, dring, *_nothing((now, *when))
 
 
 @op
@@ -232,7 +272,8 @@ class PerEdge(_Delivery):
         edges, pre = _edges_of(rows.array, _active(sent))
         slots = self.slots(edges, now, delay, len(array))
         found = np.zeros(len(target.array), array.dtype)
-        found[edges] = (sent[pre] * array[slots, target.array[edges]]).reshape(len(edges), -1).sum(1)
+        flows = sent[pre] * array[slots, target.array[edges]]
+        found[edges] = flows.sum(tuple(range(1, flows.ndim)))
         return (Tensor(found, target.axes),)
 
     def pullback(

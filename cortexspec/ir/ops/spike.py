@@ -57,8 +57,10 @@ SURROGATES: Mapping[str, Slope] = MappingProxyType(
         "sigmoid": _sigmoid,
     }
 )
-"""The slope of each surrogate at u = steepness*(a - b), 1 at u = 0. Outside the support of `triangle` and `boxcar` the backward
-pass is 0 exactly, so that it may leave out what did not come near its threshold."""
+"""The slope of each surrogate at u = steepness*(a - b), 1 at u = 0."""
+
+SUPPORT: Mapping[str, float] = MappingProxyType({"triangle": 1.0, "boxcar": 0.5})
+"""The largest |u| at which a slope is not 0: a backward pass may leave out what did not come so near its threshold."""
 
 
 @op

@@ -400,11 +400,13 @@ def deliver(
     now: Value,
     axes: tuple[str, str, str],
     delay: int | Value = 0,
+    reached: Value | None = None,
 ) -> Value:
     """The ring with what sources send along their connections. `axes`: of the sources, of the ring's slots and of its targets."""
+    more = () if reached is None else (reached,)
     if isinstance(delay, int):
-        return build.one(events.Deliver(*axes, (delay,)), z, rows, target, weight, ring, now)
-    return build.one(events.Deliver(*axes, ()), z, rows, target, weight, ring, now, delay)
+        return build.one(events.Deliver(*axes, (delay,)), z, rows, target, weight, ring, now, *more)
+    return build.one(events.Deliver(*axes, ()), z, rows, target, weight, ring, now, delay, *more)
 
 
 def conv2d(

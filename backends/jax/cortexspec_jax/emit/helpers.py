@@ -522,51 +522,61 @@ def recurrence_backward(end, before, after, K, d_end, d_before, d_after, curved,
     return d_z, d_K, flows.sum(0) if shift == "samples" else flows.sum((0, 2))
 
 
-def deliver(z, rows, target, weight, ring, now, delay, steps, per):
+def deliver(z, rows, target, weight, ring, now, delay, steps, per, reached=None):
     """ring[(now + delay[e]) % slots, target[e]] += z[j]*weight[e] for each connection e of each source j that is not silent.
 
     Shapes: z [pre, ...] and ring [slot, post, ...] with the same rest; `per` says whether there is a weight for all (0), a source (1)
-    or a connection (2), `steps` is the delay of all connections, or -1.
+    or a connection (2), `steps` is the delay of all connections, or -1. The derivative by z is 0 where `reached`, shaped as z, is 0.
     """
 
     @jax.custom_vjp
-    def run(z, weight, ring, index):
+    def run(z, weight, ring, index, reached):
         given = (z, index[0], index[1], weight, ring, *index[2:])
         found = event_kernel("deliver", jax.ShapeDtypeStruct(ring.shape, ring.dtype), given, ring.shape, steps, per)
         return delivered(*given, steps, per) if found is None else found
 
     def backward(kept, flow):
-        z, weight, index = kept
+        z, weight, index, reached = kept
         rows, target, *when = index
-        dz = collect(rows, target, weight, flow, *when, steps, per)
-        return dz, event_weight_flow(z, rows, target, weight, flow, *when, steps, per), flow, None
+        dz = collect(rows, target, weight, flow, *when, steps, per, reached)
+        return dz, event_weight_flow(z, rows, target, weight, flow, *when, steps, per), flow, None, None
 
-    run.defvjp(lambda z, weight, ring, index: (run(z, weight, ring, index), (z, weight, index)), backward)
-    return run(z, weight, ring, (rows, target, jnp.asarray(now), jnp.asarray(delay)))
+    def forward(z, weight, ring, index, reached):
+        return run(z, weight, ring, index, reached), (z, weight, index, reached)
+
+    run.defvjp(forward, backward)
+    return run(z, weight, ring, (rows, target, jnp.asarray(now), jnp.asarray(delay)), reached)
 
 
-def collect(rows, target, weight, ring, now, delay, steps, per):
-    """y[j] = sum over the connections e of source j of weight[e]*ring[(now + delay[e]) % slots, target[e]]."""
+def collect(rows, target, weight, ring, now, delay, steps, per, reached=None):
+    """y[j] = sum over the connections e of source j of weight[e]*ring[(now + delay[e]) % slots, target[e]], 0 where `reached` is."""
 
     @jax.custom_vjp
-    def run(weight, ring, index):
+    def run(weight, ring, index, reached):
         rows, target, now, delay = index
         shape = jax.ShapeDtypeStruct((len(rows) - 1, *ring.shape[2:]), ring.dtype)
-        found = event_kernel("collect", shape, (rows, target, weight, ring, now, delay), ring.shape, steps, per)
+        asked = jnp.zeros((0,), ring.dtype) if reached is None else reached
+        given = (rows, target, weight, ring, now, delay, asked)
+        found = event_kernel("collect", shape, given, ring.shape, steps, per)
         if found is not None:
             return found
         pre, places = event_places(rows, target, now, delay, ring, steps)
         values = ring.reshape(-1, *ring.shape[2:])[places] * event_weights(weight, pre, per, ring.ndim - 1)
-        return jnp.zeros(shape.shape, ring.dtype).at[pre].add(values, mode="promise_in_bounds")
+        found = jnp.zeros(shape.shape, ring.dtype).at[pre].add(values, mode="promise_in_bounds")
+        return found if reached is None else jnp.where(reached != 0, found, 0)
 
     def backward(kept, flow):
-        weight, ring, index = kept
+        weight, ring, index, reached = kept
         rows, target, *when = index
+        flow = flow if reached is None else jnp.where(reached != 0, flow, 0)
         dring = deliver(flow, rows, target, weight, jnp.zeros_like(ring), *when, steps, per)
-        return event_weight_flow(flow, rows, target, weight, ring, *when, steps, per), dring, None
+        return event_weight_flow(flow, rows, target, weight, ring, *when, steps, per), dring, None, None
 
-    run.defvjp(lambda weight, ring, index: (run(weight, ring, index), (weight, ring, index)), backward)
-    return run(weight, ring, (rows, target, jnp.asarray(now), jnp.asarray(delay)))
+    def forward(weight, ring, index, reached):
+        return run(weight, ring, index, reached), (weight, ring, index, reached)
+
+    run.defvjp(forward, backward)
+    return run(weight, ring, (rows, target, jnp.asarray(now), jnp.asarray(delay)), reached)
 
 
 def per_edge(z, rows, target, ring, now, delay, steps):

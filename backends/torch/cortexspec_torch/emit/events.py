@@ -46,23 +46,27 @@ def deliver(
     weight: Term,
     ring: Term,
     now: Term,
-    *delay: Term,
+    *when: Term,
 ) -> str | Term:
     rest, weight = _rest(op, ring), write.array(weight)
+    delay, reached = op.parted(when)
     sent = _sent(write, write.array(z), op.pre, ring, rest)
+    asked = "".join(f", {_sent(write, write.array(one), op.pre, ring, rest)}" for one in reached)
     operands = f"{sent}, {rows}, {target}, {weight}, {_ring(op, write, ring)}, {_when(write, op.delay, now, delay)}"
-    text = f"{write.helper('deliver')}({operands}, {_per(weight, target)})"
+    text = f"{write.helper('deliver')}({operands}, {_per(weight, target)}{asked})"
     return in_layout(write, text, [op.slot, op.post, *rest])
 
 
 @emit.register
 def collect(
-    op: events.Collect, write: Writer, rows: Term, target: Term, weight: Term, ring: Term, now: Term, *delay: Term
+    op: events.Collect, write: Writer, rows: Term, target: Term, weight: Term, ring: Term, now: Term, *when: Term
 ) -> str | Term:
-    weight = write.array(weight)
+    weight, rest = write.array(weight), _rest(op, ring)
+    delay, reached = op.parted(when)
+    asked = "".join(f", {_sent(write, write.array(one), op.pre.name, ring, rest)}" for one in reached)
     operands = f"{rows}, {target}, {weight}, {_ring(op, write, ring)}, {_when(write, op.delay, now, delay)}"
-    text = f"{write.helper('collect')}({operands}, {_per(weight, target)})"
-    return in_layout(write, text, [op.pre.name, *_rest(op, ring)])
+    text = f"{write.helper('collect')}({operands}, {_per(weight, target)}{asked})"
+    return in_layout(write, text, [op.pre.name, *rest])
 
 
 @emit.register

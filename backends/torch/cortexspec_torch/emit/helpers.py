@@ -465,21 +465,21 @@ def draw_permutation(site, elements, *keys, axis):
     return torch.as_tensor(np.argsort(number, axis=axis, kind="stable").astype(np.int64), device=DEVICE)
 
 
-def deliver(z, rows, target, weight, ring, now, delay, steps, per):
+def deliver(z, rows, target, weight, ring, now, delay, steps, per, reached=None):
     """ring[(now + delay[e]) % slots, target[e]] += z[j]*weight[e] for each connection e of each source j that is not silent.
 
     Shapes: z [pre, ...] and ring [slot, post, ...] with the same rest; `per` says whether there is a weight for all (0), a source (1)
-    or a connection (2), `steps` is the delay of all connections, or -1.
+    or a connection (2), `steps` is the delay of all connections, or -1. The derivative by z is 0 where `reached`, shaped as z, is 0.
     """
     given = (z, rows, target, weight, ring, now, delay, steps, per)
     if torch.is_grad_enabled() and (z.requires_grad or weight.requires_grad or ring.requires_grad):
-        return event_functions()[0].apply(*given)
+        return event_functions()[0].apply(*given, reached)
     return delivered(*given)
 
 
-def collect(rows, target, weight, ring, now, delay, steps, per):
-    """y[j] = sum over the connections e of source j of weight[e]*ring[(now + delay[e]) % slots, target[e]]."""
-    given = (rows, target, weight, ring, now, delay, steps, per)
+def collect(rows, target, weight, ring, now, delay, steps, per, reached=None):
+    """y[j] = sum over the connections e of source j of weight[e]*ring[(now + delay[e]) % slots, target[e]], 0 where `reached` is."""
+    given = (rows, target, weight, ring, now, delay, steps, per, reached)
     if torch.is_grad_enabled() and (weight.requires_grad or ring.requires_grad):
         return event_functions()[1].apply(*given)
     return collected(*given)
@@ -497,22 +497,23 @@ def delivered(z, rows, target, weight, ring, now, delay, steps, per):
     found = ring.contiguous().clone() if ring.is_contiguous() else ring.contiguous()
     if event_kernel("deliver", found, (z, rows, target, weight, found, now, delay), steps, per):
         return found
-    active = torch.nonzero(z.flatten(1).any(1) if z.ndim > 1 else z).flatten()
-    edges, pre = edges_of(rows, active)
+    edges, pre = edges_of(rows, active_sources(z))
     values = z[pre] * event_weights(weight, edges, pre, per, z.ndim)
     places = event_slots(edges, now, delay, steps, len(ring)) * ring.shape[1] + target[edges]
     found.flatten(0, 1).index_add_(0, places, values)
     return found
 
 
-def collected(rows, target, weight, ring, now, delay, steps, per):
+def collected(rows, target, weight, ring, now, delay, steps, per, reached=None):
     found = torch.zeros((len(rows) - 1, *ring.shape[2:]), dtype=ring.dtype, device=ring.device)
-    if event_kernel("collect", found, (None, rows, target, weight, ring.contiguous(), now, delay), steps, per):
+    if event_kernel("collect", found, (None, rows, target, weight, ring.contiguous(), now, delay), steps, per, reached):
         return found
-    edges, pre = edges_of(rows, torch.arange(len(rows) - 1, device=ring.device))
-    places = event_slots(edges, now, delay, steps, len(ring)) * ring.shape[1] + target
+    asked = torch.arange(len(rows) - 1, device=ring.device) if reached is None else active_sources(reached)
+    edges, pre = edges_of(rows, asked)
+    places = event_slots(edges, now, delay, steps, len(ring)) * ring.shape[1] + target[edges]
     values = ring.flatten(0, 1)[places] * event_weights(weight, edges, pre, per, ring.ndim - 1)
-    return found.index_add_(0, pre, values)
+    found.index_add_(0, pre, values)
+    return found if reached is None else torch.where(reached != 0, found, 0)
 
 
 def by_edge(z, rows, target, ring, now, delay, steps):
@@ -524,6 +525,10 @@ def by_edge(z, rows, target, ring, now, delay, steps):
     return (
         (z[pre] * ring.flatten(0, 1)[places]).flatten(1).sum(1) if z.ndim > 1 else z[pre] * ring.flatten(0, 1)[places]
     )
+
+
+def active_sources(z):
+    return torch.nonzero(z.flatten(1).any(1) if z.ndim > 1 else z).flatten()
 
 
 def edges_of(rows, sources):
@@ -544,7 +549,7 @@ def event_weights(weight, edges, pre, per, axes):
     return weight[edges if per == 2 else pre].reshape(-1, *(1,) * (axes - 1))
 
 
-def event_kernel(name, found, operands, steps, per, known={}):
+def event_kernel(name, found, operands, steps, per, reached=None, known={}):
     """Whether the compiled kernel of this operation filled `found`. There is one on a processor, where CortexSpec finds a C++ compiler."""
     if "library" not in known:
         known["library"] = None
@@ -572,7 +577,11 @@ def event_kernel(name, found, operands, steps, per, known={}):
         for x in (z, rows, target, weight, None if name == "deliver" else ring, now, delay)
         if x is not None
     ]
-    function(sizes, *(ctypes.c_void_p(x.data_ptr()) for x in arrays), ctypes.c_void_p(found.data_ptr()))
+    places = [ctypes.c_void_p(x.data_ptr()) for x in arrays]
+    if name == "collect":
+        reached = None if reached is None else reached.contiguous()
+        places.append(ctypes.c_void_p(None if reached is None else reached.data_ptr()))
+    function(sizes, *places, ctypes.c_void_p(found.data_ptr()))
     return True
 
 
@@ -589,36 +598,37 @@ def event_functions(known={}):
 
     class Deliver(torch.autograd.Function):
         @staticmethod
-        def forward(ctx, z, rows, target, weight, ring, now, delay, steps, per):
-            ctx.save_for_backward(z, rows, target, weight, now, delay)
+        def forward(ctx, z, rows, target, weight, ring, now, delay, steps, per, reached):
+            ctx.save_for_backward(z, rows, target, weight, now, delay, reached)
             ctx.given = (steps, per)
             return delivered(z, rows, target, weight, ring, now, delay, steps, per)
 
         @staticmethod
         def backward(ctx, flow):
-            z, rows, target, weight, now, delay = ctx.saved_tensors
+            z, rows, target, weight, now, delay, reached = ctx.saved_tensors
             steps, per = ctx.given
             wanted = ctx.needs_input_grad
-            dz = collect(rows, target, weight, flow, now, delay, steps, per) if wanted[0] else None
+            dz = collect(rows, target, weight, flow, now, delay, steps, per, reached) if wanted[0] else None
             dw = weight_flow(z, rows, target, weight, flow, now, delay, steps, per) if wanted[3] else None
-            return dz, None, None, dw, flow, None, None, None, None
+            return dz, None, None, dw, flow, None, None, None, None, None
 
     class Collect(torch.autograd.Function):
         @staticmethod
-        def forward(ctx, rows, target, weight, ring, now, delay, steps, per):
-            ctx.save_for_backward(rows, target, weight, ring, now, delay)
+        def forward(ctx, rows, target, weight, ring, now, delay, steps, per, reached):
+            ctx.save_for_backward(rows, target, weight, ring, now, delay, reached)
             ctx.given = (steps, per)
-            return collected(rows, target, weight, ring, now, delay, steps, per)
+            return collected(rows, target, weight, ring, now, delay, steps, per, reached)
 
         @staticmethod
         def backward(ctx, flow):
-            rows, target, weight, ring, now, delay = ctx.saved_tensors
+            rows, target, weight, ring, now, delay, reached = ctx.saved_tensors
+            flow = flow if reached is None else torch.where(reached != 0, flow, 0)
             steps, per = ctx.given
             wanted = ctx.needs_input_grad
             dw = weight_flow(flow, rows, target, weight, ring, now, delay, steps, per) if wanted[2] else None
             empty = torch.zeros_like(ring)
             dring = deliver(flow, rows, target, weight, empty, now, delay, steps, per) if wanted[3] else None
-            return None, None, dw, dring, None, None, None, None
+            return None, None, dw, dring, None, None, None, None, None
 
     class PerEdge(torch.autograd.Function):
         @staticmethod
