@@ -22,6 +22,7 @@ from cortexspec.analysis.resolve_names import Unresolved, literal
 from cortexspec.analysis.rules.facts import Facts
 from cortexspec.analysis.scope import Body, Declared, Opaque, ProjectionHere, Static
 from cortexspec.analysis.static import NotStatic, evaluate, evaluated
+from cortexspec.analysis.surrogates import without_surrogate
 from cortexspec.analysis.training import OBJECTIVES, check_running, check_training
 from cortexspec.contracts.operand import Operand
 from cortexspec.contracts.plugin import FunctionEntry
@@ -423,13 +424,8 @@ class ExperimentChecker:
             return
         if not self.reads_recordings(settings["loss"][0], set()):
             return
-        for population in self.model.populations:
-            spike = population.spike
-            if spike is not None and spike.condition is not None and spike.surrogate is None:
-                message = f"the gradient of `{population.neuron}` is zero: its `spike` has no `surrogate`, and this trains across it"
-                notes = [Note("trained here", settings["loss"][1])] if settings["loss"][1] is not None else []
-                help = "write `surrogate fast_sigmoid(...)` after it"
-                self.report.add("CS320", message, spike.condition.span or spike.span, notes=notes, help=help)
+        notes = [Note("trained here", settings["loss"][1])] if settings["loss"][1] is not None else []
+        self.report.put(*without_surrogate(self.model, notes))
 
     def reads_recordings(self, node: tree.Expression, seen: set[str]) -> bool:
         """Whether an expression reads something that moves, directly or through a let."""

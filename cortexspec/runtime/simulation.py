@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cortexspec.analysis.model import Model
+from cortexspec.analysis.surrogates import without_surrogate
 from cortexspec.contracts.backend import Backend, Bound
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.expressions.parse import parse_expression
@@ -605,8 +606,11 @@ class Simulation:
 
         The loss is an expression of an experiment: `"mean(logits[time = end]^2)"`. Inputs that the circuit has not are fields
         that it may read, such as labels.
-        Raises: SpecError where the loss does not check, or is not finite.
+        Raises: SpecError where the loss does not check, or is not finite, and CS320 where neurons fire without a surrogate.
         """
+        silent = without_surrogate(self.model)
+        if silent:
+            raise SpecError(silent, self.sources)
         expression = parse_expression(loss) if isinstance(loss, str) else loss
         given = self._given(inputs, trials, fields=True)
         paths = tuple(wrt) if wrt is not None else self.trainable

@@ -202,6 +202,13 @@ def test_gradients_pass_the_reset(drive: float):
         assert float(found["a.J"]) == pytest.approx(wanted, rel=1e-12)
 
 
+def test_a_gradient_across_a_spike_without_surrogate_is_refused():
+    neuron = "neuron one { param J = 1 V/ms trainable; state v = 0 V; v' = J; spike when v > 1 V { v <- 0 V } }\n"
+    simulation = cs.compile(cs.parse(neuron + "circuit c { population a : one }"), "c", dt="1 ms")
+    with pytest.raises(SpecError, match="CS320"):
+        simulation.value_and_grad("mean(a.spike)/(1 kHz)", duration="3 ms")
+
+
 @pytest.mark.parametrize("connect", ["delay = -1 ms", "delay ~ uniform(0 ms, 0.04 ms)", "delay = late"])
 def test_a_delay_that_rounds_to_no_step_is_refused(connect: str):
     neuron = "neuron sum { input z : V/ms; state v = 0 V; v' = z }\n"
