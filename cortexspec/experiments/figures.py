@@ -14,7 +14,8 @@ Array = np.ndarray[Any, Any]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442", "#7F7F7F", "#8B4513")
 
 
-def _new(columns: int = 1, rows: int = 1, width: float = 4.2, height: float = 3.2, **options: Any) -> tuple[Any, Any]:
+def blank(columns: int = 1, rows: int = 1, width: float = 4.2, height: float = 3.2, **options: Any) -> tuple[Any, Any]:
+    """A figure of so many panels, each of this size in inches, and its axes [row, column]."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -26,17 +27,17 @@ def _new(columns: int = 1, rows: int = 1, width: float = 4.2, height: float = 3.
     return figure, axes
 
 
-def _panels(count: int, width: float, height: float, columns: int = 4, **options: Any) -> tuple[Any, Any]:
+def panelled(count: int, width: float, height: float, columns: int = 4, **options: Any) -> tuple[Any, Any]:
     """Axes for so many panels, at most `columns` in a row; those that are left over are hidden."""
     columns = max(min(count, columns), 1)
-    figure, axes = _new(columns, max(-(-count // columns), 1), width, height, **options)
+    figure, axes = blank(columns, max(-(-count // columns), 1), width, height, **options)
     for panel in axes.flat[count:]:
         panel.set_visible(False)
     return figure, axes
 
 
-def _write(figure: Any, path: Path, above: float = 0.0) -> Path:
-    """`above`: inches that are left free above the panels."""
+def written(figure: Any, path: Path, above: float = 0.0) -> Path:
+    """Writes the file, and gives its path. `above`: inches that are left free above the panels."""
     import matplotlib.pyplot as plt
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,8 +66,8 @@ def learning_curves(path: Path, histories: Mapping[str, Sequence[Sequence[Mappin
     shown = [name for name in _COURSES if name in told]
     if shown and len(histories) > _TOGETHER:
         return _learning_apart(path, histories, "held_out" if "held_out" in shown else shown[0])
-    figure, axes = _new(max(1, len(shown)))
-    for (label, runs), colour in zip(histories.items(), _cycle(), strict=False):
+    figure, axes = blank(max(1, len(shown)))
+    for (label, runs), colour in zip(histories.items(), cycle(), strict=False):
         for axis, measure in zip(axes[0], shown, strict=False):
             curves = _courses(runs, measure)
             length = int(curves.shape[1])
@@ -80,14 +81,14 @@ def learning_curves(path: Path, histories: Mapping[str, Sequence[Sequence[Mappin
     handles, labels = axes[0, 0].get_legend_handles_labels()
     if len(histories) > 1:
         axes[0, -1].legend(handles, labels, frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
-    return _write(figure, path)
+    return written(figure, path)
 
 
 def _learning_apart(path: Path, histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], name: str) -> Path:
-    figure, axes = _panels(len(histories), width=2.1, height=1.7, columns=5, sharex=True, sharey=True)
+    figure, axes = panelled(len(histories), width=2.1, height=1.7, columns=5, sharex=True, sharey=True)
     for panel, (label, runs) in zip(axes.flat, histories.items(), strict=False):
         curves = _courses(runs, name)
-        for curve, colour in zip(curves, _cycle(), strict=False):
+        for curve, colour in zip(curves, cycle(), strict=False):
             panel.plot(np.arange(1, len(curve) + 1), curve, color=colour, lw=1.2)
         panel.set_title(label, fontsize=8)
     for panel in axes[:, 0]:
@@ -95,7 +96,7 @@ def _learning_apart(path: Path, histories: Mapping[str, Sequence[Sequence[Mappin
     for panel in axes[-1]:
         panel.set_xlabel("epoch", fontsize=8)
     axes[0, 0].set_yscale(_scale([_courses(runs, name) for runs in histories.values()]))
-    return _write(figure, path)
+    return written(figure, path)
 
 
 def _courses(runs: Sequence[Sequence[Mapping[str, float]]], name: str) -> Array:
@@ -114,16 +115,16 @@ def _scale(curves: Sequence[Array]) -> str:
 
 def measure_by(path: Path, x_name: str, y_name: str, series: Mapping[str, Mapping[float, Sequence[float]]]) -> Path:
     """A measure against a number (regions, parameters), one line a variant; points are seeds, lines join the means."""
-    figure, axes = _new()
+    figure, axes = blank()
     axis = axes[0, 0]
-    for (label, values), colour in zip(series.items(), _cycle(), strict=False):
+    for (label, values), colour in zip(series.items(), cycle(), strict=False):
         places = sorted(values)
         axis.plot(places, [float(np.mean(values[x])) for x in places], color=colour, label=label)
         for x in places:
             axis.plot([x] * len(values[x]), list(values[x]), ".", color=colour, ms=4)
     axis.set(xlabel=x_name, ylabel=y_name)
     axis.legend(frameon=False, fontsize=8)
-    return _write(figure, path)
+    return written(figure, path)
 
 
 def pareto(
@@ -131,7 +132,7 @@ def pareto(
 ) -> Path:
     """A measure against what it costs, a point a network: the mean over seeds, with a line of one standard deviation. points[label] =
     (cost, values [seed]); the line joins those that nothing as cheap surpasses, by the largest values or the smallest."""
-    figure, axes = _new(width=5.2, height=3.6)
+    figure, axes = blank(width=5.2, height=3.6)
     axis = axes[0, 0]
     costs = np.array([one for one, _ in points.values()], float)
     means = np.array([np.mean(values) for _, values in points.values()], float)
@@ -145,7 +146,7 @@ def pareto(
             labels[place], (costs[place], means[place]), fontsize=6, xytext=(3, 4), textcoords="offset points"
         )
     axis.set(xlabel=cost, ylabel=measure, xscale="log")
-    return _write(figure, path)
+    return written(figure, path)
 
 
 def pareto_front(cost: Array, gain: Array) -> Array:
@@ -161,7 +162,7 @@ def pareto_front(cost: Array, gain: Array) -> Array:
 
 def memories(path: Path, time: Array, units: Array, taus: Array, readout: Array) -> Path:
     """What one neuron keeps: its memory units [time, unit] as a picture, the slowest on top, above its output [time]."""
-    figure, axes = _new(1, 2, width=6.0, height=1.9, sharex=True)
+    figure, axes = blank(1, 2, width=6.0, height=1.9, sharex=True)
     upper, lower = axes[0, 0], axes[1, 0]
     order = np.argsort(taus)
     scale = float(np.abs(units).max()) or 1.0
@@ -175,14 +176,14 @@ def memories(path: Path, time: Array, units: Array, taus: Array, readout: Array)
     upper.set_ylabel("time constant")
     lower.plot(time, readout, color=COLOURS[0], lw=0.8)
     lower.set(xlabel="step", ylabel="activity")
-    return _write(figure, path)
+    return written(figure, path)
 
 
 def phase_portrait(
     path: Path, v: Array, w: Array, labels: Array, units: tuple[str, str], name: str, shown: Sequence[int]
 ) -> Path:
     """Trajectories (v, v') of one population, a colour a class. v, w [trial, time]; labels [trial]; the dot is the last state."""
-    figure, axes = _new()
+    figure, axes = blank()
     axis = axes[0, 0]
     for label, colour in zip(shown, COLOURS, strict=False):
         chosen = np.flatnonzero(labels == label)
@@ -191,14 +192,14 @@ def phase_portrait(
             axis.plot(v[trial, -1], w[trial, -1], "o", color=colour, ms=2.5)
     axis.set(xlabel=f"{name} v ({units[0]})", ylabel=f"{name} v' ({units[1]})")
     axis.legend(frameon=False, fontsize=8, title="class")
-    return _write(figure, path)
+    return written(figure, path)
 
 
 def traces(
     path: Path, time: Array, voltages: Mapping[str, Array], labels: Array, unit: str, shown: Sequence[int]
 ) -> Path:
     """Voltages over time, a panel a population, mean and standard deviation over the trials of a class. voltages[...] [trial, time]."""
-    figure, axes = _new(len(voltages), width=3.2)
+    figure, axes = blank(len(voltages), width=3.2)
     for axis, (name, v) in zip(axes[0], voltages.items(), strict=True):
         for label, colour in zip(shown, COLOURS, strict=False):
             chosen = v[labels == label]
@@ -207,41 +208,41 @@ def traces(
             axis.fill_between(time, mean - spread, mean + spread, color=colour, alpha=0.2, lw=0)
         axis.set(xlabel="time (ms)", ylabel=f"{name} ({unit})")
     axes[0, -1].legend(frameon=False, fontsize=8, title="class")
-    return _write(figure, path)
+    return written(figure, path)
 
 
 def landscape(path: Path, alphas: Array, betas: Array, loss: Array, note: str) -> Path:
     """Loss over a plane of two directions, not normalised. loss [alpha, beta]; the cross is the trained point."""
-    figure, axes = _new(height=3.6)
+    figure, axes = blank(height=3.6)
     axis = axes[0, 0]
     image = axis.contourf(alphas, betas, loss.T, levels=24, cmap="viridis")
     figure.colorbar(image, label="loss")
     axis.plot(0, 0, "x", color="white")
     axis.set(xlabel="direction 1", ylabel="direction 2")
     axis.set_title(note, fontsize=8)
-    return _write(figure, path)
+    return written(figure, path)
 
 
 def distributions(path: Path, values: Mapping[str, Array], unit: str) -> Path:
     """One column of points a name (parameters by region, measures by variant): every value, and the mean as a bar."""
-    figure, axes = _new(width=max(4.2, 0.5 * len(values)))
+    figure, axes = blank(width=max(4.2, 0.5 * len(values)))
     axis = axes[0, 0]
-    for place, (array, colour) in enumerate(zip(values.values(), _cycle(), strict=False)):
+    for place, (array, colour) in enumerate(zip(values.values(), cycle(), strict=False)):
         flat = np.asarray(array, float).reshape(-1)
         axis.plot(np.full(flat.size, place), flat, ".", color=colour, ms=5)
         axis.plot([place - 0.25, place + 0.25], [flat.mean()] * 2, color=colour)
     axis.set_xticks(range(len(values)), list(values), rotation=45, ha="right", fontsize=8)
     axis.set_ylabel(unit)
-    return _write(figure, path)
+    return written(figure, path)
 
 
 def by_variant(path: Path, measures: Mapping[str, Mapping[str, Array]]) -> Path:
     """Measures of one number by variant, a panel a measure: a point a seed, the mean as a bar, a line of one standard deviation
     to either side. measures[measure][variant] [seed]; what is no number is left out."""
     variants = list(dict.fromkeys(name for values in measures.values() for name in values))
-    figure, axes = _panels(len(measures), 3.0 if len(measures) > 1 else 4.6, 1.1 + 0.26 * len(variants), sharey=True)
+    figure, axes = panelled(len(measures), 3.0 if len(measures) > 1 else 4.6, 1.1 + 0.26 * len(variants), sharey=True)
     for panel, (measure, values) in zip(axes.flat, measures.items(), strict=False):
-        for (place, variant), colour in zip(enumerate(variants), _cycle(), strict=False):
+        for (place, variant), colour in zip(enumerate(variants), cycle(), strict=False):
             found = np.asarray(values.get(variant, ()), float)
             found = found[np.isfinite(found)]
             if found.size == 0:
@@ -256,27 +257,27 @@ def by_variant(path: Path, measures: Mapping[str, Mapping[str, Array]]) -> Path:
         panel.set_ylim(len(variants) - 0.4, -0.6)
         panel.grid(axis="y", color="0.92", lw=0.6)
         panel.set_axisbelow(True)
-    return _write(figure, path)
+    return written(figure, path)
 
 
 def weight_matrices(path: Path, matrices: Mapping[str, Array]) -> Path:
     """Square matrices [target, source], a panel each, blue below 0 and red above; each has the scale that its title gives, beyond
     which the largest 0.5 % lie."""
-    figure, axes = _panels(len(matrices), width=2.6, height=2.7)
+    figure, axes = panelled(len(matrices), width=2.6, height=2.7)
     for panel, (title, matrix) in zip(axes.flat, matrices.items(), strict=False):
         scale = float(np.nanquantile(np.abs(matrix), 0.995)) or float(np.nanmax(np.abs(matrix))) or 1.0
         panel.imshow(matrix, cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="nearest")
         panel.set(xlabel="source", ylabel="target", xticks=[], yticks=[])
         panel.set_title(f"{title} (±{scale:.2g})", fontsize=8)
-    return _write(figure, path)
+    return written(figure, path)
 
 
 def weight_by_distance(path: Path, pairs: Mapping[str, tuple[Array, Array]], unit: str = "") -> Path:
     """Size of each weight against distance, a panel a pair (distances, weights) [target, source]: every connection but those of a
     neuron with itself, and the mean in ten bins of as many connections. The title has Spearman's rank correlation."""
-    figure, axes = _panels(len(pairs), width=2.8, height=2.5)
+    figure, axes = panelled(len(pairs), width=2.8, height=2.5)
     for (panel, (title, (distances, weights))), colour in zip(
-        zip(axes.flat, pairs.items(), strict=False), _cycle(), strict=False
+        zip(axes.flat, pairs.items(), strict=False), cycle(), strict=False
     ):
         chosen = ~np.eye(len(weights), dtype=bool) & (weights != 0) & np.isfinite(weights)
         d, w = distances[chosen], np.abs(weights[chosen])
@@ -288,7 +289,7 @@ def weight_by_distance(path: Path, pairs: Mapping[str, tuple[Array, Array]], uni
             )
         panel.set(xlabel=f"distance ({unit})" if unit else "distance", ylabel="|weight|")
         panel.set_title(f"{title} (ρ = {rank_correlation(d, w):.2f})", fontsize=8)
-    return _write(figure, path)
+    return written(figure, path)
 
 
 def rank_correlation(a: Array, b: Array) -> float:
@@ -307,10 +308,10 @@ _ROW = 100  # points of a panel's height that its rows share
 
 def rasters(path: Path, runs: Mapping[str, Mapping[str, Array]], steps: str = "step") -> Path:
     """What is on at each step, a panel a run, a colour a population. runs[title][population] [time, neuron]; on where above 0."""
-    figure, axes = _panels(len(runs), width=3.6, height=2.4, columns=3)
+    figure, axes = panelled(len(runs), width=3.6, height=2.4, columns=3)
     for panel, (title, populations) in zip(axes.flat, runs.items(), strict=False):
         below, everyone = 0, sum(x.shape[1] for x in populations.values())
-        for (name, x), colour in zip(populations.items(), _cycle(), strict=False):
+        for (name, x), colour in zip(populations.items(), cycle(), strict=False):
             time, neuron = np.nonzero(x > 0)
             panel.plot(time, neuron + below, "|", color=colour, ms=_ROW / everyone, mew=0.6)
             panel.plot([], [], "s", color=colour, ms=3, label=name)
@@ -319,7 +320,7 @@ def rasters(path: Path, runs: Mapping[str, Mapping[str, Array]], steps: str = "s
         panel.set_title(title, fontsize=9)
     handles = max((panel.get_legend_handles_labels() for panel in axes.flat), key=lambda found: len(found[0]))
     figure.legend(*handles, frameon=False, fontsize=8, loc="upper right", ncols=len(handles[0]))
-    return _write(figure, path, above=0.25)
+    return written(figure, path, above=0.25)
 
 
 def sketch(path: Path, sizes: Mapping[str, int], links: Mapping[tuple[str, str], tuple[int, float]]) -> Path:
@@ -327,7 +328,7 @@ def sketch(path: Path, sizes: Mapping[str, int], links: Mapping[tuple[str, str],
     its number of connections, red where the mean weight excites, blue where it inhibits."""
     from matplotlib.patches import Circle
 
-    figure, axes = _new(width=4.6, height=4.4)
+    figure, axes = blank(width=4.6, height=4.4)
     axis = axes[0, 0]
     axis.set(aspect="equal", xlim=(-1.9, 1.9), ylim=(-1.9, 1.9))
     axis.axis("off")
@@ -351,20 +352,21 @@ def sketch(path: Path, sizes: Mapping[str, int], links: Mapping[tuple[str, str],
             *place, f"{name}\n{sizes[name]}", ha="center", va="center", fontsize=9,
             bbox={"boxstyle": "circle,pad=0.45", "facecolor": "white", "edgecolor": "black"},
         )  # fmt: skip
-    return _write(figure, path)
+    return written(figure, path)
 
 
 def spectrum(path: Path, eigenvalues: Mapping[str, Array]) -> Path:
     """Eigenvalues in the complex plane, a colour a reading; left of the dashed line is stable. Values in 1/s."""
-    figure, axes = _new()
+    figure, axes = blank()
     axis = axes[0, 0]
-    for (label, values), colour in zip(eigenvalues.items(), _cycle(), strict=False):
+    for (label, values), colour in zip(eigenvalues.items(), cycle(), strict=False):
         axis.plot(np.real(values), np.imag(values), "o", color=colour, ms=4, label=label)
     axis.axvline(0, color="grey", ls="--", lw=0.8)
     axis.set(xlabel="real part (1/s)", ylabel="imaginary part (1/s)")
     axis.legend(frameon=False, fontsize=8)
-    return _write(figure, path)
+    return written(figure, path)
 
 
-def _cycle() -> tuple[str, ...]:
+def cycle() -> tuple[str, ...]:
+    """The colours, again and again."""
     return COLOURS * 4

@@ -11,8 +11,8 @@ import numpy as np
 
 from cortexspec.analysis.model import Model, Population, Projection
 from cortexspec.diagnostics import SpecError
-from cortexspec.experiments import figures
-from cortexspec.experiments.cells import Result
+from cortexspec.experiments import figures, spike_figures
+from cortexspec.experiments.cells import CellStore, Result, address
 from cortexspec.experiments.claim import BASE, CellKey, Grid
 from cortexspec.experiments.landscape import loss_landscape
 from cortexspec.experiments.reproduce import Table
@@ -22,9 +22,12 @@ from cortexspec.expressions.linear import children
 from cortexspec.ir.op import Array
 from cortexspec.lowering.edges import source_path
 from cortexspec.runtime.simulation import Simulation
+from cortexspec.runtime.spike_trains import ARRAYS, SpikeTrains, spike_trains, spiking
 from cortexspec.runtime.wiring import neurons_of
 from cortexspec.units import DIMENSIONLESS, from_coherent
 
+_COLUMNS = 6  # variants in a figure of spikes
+_SHORTEST_TRAINS, _LONGEST_TRAINS = 20.0, 1000.0  # ms
 _TRIALS = 200  # held-out trials whose trajectories are drawn
 
 
@@ -237,6 +240,59 @@ def draw_networks(
                 Drawn(path, name, f"Which neurons are on in {steps} steps after the warm-up, of the first seed.")
             )
     return files
+
+
+def draw_spikes(choice: Choice, table: Table, folder: Path, *, store: Path) -> list[Drawn]:
+    """Of experiments that run neurons that spike: rasters, distributions of rates and spectra, a column a variant, at the first place
+    of the grid and for the first seed.
+
+    The runs are a fifth as long as the experiment's own, a second at most, after its warm-up, and kept in `store` as results are.
+    """
+    files: list[Drawn] = []
+    for name, grid in table.grids.items():
+        first = next(iter(grid.points()), ())
+        cells = [cell for cell, found in table.results.items() if cell.experiment == name and found]
+        runs: dict[str, Mapping[str, SpikeTrains]] = {}
+        for cell in [one for one in cells if one.point == first][:_COLUMNS] if any(table.rows.get(name, ())) else ():
+            trains = _trains_of(Session.open(choice, cell, grid.seeds[0], store), CellStore(store))
+            if trains:
+                runs[cell.variant] = trains
+        if runs:
+            path = spike_figures.activity(folder / f"{name}_spikes.png", runs)
+            caption = (
+                "What fires, of the first seed: a sample of neurons; rates over all neurons, their mean dashed; power of the "
+                "activity over that of independent Poisson trains."
+            )
+            files.append(Drawn(path, name, caption))
+    return files
+
+
+def _trains_of(session: Session, store: CellStore) -> Mapping[str, SpikeTrains]:
+    """What the circuit of a session fires, kept or run now; nothing where none of its neurons spike,
+    no run is measured or it is short, or time has no unit."""
+    simulation, dt = session.simulation, session.simulation.settings.dt
+    if simulation.model.time_unit == DIMENSIONLESS or not (spiking(simulation) and dt and session.runs):
+        return {}
+    if session.data.dataset is not None or session.inputs:
+        return {}
+    length = dt * round(min(dt * simulation.steps() / 5, _LONGEST_TRAINS) / dt)
+    if length < _SHORTEST_TRAINS:
+        return {}
+    description = {**session.description, "trains": length}
+    kept = store.find(address(description))
+    if kept is None:
+        try:
+            found = spike_trains(simulation, length, warm_up=session.warm_up, seed=session.seed)
+        except SpecError:  # it diverges
+            return {}
+        arrays = {f"{path}/{name}": array for path, one in found.items() for name, array in one.arrays().items()}
+        store.keep(address(description), description, Result(arrays))
+        return found
+    paths = dict.fromkeys(name.rpartition("/")[0] for name in kept.measures)
+    return {
+        path: SpikeTrains(dt, **{name: np.asarray(kept.measures[f"{path}/{name}"]) for name in ARRAYS})
+        for path in paths
+    }
 
 
 def _is_on_off(population: Population, model: Model) -> bool:

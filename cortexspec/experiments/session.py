@@ -52,7 +52,7 @@ from cortexspec.runtime.compile import Source, Wanted, experiment_of, require_pl
 from cortexspec.runtime.data_files import DataFiles
 from cortexspec.runtime.dynamics import Flow, spectrum
 from cortexspec.runtime.given import read_inputs
-from cortexspec.runtime.measure import moves_by_itself, recorded
+from cortexspec.runtime.measure import moves_by_itself, need_a_run, recorded
 from cortexspec.runtime.quantities import whole_steps
 from cortexspec.runtime.read import SUFFIXES
 from cortexspec.runtime.registry import first_backend, load_backend
@@ -296,6 +296,12 @@ class Session:
         """Whether measures are those of one long run, several trials of it, after a warm-up."""
         longer = self._gathered or self.trials_of_run > 1 or self.warm_up or self.inputs
         return self.data.dataset is None and bool(longer)
+
+    @property
+    def runs(self) -> bool:
+        """Whether a measure is read along a run, not from the circuit itself."""
+        lowered = {name: value for name, value in self.measures.items() if not _is_analysis(value)}
+        return bool(lowered) and need_a_run(self.simulation, lowered, _lets(self.body))
 
     def train(self, folder: Path | None = None, report: TrainReport | None = None) -> list[dict[str, float]]:
         """Trains as the section says; afterwards `simulation` has the trained parameters. Raises: SpecError CS915."""

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from cortexspec.experiments.html_report import html
-from cortexspec.experiments.portrait import draw_networks, draw_table
+from cortexspec.experiments.portrait import draw_networks, draw_spikes, draw_table
 from cortexspec.experiments.report import markdown
 from cortexspec.experiments.reproduce import Table, Watch
 from cortexspec.experiments.reproduce import reproduce as run_claims
@@ -51,7 +51,12 @@ def reproduce(
         only_kept=only_kept,
     )  # fmt: skip
     write_whole(store / CLAIMS, markdown(table).encode())
-    figures = [*draw_table(table, store / FIGURES), *draw_networks(choice, table, store / FIGURES, store=store)]
+    folder = store / FIGURES
+    figures = [
+        *draw_table(table, folder),
+        *draw_networks(choice, table, folder, store=store),
+        *draw_spikes(choice, table, folder, store=store),
+    ]
     if report is not None:
         write_whole(Path(report), html(choice, table, figures).encode())
     return table

@@ -183,6 +183,14 @@ class _Spectrum:
         return np.fft.rfftfreq(self.length, self.dt), density
 
 
+def power_spectrum(signal: Array, steps: int, dt: float) -> tuple[Array, Array]:
+    """Frequencies [frequency] and one-sided power density [trial, frequency, element] of a signal [trial, step, element], from
+    windows of so many steps."""
+    found = _Spectrum(signal.shape[0], signal.shape[2:], {"window": steps * dt, "dt": dt})
+    found.update([signal])
+    return found.spectrum()
+
+
 class _Peak(_Spectrum):
     """The frequency of the largest power; the lowest two are those of the taper."""
 

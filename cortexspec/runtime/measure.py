@@ -509,6 +509,13 @@ def runs(plan: Plan) -> bool:
     return bool(plan.pieces()) or not _of_results(plan)
 
 
+def need_a_run(
+    simulation: Simulation, measures: Mapping[str, tree.Expression], lets: Mapping[str, tree.Expression]
+) -> bool:
+    """Whether one of the measures is read along a run."""
+    return runs(plan_of(measures, lets, known_measures(simulation)))
+
+
 def _without_a_run(simulation: Simulation, plan: Plan) -> dict[str, Array]:
     """Measures of the circuit itself alone."""
     after = _after(plan)
@@ -767,6 +774,7 @@ __all__ = [
     "known_measures",
     "measured",
     "moves_by_itself",
+    "need_a_run",
     "plan_of",
     "recorded",
     "runs",

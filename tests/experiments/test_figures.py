@@ -53,7 +53,7 @@ experiment second of net {
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures, in the place of files."""
     seen: list[Any] = []
-    monkeypatch.setattr(figures, "_write", lambda figure, path, **rest: seen.append(figure) or path)
+    monkeypatch.setattr(figures, "written", lambda figure, path, **rest: seen.append(figure) or path)
     return seen
 
 
