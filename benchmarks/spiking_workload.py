@@ -31,7 +31,7 @@ class Case:
     @property
     def drive(self) -> float:
         """mV, for about 9 Hz."""
-        return 21.0 if self.degree >= 1000 else 20.35
+        return 21.0 if self.degree >= 1000 else 20.01
 
     @property
     def jump(self) -> float:

@@ -610,22 +610,22 @@ def event_weight_flow(z, rows, target, weight, ring, now, delay, steps, per):
 
 
 def delivered(z, rows, target, weight, ring, now, delay, steps, per):
-    """Connections are read in stretches of one length, one active source after the other; what is beyond its end is added nowhere."""
-    block = min(512, max(1, len(target)))
+    """Connections are read in stretches of one length, one active source after the other; what is beyond its end adds nothing."""
     if not len(target):
         return ring
+    # Most sources have no more connections than one stretch, if they are drawn independently.
+    mean = len(target) / len(z)
+    block = min(len(target), 4096, 16 * math.ceil((mean + 4 * math.sqrt(mean)) / 16))
     slots, posts = ring.shape[:2]
     flat = ring.reshape(slots * posts, *ring.shape[2:])
     speaks = (z != 0).reshape(len(z), -1).any(1) & (rows[1:] > rows[:-1])
-    (order,) = jnp.nonzero(speaks, size=len(z), fill_value=0)
-    count = jnp.sum(speaks)
+    following = next_active(speaks)
 
     def more(state):
-        return state[0] < count
+        return state[0] < len(z)
 
     def add(state):
-        i, first, flat = state
-        j = order[i]
+        j, first, flat = state
         start, end = rows[j] + first, rows[j + 1]
         low = jnp.clip(start, 0, len(target) - block)
         here = low + jnp.arange(block, dtype=rows.dtype)
@@ -633,13 +633,33 @@ def delivered(z, rows, target, weight, ring, now, delay, steps, per):
         steps_ = lax.dynamic_slice(delay, (low,), (block,)) if steps < 0 else steps
         places = (now + steps_) % slots * posts + lax.dynamic_slice(target, (low,), (block,))
         w = lax.dynamic_slice(weight, (low,), (block,)) if per == 2 else weight[j] if per == 1 else weight
-        w = jnp.broadcast_to(w, (block,)).reshape(block, *(1,) * (z.ndim - 1))
-        flat = flat.at[jnp.where(inside, places, len(flat))].add(z[j] * w, mode="drop")
+        w = jnp.where(inside, w, 0).reshape(block, *(1,) * (z.ndim - 1))
+        flat = flat.at[places].add(z[j] * w, mode="promise_in_bounds")
         last = start + block >= end
-        return jnp.where(last, i + 1, i), jnp.where(last, 0, first + block), flat
+        return jnp.where(last, following(j + 1), j), jnp.where(last, 0, first + block), flat
 
-    state = (jnp.zeros((), count.dtype), jnp.zeros((), rows.dtype), flat)
-    return lax.while_loop(more, add, state)[2].reshape(ring.shape)
+    return lax.while_loop(more, add, (following(0), jnp.zeros((), rows.dtype), flat))[2].reshape(ring.shape)
+
+
+def next_active(speaks, lanes=64):
+    """A function: the first place from j on where `speaks` [place] holds, or its length. It looks at one block and at which blocks have any."""
+    size, blocks = len(speaks), -(-len(speaks) // lanes)
+    padded = jnp.pad(speaks, (0, blocks * lanes - size))
+    any_, block, lane = padded.reshape(blocks, lanes).any(1), jnp.arange(blocks), jnp.arange(lanes)
+
+    def first(b, low):
+        """The first place of a block that is at least `low`; `lanes` where there is none."""
+        here = lax.dynamic_slice(padded, (b * lanes,), (lanes,))
+        return jnp.min(jnp.where(here & (lane >= low), lane, lanes))
+
+    def following(j):
+        b = j // lanes
+        here = first(b, j % lanes)
+        b_ = jnp.min(jnp.where(any_ & (block > b), block, blocks))
+        there = jnp.where(b_ < blocks, b_ * lanes + first(b_, 0), size)
+        return jnp.where((b < blocks) & (here < lanes), b * lanes + here, there)
+
+    return following
 
 
 def event_places(rows, target, now, delay, ring, steps):
