@@ -16,7 +16,7 @@ def network(case):
     target = rng.integers(0, NEURONS, len(pre))
     rows = np.concatenate([[0], np.cumsum(np.bincount(pre, minlength=NEURONS))])
     jump = np.where((pre if case.each else np.arange(NEURONS)) < EXCITATORY, 1, -5) * case.jump
-    return Network(rows, target, jump.astype(np.float32), rng.uniform(0, 20, NEURONS).astype(np.float32), case.drive)
+    return Network(rows, target, jump.astype(np.float32), rng.uniform(0, 20, NEURONS).astype(np.float32), 21.0)
 
 
 @pytest.mark.parametrize("each", [False, True])
