@@ -104,7 +104,8 @@ def timed(case: "Case", rounds: int, own: Path) -> list[Row]:
     for simulator, seconds in _simulators(case, network, wanted, rounds, own).items():
         both = Timings({best: timings.seconds[best], simulator: seconds})
         rows.append(compare(both, str(case), "steps alone", best, simulator))
-    print(f"{case}: {wanted:.1f} Hz, timed", file=sys.stderr)
+    told = ", ".join(f"{row.rival} {row.ratio.median:.2f}" for row in rows)
+    print(f"{case}, {wanted:.1f} Hz: {best} {timings.median(best) * 1e3:.0f} ms; {told}", file=sys.stderr)
     return rows
 
 

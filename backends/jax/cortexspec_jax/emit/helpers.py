@@ -642,7 +642,7 @@ def delivered(z, rows, target, weight, ring, now, delay, steps, per):
 
 
 def next_active(speaks, lanes=64):
-    """A function: the first place from j on where `speaks` [place] holds, or its length. It looks at one block and which blocks have any."""
+    """A function: the first place from j on where `speaks` [place] holds, or its length. One block is read, and which blocks have any."""
     size, blocks = len(speaks), -(-len(speaks) // lanes)
     padded = jnp.pad(speaks, (0, blocks * lanes - size))
     any_, block, lane = padded.reshape(blocks, lanes).any(1), jnp.arange(blocks), jnp.arange(lanes)
