@@ -99,6 +99,9 @@ def _header(mistake: Mistake, around: Surroundings, statement: str) -> Slip | No
         type_ = re.search(r"(\w+)[ \t]*\Z", statement)
         help = f"the size stands behind the name: `NAME[n] : {type_[1] if type_ else 'TYPE'}`"
         return Slip("CS101", "", help)
+    if statement.startswith(("input", "param", "state", "output", "attribute")) and re.match(r"1\b", around.rest):
+        if re.search(r":[ \t]*\Z", statement):
+            return Slip("CS101", "", "a pure number has no unit: leave the colon and the 1 out")
     formal = re.search(r"\([^()]*?(\w+)[ \t]*\Z", statement)
     if mistake.kind == "EQUAL" and mistake.accepts == frozenset({"COLON"}) and formal:
         return Slip(

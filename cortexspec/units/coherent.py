@@ -62,7 +62,7 @@ def _parse(text: str) -> tuple[Unit, Fraction | float]:
     return unit, factor
 
 
-_NUMBERS = ("float", "double", "number", "scalar")
+_NUMBERS = ("real", "float", "double", "number", "scalar")
 
 
 def _symbol(symbol: str) -> tuple[Unit, Fraction | float]:
