@@ -61,7 +61,8 @@ def theory(table: Table) -> None:
                 bpc = np.mean([float(one.measures["bpc"]) for one in results.values()])
                 rows.append(((budget - LAST) / (k_e + K_C), k_e, float(bpc)))
         if rows:
-            points[f"{budget:,} parameters"] = tuple(np.array(rows).T)  # type: ignore[assignment]
+            neurons, parameters, bits = np.array(rows).T
+            points[f"{budget:,} parameters"] = (neurons, parameters, bits)
     together = [np.concatenate(one) for one in zip(*points.values(), strict=True)] if points else []
     if not together or len(together[0]) < 4:
         print("theory: fewer than four cells of the budgets have been run")

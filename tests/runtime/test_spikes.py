@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,9 +49,9 @@ SYNAPSES: dict[str, tuple[str, Array, Array]] = {
 SPIKE_AT = 1.0
 
 
-def _run(text: str, record: Sequence[str], **options: object) -> dict[str, Array]:
-    settings = {"dtype": "float64", "solver": "exact", "dt": "0.1 ms", "duration": "12 ms", **options}
-    found = cs.compile(cs.parse(text), "c", **settings).simulate(record=record)  # type: ignore[arg-type]
+def _run(text: str, record: Sequence[str], **options: Any) -> dict[str, Array]:
+    settings: dict[str, Any] = {"dtype": "float64", "solver": "exact", "dt": "0.1 ms", "duration": "12 ms", **options}
+    found = cs.compile(cs.parse(text), "c", **settings).simulate(record=record)
     return {name: np.asarray(array)[0].squeeze() for name, array in found.items()}
 
 
