@@ -693,6 +693,8 @@ CLAIM_FUNCTIONS = (
     "argmax",
     "argmin",
     "vertex",
+    "quantile",
+    "lagged_product",
 )
 
 

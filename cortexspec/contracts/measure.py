@@ -147,6 +147,8 @@ class AnalysisEntry:
     that of its value, and refuses settings by a RuleError; None: a pure number.
 
     One with a setting `member` has several values: `let a = f(order = 2)` and then `a.rate` is `f(order = 2, member = "rate")`.
+
+    `wired`: whether it reads the connections themselves. Where nothing does, none are drawn.
     """
 
     name: str
@@ -156,6 +158,7 @@ class AnalysisEntry:
     doc: str = ""
     differentiable: bool = False
     unit: Callable[[Mapping[str, Any]], Unit] | None = None
+    wired: bool = True
 
     def type_of(self, settings: Mapping[str, Any]) -> Type:
         """Of a call's value. Raises: RuleError for settings that are refused."""

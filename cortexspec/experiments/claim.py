@@ -224,11 +224,12 @@ _EXTREMES: Mapping[str, Callable[[Sequence[float]], int]] = {
     "max": lambda means: int(np.argmax(means)),
     "min": lambda means: int(np.argmin(means)),
 }
-# With `over` a vary axis: of the values there [place, seed, element...], at the axis' own numbers.
-_ALONG: Mapping[str, Callable[[Array, Array], Array]] = {
-    "mean": lambda values, x: values.mean(axis=0),
-    "selectivity": lambda values, x: np.abs(np.tensordot(np.exp(1j * x), values, 1)) / values.sum(axis=0),
-    "vertex": lambda values, x: _vertex(values, x),
+# With `over` a vary axis: of the values there [place, seed, element...], at the axis' own numbers; `lag` is in places, round the axis.
+_ALONG: Mapping[str, Callable[[Array, Array, int], Array]] = {
+    "mean": lambda values, x, lag: values.mean(axis=0),
+    "selectivity": lambda values, x, lag: np.abs(np.tensordot(np.exp(1j * x), values, 1)) / values.sum(axis=0),
+    "lagged_product": lambda values, x, lag: (values * np.roll(values, -lag, axis=0)).mean(axis=0),
+    "vertex": lambda values, x, lag: _vertex(values, x),
 }
 _OVER_AXES = frozenset((*_SWEEPS, *_EXTREMES, *_ALONG))
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
@@ -414,11 +415,18 @@ def _call(expression: tree.Call, scope: _Scope) -> Any:
             there = [_value(values[0], scope.having(dict(zip(axis.names, row, strict=True)))) for row in axis.rows]
             if name in _EXTREMES:
                 return there[_EXTREMES[name]([_average(one) for one in there])]
-            return _ALONG[name](np.stack(np.broadcast_arrays(*there)), np.array([_number(one) for one in places]))
+            lag = next((a.value for a in expression.arguments if a.name == "lag" and a.value is not None), None)
+            steps = 0 if lag is None else round(float(_value(lag, scope)))
+            return _ALONG[name](
+                np.stack(np.broadcast_arrays(*there)), np.array([_number(one) for one in places]), steps
+            )
         means = [_mean(values[0], scope.having(dict(zip(axis.names, row, strict=True)))) for row in axis.rows]
         return _SWEEPS[name](np.array(means), places)
     if name == "diverged":
         return np.isnan(_value(values[0], scope))
+    if name == "quantile" and len(values) == 2:
+        elements, share = np.asarray(_value(values[0], scope)), _value(values[1], scope)
+        return np.quantile(elements, share, axis=tuple(range(1, elements.ndim)))
     if name in _FUNCTIONS:
         return _FUNCTIONS[name](*(_value(value, scope) for value in values))
     if name in _REDUCTIONS:

@@ -277,9 +277,11 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 
 def _by_what_they_read(tasks: Sequence[Task]) -> list[Task]:
-    """Cells that read the same recording follow each other: a worker keeps the last ones that it made."""
+    """Cells that read the same recording follow each other, for a worker keeps the last ones that it made; and so do those of
+    an experiment that have one seed, for it keeps the last connections too."""
     together: dict[tuple[str, ...], list[Task]] = {}
-    for task in tasks:
+    places = {name: place for place, name in enumerate(dict.fromkeys(task.cell.experiment for task in tasks))}
+    for task in sorted(tasks, key=lambda task: (places[task.cell.experiment], task.seed)):
         read = Session.reads(task.choice, task.cell, task.seed)
         together.setdefault(read or (task.key,), []).append(task)
     return [task for group in together.values() for task in group]

@@ -16,7 +16,7 @@ import numpy as np
 from cortexspec.analysis.apply_variant import Cell, Merged, cell_of, merge_like
 from cortexspec.analysis.data_sets import check_dataset, signature_of
 from cortexspec.analysis.elaborate import experiments_of, library_of, model_of_cell, time_unit_of
-from cortexspec.analysis.model import ClaimModel
+from cortexspec.analysis.model import ClaimModel, Model
 from cortexspec.analysis.report import Report
 from cortexspec.analysis.training import running_mean
 from cortexspec.contracts.backend import Options, Recipe, Trainer
@@ -52,7 +52,8 @@ from cortexspec.runtime.compile import Source, Wanted, experiment_of, require_pl
 from cortexspec.runtime.data_files import DataFiles
 from cortexspec.runtime.dynamics import Flow, spectrum
 from cortexspec.runtime.given import read_inputs
-from cortexspec.runtime.measure import moves_by_itself, need_a_run, recorded
+from cortexspec.runtime.measure import moves_by_itself, need_a_run, recorded, runs
+from cortexspec.runtime.measure import plan_of as measures_apart
 from cortexspec.runtime.quantities import whole_steps
 from cortexspec.runtime.read import SUFFIXES
 from cortexspec.runtime.registry import first_backend, load_backend
@@ -148,6 +149,7 @@ class Session:
             seed=seed,
             wiring=int(number_of(simulate["wiring"])) if "wiring" in simulate else None,
             sizes=input_sizes(model, shapes),
+            wired=bool(self.train_section or self.data.dataset) or not _is_found_without_connections(cell, model),
         )
         stimuli = _stimuli(cell.body)
         self.inputs: dict[str, Array] = {}
@@ -540,6 +542,17 @@ def _speaks_of(node: tree.Expression, removed: Container[str], names: Mapping[st
         others = {name: value for name, value in names.items() if name != node.name}
         return _speaks_of(names[node.name], removed, others)
     return any(_speaks_of(child, removed, names) for child in children(node))
+
+
+def _is_found_without_connections(cell: Cell, model: Model) -> bool:
+    """Whether all that is measured is found without a run, by what does not read the connections themselves."""
+    lets, known = _lets(cell.body), entries.measures(model)
+    measures = {one.name: one.value for one in cell.body if isinstance(one, written.Measure)}
+    called = {name for value in (*measures.values(), *lets.values()) for name in _called(value)} & known.keys()
+    if not called or any(getattr(known[name], "wired", True) for name in called):
+        return False
+    apart = that_need_statistics(measures, lets, entries.statistics(model)) | that_are_matrices(measures, lets, model)
+    return not apart and not runs(measures_apart(measures, lets, known))
 
 
 def _called(node: tree.Expression) -> Iterator[str]:

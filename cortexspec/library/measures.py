@@ -5,6 +5,7 @@ A train is anything that is 0 where there is no spike: `E.spike`, or the 0 and 1
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -192,11 +193,19 @@ def power_spectrum(signal: Array, steps: int, dt: float) -> tuple[Array, Array]:
 
 
 class _Peak(_Spectrum):
-    """The frequency of the largest power; the lowest two are those of the taper."""
+    """The frequency of the largest power between two; the lowest two are those of the taper."""
+
+    def __init__(self, trials: int, elements: Sequence[int], settings: Settings):
+        super().__init__(trials, elements, settings)
+        self.low, self.high = float(settings["low"]), float(settings["high"])
 
     def result(self) -> Array:
         frequency, power = self.spectrum()
-        return frequency[2:][np.argmax(power[:, 2:], axis=1)]
+        inside = (frequency >= max(self.low, frequency[2])) & (frequency <= self.high)
+        if not inside.any():
+            message = "there is no frequency of the spectrum between `low` and `high` of `peak_frequency`"
+            raise SpecError([Diagnostic("CS505", message, help="make `window` longer")])
+        return frequency[inside][np.argmax(power[:, inside], axis=1)]
 
 
 class _Band(_Spectrum):
@@ -254,8 +263,8 @@ MEASURES = (
     _measure(
         "peak_frequency",
         _Peak,
-        "where the power spectrum of each element is largest",
-        {"window": 256.0},
+        "where the power spectrum of each element is largest, between two frequencies",
+        {"low": 0.0, "high": math.inf, "window": 256.0},
         each=True,
         unit=_per_time,
     ),

@@ -29,6 +29,7 @@ class Settings:
     duration: float | None = None
     seed: int = 0
     wiring: int | None = None  # the seed of what is drawn before a run; None for `seed`
+    wired: bool = True  # whether connections are drawn; without them nothing runs
     pipeline: Sequence[PassStep] | None = None
     sizes: Mapping[str, int] = field(default_factory=dict[str, int])
     streams: tuple[str, ...] = ()

@@ -78,7 +78,7 @@ class Simulation:
         self._without_trials: set[str] = set()
         self._main: Loaded | None = None
         wiring = settings.seed if settings.wiring is None else settings.wiring
-        start = started(model, self._plain, settings.sizes, wiring, self.sources, settings.dt)
+        start = started(model, self._plain, settings.sizes, wiring, self.sources, settings.dt, wired=settings.wired)
         self.sizes = start.sizes
         check_probabilities(self._plain, self.sizes, {**start.arrays.raw, **start.arrays.buffers}, self.sources)
         self._raw = {name: self._written(name, array, self._plain) for name, array in start.arrays.raw.items()}

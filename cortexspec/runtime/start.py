@@ -18,7 +18,7 @@ from cortexspec.lowering.whole import shrinks
 from cortexspec.runtime.bind import Arrays, bind_sizes, start_arrays
 from cortexspec.runtime.compile import lowered
 from cortexspec.runtime.delays import rounded_delays
-from cortexspec.runtime.wiring import Edges, Stretch, drawn_edges, neurons_of
+from cortexspec.runtime.wiring import Edges, Stretch, kept_edges, neurons_of, without_edges
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,20 @@ def started(
     seed: int,
     sources: Mapping[str, str] | None = None,
     dt: float | None = None,
+    *,
+    wired: bool = True,
 ) -> Started:
     """`sizes` are those that the caller knows (data), `seed` is that of the wiring, `dt` what delays are rounded to.
+
+    Without `wired` nothing is drawn: each projection that would be has no connection.
 
     Raises: SpecError as `bind_sizes`, `drawn_edges` and `rounded_delays` do.
     """
     known = bind_sizes(module, sizes, later=[slots_of(projection) for projection in delayed(model)])
-    if model.whole is None:
-        edges, given = drawn_edges(model, module, known, seed, sources), dict[str, Array]()
+    if not wired:
+        edges, given = without_edges(model), dict[str, Array]()
+    elif model.whole is None:
+        edges, given = kept_edges(model, module, known, seed, sources), dict[str, Array]()
     else:
         edges, given = _of_the_whole(model, module, known, sizes, seed, sources, dt)
     known |= edges.sizes
@@ -75,7 +81,7 @@ def _of_the_whole(
     assert whole is not None
     shrunk = [path for path, variable in model.variables.items() if variable.draw is not None and shrinks(model, path)]
     if not shrunk and not any(_loses(model, sizes, one.path) for one in model.projections if has_edges(model, one)):
-        return drawn_edges(model, module, sizes, seed, sources), {}
+        return kept_edges(model, module, sizes, seed, sources), {}
     before = started(whole, lowered(whole, sources=sources), {**whole.sizes, **given}, seed, sources, dt)
     found = Edges()
     kept: dict[str, Array] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from threading import Lock
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from cortexspec.interpreter import run
 from cortexspec.ir.module import Layout, Module, Value
 from cortexspec.ir.op import Array
 from cortexspec.ir.ops.random import below, draw_words, unit_interval
+from cortexspec.ir.printer import print_function
 from cortexspec.ir.types import RuleError
 from cortexspec.lowering.edges import has_edges, is_listed, rule_arguments, rule_name, source_path
 from cortexspec.lowering.entries import rules
@@ -26,6 +28,8 @@ from cortexspec.runtime.many_pairs import ManyPairs
 from cortexspec.runtime.pairs import MOST_PAIRS, NotElementwise, PairExpression, Sides, of_one_side, pair_expression
 
 _AT_ONCE = 2**20  # draws with repetition that are made together
+_PAIRS_AT_ONCE = 2**17  # pairs whose numbers are made together
+_KEPT = 2**26  # edges that a process keeps for the next circuit
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,56 @@ def drawn_edges(
         if is_listed(model, projection):
             found.arrays[f"{projection.path}.place"] = np.arange(len(pre))
     return found
+
+
+def without_edges(model: Model) -> Edges:
+    """No connection of any projection that has edges."""
+    found = Edges()
+    for projection in model.projections:
+        if has_edges(model, projection):
+            names = ("pre", "post", "place") if is_listed(model, projection) else ("pre", "post")
+            found.arrays.update({f"{projection.path}.{name}": np.empty(0, np.int64) for name in names})
+            found.sizes[f"{projection.path}.edges"] = 0
+    return found
+
+
+def kept_edges(
+    model: Model, module: Module, sizes: Mapping[str, int], seed: int, sources: Mapping[str, str] | None = None
+) -> Edges:
+    """Those of `drawn_edges`, the same arrays for circuits one after the other that have the same: cells that differ in a stimulus."""
+    told = _told(model, module, sizes, seed)
+    with _last_lock:
+        if told in _last:
+            return Edges(dict(_last[told].sizes), dict(_last[told].arrays))
+    found = drawn_edges(model, module, sizes, seed, sources)
+    with _last_lock:
+        _last.clear()
+        if sum(found.sizes.values()) <= _KEPT:
+            _last[told] = Edges(dict(found.sizes), dict(found.arrays))
+    return found
+
+
+_last: dict[str, Edges] = {}  # the edges of the last circuit, by all that they depend on
+_last_lock = Lock()
+
+
+def _told(model: Model, module: Module, sizes: Mapping[str, int], seed: int) -> str:
+    """All that the edges depend on: circuits that differ in what no rule reads have the same."""
+    ends = [
+        (
+            one.path,
+            rule_name(one.rule),
+            [(neurons_of(model, path, sizes), _members(model, path, sizes)) for path in (one.target, source_path(one))],
+            is_listed(model, one),
+            one.target_axes,
+            one.source_axes,
+        )
+        for one in model.projections
+        if has_edges(model, one)
+    ]
+    wiring = module.functions.get("wiring")
+    text = "" if wiring is None else print_function(wiring)
+    return repr((seed, sorted(sizes.items()), module.layout, ends, text))
 
 
 def _check_list(rule: _Rule, values: Mapping[str, tuple[Array, tuple[str, ...]]], connections: int) -> None:
@@ -331,10 +385,25 @@ def _bernoulli(rule: _Rule) -> Pairs:
     if not ((p >= 0) & (p <= 1)).all():
         worst = float(p.ravel()[np.argmax(~((p >= 0) & (p <= 1)))])
         raise rule.stop("CS512", f"a pair is connected with probability {worst:g}, which is not in [0, 1]")
-    possible = rule.possible
-    high, low = (word.reshape(rule.shape) for word in rule.words(possible.size))
-    rows, columns = np.nonzero(possible & below((high, low), p))
-    return rows, columns
+    p = np.broadcast_to(p, rule.shape)
+    height = max(1, _PAIRS_AT_ONCE // max(1, rule.shape[1]))
+    pieces = [_bernoulli_of_rows(rule, p, first, height) for first in range(0, rule.shape[0], height)]
+    nothing = np.empty(0, np.int64)
+    return np.concatenate([nothing, *(rows for rows, _ in pieces)]), np.concatenate([nothing, *(c for _, c in pieces)])
+
+
+def _bernoulli_of_rows(rule: _Rule, p: Array, first: int, height: int) -> Pairs:
+    """The pairs of `height` targets from the first on. Most are told from the largest p there, by the high words alone."""
+    p = p[first : first + height]
+    count = p.shape[1]
+    high, low = rule.words(p.size, first * count)
+    largest = float(p.max(initial=0.0))
+    near = np.flatnonzero(high <= np.uint32(min(largest, 1 - 2.0**-32) * 2.0**32))
+    rows, columns = near // max(count, 1), near % max(count, 1)
+    taken = below((high[near], low[near]), p[rows, columns])
+    if rule.allowed is not None:
+        taken &= rule.allowed[first + rows, columns]
+    return first + rows[taken], columns[taken]
 
 
 def _fixed_total(rule: _Rule) -> Pairs:

@@ -106,6 +106,9 @@ def test_a_tuning_curve_is_taken_neuron_by_neuron_over_an_axis_of_directions():
         "mean(r, over = θ)": 1.5,  # of two neurons
         "max(selectivity(r, over = θ))": 0.5,
         "median(selectivity(r, over = θ))": 0.25,
+        "quantile(selectivity(r, over = θ), 0.75)": 0.375,
+        "max(lagged_product(r, over = θ, lag = 0))": 6,
+        "max(lagged_product(r, over = θ, lag = 1))": 4,
     }.items():
         (row,) = judge(claim(value), {"tuning": grid}, "tuning", lookup)
         assert row.ours.mean == pytest.approx(wanted)

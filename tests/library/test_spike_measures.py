@@ -91,6 +91,8 @@ def test_spectra_are_those_of_welch() -> None:
     x[0, :, 0] += np.sin(2 * np.pi * 0.125 * DT * steps)  # 125 Hz
     x[0, :, 1] += np.sin(2 * np.pi * 0.250 * DT * steps)
     np.testing.assert_allclose(gathered("peak_frequency", x, window=128.0)[0], [0.125, 0.25], atol=1 / 128)
+    within = gathered("peak_frequency", x, window=128.0, low=0.2, high=0.3)[0]
+    assert within[1] == pytest.approx(0.25) and 0.2 <= within[0] <= 0.3
     taper = np.sin(np.pi * np.arange(256) / 256) ** 2
     frequency, power = signal.welch(x[0], 1 / DT, taper, 256, detrend="constant", axis=0)
     inside = (frequency >= 0.1) & (frequency <= 0.15)
@@ -106,6 +108,7 @@ def test_spectra_are_those_of_welch() -> None:
         ("fano", {"bin": 0.7}),
         ("fano", {"bin": 1e5}),
         ("peak_frequency", {"window": 1.0}),
+        ("peak_frequency", {"window": 16.0, "low": 0.51, "high": 0.52}),
         ("heterogeneity", {"stretch": 1e6}),
     ],
 )

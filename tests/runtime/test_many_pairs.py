@@ -184,7 +184,7 @@ def test_what_has_no_bounds_is_looked_at_pair_by_pair(monkeypatch):
     assert np.all(np.diff(pre * M + post) > 0)
     assert refused("bernoulli(0.6*(1 + cos(post.φ - pre.φ)))") == "CS512"
     monkeypatch.setattr("cortexspec.runtime.many_pairs._MOST_UNBOUNDED", 1000)
-    assert refused("bernoulli(0.5*(1 + cos(post.φ - pre.φ)))") == "CS700"
+    assert refused("bernoulli(0.4*(1 + cos(post.φ - pre.φ)))") == "CS700"
 
 
 def test_probabilities_that_touch_their_ends():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import cortexspec as cs
+from cortexspec.runtime.wiring import drawn_edges
 
 TEXT = """
 neuron unit {{
@@ -373,3 +374,32 @@ def test_wiring_has_a_seed_of_its_own():
     # The start of a run is drawn from its seed; weights that follow a parameter keep the draws of the wiring.
     np.testing.assert_array_equal(run(1, at_run=2)[1], noise[1])
     np.testing.assert_allclose(run(1, J=4)[1][0, 1], 4 * base[1][0, 1])
+
+
+def test_pairs_are_drawn_in_pieces_as_they_are_together(monkeypatch):
+    """Rows of few pairs at a time, and most of them told from the high word."""
+    rule = "bernoulli(0.02 + 0.9*where(post.place > 14, pre.place/6, 0), where = post.place != 12)"
+    whole = edges(rule)
+    monkeypatch.setattr("cortexspec.runtime.wiring._PAIRS_AT_ONCE", 13)
+    monkeypatch.setattr("cortexspec.runtime.wiring._last", {})
+    for one, other in zip(whole, edges(rule), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(whole[0]) > 5
+
+
+def test_circuits_that_differ_in_what_no_rule_reads_share_their_edges(monkeypatch):
+    drawn = []
+
+    def noted(*arguments):
+        drawn.append(arguments)
+        return drawn_edges(*arguments)
+
+    monkeypatch.setattr("cortexspec.runtime.wiring.drawn_edges", noted)
+    monkeypatch.setattr("cortexspec.runtime.wiring._last", {})
+    first, same = (compiled("bernoulli(0.5)", weight=f"weight = {w}") for w in (1, 2))
+    assert len(drawn) == 1
+    np.testing.assert_array_equal(first.buffers()["wires.post"], same.buffers()["wires.post"])
+    other = compiled("bernoulli(0.5)", seed=4)
+    assert len(drawn) == 2 and not np.array_equal(first.buffers()["wires.post"], other.buffers()["wires.post"])
+    compiled("bernoulli(0.4)", seed=4)
+    assert len(drawn) == 3

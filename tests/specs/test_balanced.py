@@ -26,7 +26,7 @@ def test_the_smoke_profile_runs_the_network_and_its_theory(tmp_path: Path) -> No
     assert found["mean rate"] <= {"holds", "undecided"}  # three networks of a second decide little
 
 
-@pytest.mark.parametrize("experiment", ["limit", "kernels"])
+@pytest.mark.parametrize("experiment", ["limit", "kernels", "contrasts", "existence", "invariance", "excitability"])
 def test_orderings_that_the_theory_alone_decides(experiment: str, tmp_path: Path) -> None:
     table = reproduce(Choice(SPEC, AUTO), experiments=(experiment,), store=tmp_path, workers=0)
     assert all(found == {"holds"} for found in words(table).values())

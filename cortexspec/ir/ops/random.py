@@ -27,6 +27,7 @@ from cortexspec.ir.types import Axis, RuleError, Type, require_dtype, require_fr
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
+_AT_ONCE = 2**15  # words whose intermediate steps stay in a processor's cache
 
 Words = tuple[Array, Array]
 
@@ -64,8 +65,18 @@ def draw_words(site: str, seed: Array, keys: Sequence[Array], count: int, first:
     key = threefry(split_words(seed), (np.uint32(high), np.uint32(low)))  # type: ignore[arg-type]
     for number in keys:
         key = threefry(key, split_words(number))
-    elements = np.arange(first, first + count, dtype=np.int64)
-    return threefry((key[0][..., np.newaxis], key[1][..., np.newaxis]), split_words(elements))
+    wide = (key[0][..., np.newaxis], key[1][..., np.newaxis])
+    shape = np.broadcast_shapes(np.shape(key[0]), np.shape(key[1]))
+    length = max(1, _AT_ONCE // max(1, int(np.prod(shape))))
+    if count <= length:
+        return threefry(wide, split_words(np.arange(first, first + count, dtype=np.int64)))
+    found = np.empty((*shape, count), np.uint32), np.empty((*shape, count), np.uint32)
+    for start in range(0, count, length):
+        stop = min(start + length, count)
+        words = threefry(wide, split_words(np.arange(first + start, first + stop, dtype=np.int64)))
+        for whole, part in zip(found, words, strict=True):
+            whole[..., start:stop] = part
+    return found
 
 
 def unit_interval(words: Words, dtype: np.dtype[np.floating]) -> Array:

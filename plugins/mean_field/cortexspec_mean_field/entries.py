@@ -13,11 +13,21 @@ from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.ir.types import RuleError
 from cortexspec.units import DIMENSIONLESS, Unit, parse_unit
 from cortexspec_mean_field.circuit import network_of
+from cortexspec_mean_field.network import BalancedNetwork
 from cortexspec_mean_field.theory import RiceTheory, rice_theory
 
 Array = np.ndarray[Any, Any]
-_MEMBER = re.compile(r"(mean|harmonic_\d+|cv2|peak_ratio|osi)_(.+)|bound")
-_KNOWN = "`mean_E`, `harmonic_2_E`, `cv2_E`, `peak_ratio_E`, `osi_E` (of a population `E`) and `bound`"
+_MEMBER = re.compile(
+    r"(mean|harmonic_\d+|cv2|peak_ratio|osi(?:_quantile_\d+)?|rate_quantile_\d+|pair_\d+|peak_cv|average_cv|variance|quenched)_(.+)"
+    r"|bound|exists"
+)
+_KNOWN = (
+    "`mean_E`, `harmonic_2_E`, `cv2_E`, `peak_ratio_E`, `osi_E`, `osi_quantile_95_E`, `rate_quantile_50_E`, `pair_90_E`, "
+    "`peak_cv_E`, `average_cv_E`, `variance_E`, `quenched_E` (of a population `E`), `bound` and `exists`"
+)
+_UNITS = {"mean": "Hz", "harmonic": "Hz", "rate": "Hz", "pair": "Hz^2", "variance": "mV^2", "quenched": "mV^2"}
+_FEWEST = 3  # stimuli that tell a direction
+_SAMPLES = 20_000  # tuning curves that are drawn
 
 
 class RiceTheories:
@@ -25,17 +35,33 @@ class RiceTheories:
 
     def __init__(self, circuit: Circuit, calls: Sequence[Call]):
         network = network_of(circuit.simulation)
-        solved: dict[float, RiceTheory] = {}
+        solved: dict[float, RiceTheory | SpecError] = {}
         found: list[float] = []
         for call in calls:
-            order = order_of(call.settings)
+            order, member = order_of(call.settings), str(call.settings["member"])
             if order not in solved:
-                solved[order] = rice_theory(network, order)
-            found.append(number_of(solved[order], str(call.settings["member"])))
+                solved[order] = _solved(network, order)
+            theory = solved[order]
+            if member == "exists":
+                found.append(float(isinstance(theory, RiceTheory)))
+            elif isinstance(theory, RiceTheory):
+                found.append(number_of(theory, member, stimuli_of(call.settings)))
+            else:
+                raise theory
         self.values: Array = np.array(found)
 
     def pull_back(self, cotangents: Array, wrt: Sequence[str]) -> Mapping[str, Array]:
         raise AssertionError("the entry has no gradient")
+
+
+def _solved(network: BalancedNetwork, order: float) -> RiceTheory | SpecError:
+    """The theory, or why there is none: a network that cannot balance, or whose state ends."""
+    try:
+        return rice_theory(network, order)
+    except SpecError as error:
+        if not {one.code for one in error.diagnostics} <= {"CS953", "CS954"}:
+            raise
+        return error
 
 
 def order_of(settings: Mapping[str, Any]) -> float:
@@ -45,16 +71,28 @@ def order_of(settings: Mapping[str, Any]) -> float:
     raise SpecError([Diagnostic("CS505", f"the order of `rice_theory` is 1, 2 or infinity, not {order}")])
 
 
+def stimuli_of(settings: Mapping[str, Any]) -> int:
+    stimuli = settings["stimuli"]
+    if isinstance(stimuli, int) and stimuli >= _FEWEST:
+        return stimuli
+    message = f"`stimuli` of `rice_theory` is a whole number, {_FEWEST} at least, not {stimuli}"
+    raise SpecError([Diagnostic("CS505", message)])
+
+
 def unit_of(settings: Mapping[str, Any]) -> Unit:
     """Raises: RuleError CS301 for a name that the theory does not have."""
     member = str(settings.get("member", ""))
     if member and _MEMBER.fullmatch(member) is None:
         raise RuleError("CS301", f"`rice_theory` has no `{member}`", help=f"it has {_KNOWN}")
-    return parse_unit("Hz")[0] if member.startswith(("mean", "harmonic")) else DIMENSIONLESS
+    unit = _UNITS.get(member.partition("_")[0])
+    return DIMENSIONLESS if unit is None else parse_unit(unit)[0]
 
 
-def number_of(theory: RiceTheory, member: str) -> float:
-    """One number, a rate in the unit of the network's. Raises: SpecError CS301 for a population that there is not."""
+def number_of(theory: RiceTheory, member: str, stimuli: int) -> float:
+    """One number, in the network's units; tuning curves have so many even stimuli.
+
+    Raises: SpecError CS301 for a population that there is not.
+    """
     if member == "bound":
         return theory.bound
     found = _MEMBER.fullmatch(member)
@@ -72,9 +110,37 @@ def number_of(theory: RiceTheory, member: str) -> float:
             peak = int(np.argmax(theory.rates[a]))
             return float(theory.squares[a, peak] / theory.rates[a, peak] ** 2)
         case "osi":
-            return float(theory.ensemble.selectivity(a, 0.5))
+            return float(theory.ensemble.selectivity(a, 0.5, stimuli=stimuli))
+        case "peak_cv" | "average_cv":
+            return _spread_of_curves(theory, a, stimuli, quantity == "peak_cv")
+        case "variance":
+            return float(theory.moments.variance[a].mean())
+        case "quenched":
+            return float(theory.moments.quenched[a].mean())
         case _:
-            return float(theory.harmonic(int(quantity.removeprefix("harmonic_")))[a])
+            kind, _, number = quantity.rpartition("_")
+            return _numbered(theory, a, kind, int(number), stimuli)
+
+
+def _numbered(theory: RiceTheory, a: int, kind: str, number: int, stimuli: int) -> float:
+    """A quantity whose name has a number: of a harmonic, of per cents, of degrees."""
+    match kind:
+        case "harmonic":
+            return float(theory.harmonic(number)[a])
+        case "osi_quantile":
+            return float(theory.ensemble.selectivity(a, number / 100, stimuli=stimuli))
+        case "rate_quantile":
+            return theory.quantile(number / 100, a)
+        case _:
+            return theory.pair(np.radians(number), a)
+
+
+def _spread_of_curves(theory: RiceTheory, a: int, stimuli: int, peak: bool) -> float:
+    """The coefficient of variation over neurons of the largest, or the average, rate of their tuning curves."""
+    angles = 2 * np.pi * np.arange(stimuli) / stimuli
+    curves = theory.ensemble.sample(a, _SAMPLES, np.random.default_rng(0), angles)
+    rates = curves.max(axis=1) if peak else curves.mean(axis=1)
+    return float(rates.std() / rates.mean())
 
 
 ANALYSES = (
@@ -82,8 +148,9 @@ ANALYSES = (
         "rice_theory",
         RiceTheories,
         (0, 0),
-        {"order": 2, "member": ""},
+        {"order": 2, "stimuli": 12, "member": ""},
         f"mean-field theory of a balanced network of threshold-crossing neurons, without a run; a `let` of it has {_KNOWN}",
         unit=unit_of,
+        wired=False,
     ),
 )

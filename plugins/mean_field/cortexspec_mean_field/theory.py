@@ -8,14 +8,16 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr
 
-from cortexspec_mean_field.ensemble import Ensemble
+from cortexspec_mean_field.ensemble import Ensemble, interpolation
 from cortexspec_mean_field.equations import Equations, Moments
 from cortexspec_mean_field.network import BalancedNetwork
 from cortexspec_mean_field.solver import Factors, again, bound, derivative, factors, solve
 
 Array = np.ndarray[Any, Any]
 STEP = 1e-30
+_HALVINGS = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +99,24 @@ class RiceTheory:
         # cosh in two halves, each with the Gaussian: neither overflows far from the mean
         both = sum(np.exp(-((delta - sign * gamma * height) ** 2) / 2) for sign in (-1, 1)) / 2
         return gamma / (self.top[a, angle] * np.sqrt(np.pi) * height / np.sqrt(2)) / y * both
+
+    def quantile(self, share: float, population: int | str = 0) -> float:
+        """The rate below which this share of a population's neurons is, all angles together and both branches included."""
+        a, low, high = self.index(population), 0.0, float(self.top[self.index(population)].max())
+        s, alpha = np.sqrt(self.moments.variance[a]), np.sqrt(self.moments.quenched[a])
+        for _ in range(_HALVINGS):
+            rate = (low + high) / 2
+            reach = s * np.sqrt(2 * np.maximum(np.log(self.top[a] / rate), 0))  # from the threshold, for this rate
+            below = ndtr((self.distance[a] - reach) / alpha) + ndtr((-self.distance[a] - reach) / alpha)
+            low, high = (rate, high) if float(np.where(rate < self.top[a], below, 1.0).mean()) < share else (low, rate)
+        return (low + high) / 2
+
+    def pair(self, apart: float, population: int | str = 0) -> float:
+        """E[nu(phi) nu(phi + apart)] of single neurons, averaged over phi."""
+        products, size = self.ensemble.pairs[self.index(population)], self.network.angles.size
+        every = np.arange(size)
+        along = products[every[:, None], (every[:, None] + every) % size].mean(axis=0)
+        return float(interpolation(np.array([apart]), size)[0] @ along)
 
     def index(self, population: int | str) -> int:
         return population if isinstance(population, int) else self.network.names.index(population)

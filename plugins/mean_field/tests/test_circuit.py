@@ -139,6 +139,12 @@ experiment theory of ring {
   measure mean_I = rice.mean_I
   measure cv2 = rice.cv2_E
   measure bound = rice.bound
+  measure exists = rice.exists
+  measure high = rice.rate_quantile_90_E
+  measure pair = rice.pair_90_E
+  measure selective = rice.osi_quantile_95_I
+  measure peaks = rice.peak_cv_E
+  measure variance = rice.variance_I
 }
 """
     )
@@ -152,6 +158,34 @@ experiment theory of ring {
     assert found["mean_I"] == pytest.approx(rice.mean[1])
     assert found["cv2"] == pytest.approx(rice.squares[0].mean() / rice.mean[0] ** 2 - 1)
     assert found["bound"] == pytest.approx(rice.bound)
+    assert found["exists"] == 1
+    assert found["high"] == pytest.approx(rice.quantile(0.9))
+    assert found["pair"] == pytest.approx(rice.pair(np.pi / 2))
+    assert found["selective"] == pytest.approx(rice.ensemble.selectivity(1, 0.95))
+    assert found["variance"] == pytest.approx(rice.moments.variance[1].mean())
+
+
+def test_a_theory_draws_no_connection_and_says_where_no_state_is(tmp_path: Path) -> None:
+    spec = (
+        (
+            text()
+            + """
+experiment theory of ring(K = 2, τ_I = 12 ms) {
+  let limit = rice_theory(order = infinity, stimuli = 6)
+  measure exists = limit.exists
+  vary { contrast = [1, 2] }
+}
+"""
+        )
+        .replace("μ = 0.25,", "μ = 0.25, contrast = 1,")
+        .replace("sqrt(K)*e[a]", "sqrt(K)*contrast*e[a]")
+    )
+    file = tmp_path / "model.cortex"
+    file.write_text(spec, encoding="utf-8")
+    choice = Choice(file, backend="interpreter", dtype="float64")
+    sessions = [Session.open(choice, CellKey("theory", "base", (("contrast", one),)), 1) for one in (1, 2)]
+    assert all(one.simulation.sizes["E_to_E.edges"] == 0 for one in sessions)
+    assert [one.result().measures["exists"] for one in sessions] == [1, 0]
 
 
 @pytest.mark.parametrize(

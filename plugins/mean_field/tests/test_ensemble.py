@@ -139,3 +139,14 @@ def test_rates_that_no_neuron_reaches_are_no_start(ring) -> None:
     rates = np.full((3, 6), theory.top.max() * 2)
     with pytest.raises(SpecError, match="CS955"):
         fit(ring, {"tau_i": 0.003}, lambda theory: log_likelihood(theory, rates, STIMULI))
+
+
+def test_quantiles_and_products_are_those_of_samples(ring) -> None:
+    theory = rice_theory(ring(), np.inf)
+    angles = theory.network.angles
+    rates = theory.ensemble.sample(0, 40_000, np.random.default_rng(5))
+    for share in (0.25, 0.9):
+        assert theory.quantile(share) == pytest.approx(np.quantile(rates, share), rel=0.02)
+    shifted = np.roll(rates, -len(angles) // 4, axis=1)
+    assert theory.pair(np.pi / 2) == pytest.approx((rates * shifted).mean(), rel=0.03)
+    assert theory.pair(0) == pytest.approx(theory.squares[0].mean(), rel=1e-9)
