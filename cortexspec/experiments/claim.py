@@ -227,10 +227,17 @@ _EXTREMES: Mapping[str, Callable[[Sequence[float]], int]] = {
 # With `over` a vary axis: of the values there [place, seed, element...], at the axis' own numbers; `lag` is in places, round the axis.
 _ALONG: Mapping[str, Callable[[Array, Array, int], Array]] = {
     "mean": lambda values, x, lag: values.mean(axis=0),
-    "selectivity": lambda values, x, lag: np.abs(np.tensordot(np.exp(1j * x), values, 1)) / values.sum(axis=0),
+    "selectivity": lambda values, x, lag: _share(np.abs(np.tensordot(np.exp(1j * x), values, 1)), values.sum(axis=0)),
     "lagged_product": lambda values, x, lag: (values * np.roll(values, -lag, axis=0)).mean(axis=0),
     "vertex": lambda values, x, lag: _vertex(values, x),
 }
+
+
+def _share(part: Array, whole: Array) -> Array:
+    """Not a number where the whole is 0: a silent neuron has no direction."""
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole != 0)
+
+
 _OVER_AXES = frozenset((*_SWEEPS, *_EXTREMES, *_ALONG))
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "abs": np.abs, "sqrt": np.sqrt, "log": np.log, "exp": np.exp, "real": np.real, "imag": np.imag, "round": np.round,
@@ -425,8 +432,8 @@ def _call(expression: tree.Call, scope: _Scope) -> Any:
     if name == "diverged":
         return np.isnan(_value(values[0], scope))
     if name == "quantile" and len(values) == 2:
-        elements, share = np.asarray(_value(values[0], scope)), _value(values[1], scope)
-        return np.quantile(elements, share, axis=tuple(range(1, elements.ndim)))
+        elements, share = np.asarray(_value(values[0], scope), float), _value(values[1], scope)
+        return np.nanquantile(elements, share, axis=tuple(range(1, elements.ndim)))
     if name in _FUNCTIONS:
         return _FUNCTIONS[name](*(_value(value, scope) for value in values))
     if name in _REDUCTIONS:

@@ -318,7 +318,7 @@ def test_counts_times_and_lines_of_a_sweep(choice: Choice, tmp_path: Path) -> No
     broken = wrong_when(lambda task: task.cell.variant == "excited")
     reproduce(choice, store=tmp_path / "results", workers=0, run=broken, watch=Lines(written.append))
     assert written[0].startswith("[1/6] whole base seed=1: on 0.") and written[0].endswith(" s)")
-    assert "[3/6] whole excited seed=1: failed: ValueError: too <excited> to run" in written
+    assert "[2/6] whole excited seed=1: failed: ValueError: too <excited> to run" in written
     progress = Progress()
     reproduce(choice, store=tmp_path / "results", workers=0, run=broken, watch=progress)
     counts = progress.experiments["whole"]
