@@ -115,7 +115,7 @@ def _print(rows: "Sequence[Row]") -> None:
     (console if console.is_terminal else Console(width=200)).print(table)
 
 
-_QUANTITIES = ("values", "gradients", "differences", "bits", "normals", "")
+_QUANTITIES = ("values", "gradients", "differences", "bits", "normals", "rates", "intervals", "")
 _STYLES = {"holds": "green", "gap": "yellow", "missed": "bold red", "failed": "bold red", "gap closed": "bold red"}
 
 

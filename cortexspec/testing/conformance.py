@@ -14,6 +14,7 @@ from cortexspec.testing.cases import CMC, NETWORKS, READINGS, Case, cases, fast_
 from cortexspec.testing.lowerings import loop_rows, operation_rows
 from cortexspec.testing.parity import Row, check, judged, reason, verdict_of
 from cortexspec.testing.settings import APART, DEFAULTS, GRADIENTS, OWN, SINGLE, Setting, matrix, pipelines
+from cortexspec.testing.spike_statistics import statistics_rows
 from cortexspec.testing.states import LONG, states_rows
 from cortexspec.testing.states import SHORT as SHORT_STATES
 
@@ -61,6 +62,7 @@ def tasks(
     found += [_task(backend, case, APART) for case in (CMC[:1] if fast else CMC)]
     found += _adaptive(backend, fast, everything)
     if everything:
+        found.append(Task("lif network statistics", SINGLE.name, lambda: statistics_rows(backend)))
         found += _matrix(backend)
     return [task for task in found if wanted(task.title)]
 
