@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.spiking_workload import DT, EXCITATORY, INHIBITORY, NEURONS, Case, Network, Program, rate_of
+from benchmarks.spiking_workload import DRIVE, DT, EXCITATORY, INHIBITORY, NEURONS, Case, Network, Program, rate_of
 
 SPEC = Path(__file__).parent / "specs" / "lif.cortex"
 FIRED = "cells.fired[time = end]"
@@ -22,7 +22,8 @@ def compiled(case: Case, backend: str, dtype: str = "float32") -> Any:
         "K_E": case.degree - inhibitory,
         "K_I": inhibitory,
         "J": f"{case.jump} mV",
-        "μ": f"{case.drive} mV",
+        "g": case.inhibition,
+        "μ": f"{DRIVE} mV",
     }
     circuit = "each" if case.each else "shared"
     return cs.compile(
@@ -34,7 +35,7 @@ def network(case: Case, simulation: Any) -> Network:
     """What the rivals run: both projections as one, by source."""
     parameters, buffers = simulation.parameters(), simulation.buffers()
     pre, post, weight = [], [], []
-    for name, first, jump in (("excitation", 0, case.jump), ("inhibition", EXCITATORY, -5 * case.jump)):
+    for name, first, jump in (("excitation", 0, case.jump), ("inhibition", EXCITATORY, -case.inhibition * case.jump)):
         pre.append(np.asarray(buffers[f"{name}.pre"]) + first)
         post.append(np.asarray(buffers[f"{name}.post"]))
         count = INHIBITORY if first else EXCITATORY
@@ -43,7 +44,7 @@ def network(case: Case, simulation: Any) -> Network:
     rows = np.concatenate([[0], np.cumsum(counts)])
     start = simulation.simulate(duration="0 ms", record="cells.v[time = end]")["cells.v"].values.reshape(-1)
     return Network(
-        rows, np.concatenate(post), np.concatenate(weight).astype(np.float32), start.astype(np.float32), case.drive
+        rows, np.concatenate(post), np.concatenate(weight).astype(np.float32), start.astype(np.float32), DRIVE
     )
 
 

@@ -7,7 +7,7 @@ pytest.importorskip("torch.nn")
 pytest.importorskip("jax.numpy")
 
 from benchmarks import spiking
-from benchmarks.spiking_workload import CASES, EXCITATORY, NEURONS, Case, Network, rate_of, simulate
+from benchmarks.spiking_workload import CASES, DRIVE, EXCITATORY, NEURONS, Case, Network, rate_of, simulate
 
 
 def network(case):
@@ -15,13 +15,13 @@ def network(case):
     pre = np.sort(rng.integers(0, NEURONS, NEURONS * case.degree))
     target = rng.integers(0, NEURONS, len(pre))
     rows = np.concatenate([[0], np.cumsum(np.bincount(pre, minlength=NEURONS))])
-    jump = np.where((pre if case.each else np.arange(NEURONS)) < EXCITATORY, 1, -5) * case.jump
-    return Network(rows, target, jump.astype(np.float32), rng.uniform(0, 20, NEURONS).astype(np.float32), 21.0)
+    jump = np.where((pre if case.each else np.arange(NEURONS)) < EXCITATORY, 1, -case.inhibition) * case.jump
+    return Network(rows, target, jump.astype(np.float32), rng.uniform(0, 20, NEURONS).astype(np.float32), DRIVE)
 
 
 @pytest.mark.parametrize("each", [False, True])
 def test_programs_by_hand_have_the_rate(each):
-    case = Case(20, each, steps=200)
+    case = Case(20, each, steps=200, jump=0.7)
     given = network(case)
     wanted = rate_of(simulate(case, given), case)
     programs = spiking.by_hand(case, given)
