@@ -56,10 +56,13 @@ def theory(table: Table) -> None:
     for name, budget in BUDGETS.items():
         rows: list[tuple[float, float, float]] = []
         for cell, results in table.results.items():
-            if cell.experiment == name and results:
+            ended = [one for one in results.values() if not one.diverged]
+            if cell.experiment == name and ended:
                 k_e = float(parameters_of_neuron(dict(cell.point)["d_m"], D_TREE))
-                bpc = np.mean([float(one.measures["bpc"]) for one in results.values()])
-                rows.append(((budget - LAST) / (k_e + K_C), k_e, float(bpc)))
+                spent, bpc = (
+                    float(np.mean([float(one.measures[measure]) for one in ended])) for measure in ("P", "bpc")
+                )
+                rows.append(((spent - LAST) / (k_e + K_C), k_e, bpc))
         if rows:
             neurons, parameters, bits = np.array(rows).T
             points[f"{budget:,} parameters"] = (neurons, parameters, bits)
