@@ -131,7 +131,8 @@ def pareto(
     path: Path, cost: str, measure: str, points: Mapping[str, tuple[float, Sequence[float]]], *, largest: bool
 ) -> Path:
     """A measure against what it costs, a point a network: the mean over seeds, with a line of one standard deviation. points[label] =
-    (cost, values [seed]); the line joins those that nothing as cheap surpasses, by the largest values or the smallest."""
+    (cost, values [seed]); the line joins those that nothing as cheap surpasses, by the largest values or the smallest. Of two that cost
+    nearly the same the dearer has its label."""
     figure, axes = blank(width=5.2, height=3.6)
     axis = axes[0, 0]
     costs = np.array([one for one, _ in points.values()], float)
@@ -140,11 +141,14 @@ def pareto(
     front = pareto_front(costs, means if largest else -means)
     axis.errorbar(costs, means, spreads, fmt=".", color=COLOURS[8], lw=0.8)
     axis.plot(costs[front], means[front], "o-", color=COLOURS[0], ms=4)
-    labels = list(points)
-    for place in front:
-        axis.annotate(
-            labels[place], (costs[place], means[place]), fontsize=6, xytext=(3, 4), textcoords="offset points"
-        )
+    labels, near = list(points), 0.03 * np.log(costs.max() / costs.min())
+    told = np.inf  # from the best downwards; beside each other only one has its label
+    for place in reversed(front):
+        if told - np.log(costs[place]) >= near:
+            told = np.log(costs[place])
+            axis.annotate(
+                labels[place], (costs[place], means[place]), fontsize=6, xytext=(3, 4), textcoords="offset points"
+            )
     axis.set(xlabel=cost, ylabel=measure, xscale="log")
     return written(figure, path)
 

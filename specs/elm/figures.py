@@ -40,11 +40,14 @@ def pareto(table: Table, experiments: str, measure: str, *, largest: bool) -> No
     """Every network that was trained on one task, against its parameters."""
     points: dict[str, tuple[float, list[float]]] = {}
     for cell, results in table.results.items():
-        if not cell.experiment.startswith(experiments) or not results:
+        if not cell.experiment.startswith(experiments):
             continue
-        found = [float(one.measures[measure]) for one in results.values() if not one.diverged]
+        found = [float(one.measures[measure]) for one in results.values() if measure in one.measures]
         if found:
-            label = ", ".join(f"{name} = {value}" for name, value in cell.point)
+            which = cell.experiment.removeprefix(experiments).replace("_", " ")
+            label = ", ".join(f"{name} = {value}" for name, value in cell.point) + (
+                f" ({which.strip()})" if which else ""
+            )
             points[label] = (float(next(iter(results.values())).measures["P"]), found)
     if points:
         figures.pareto(FIGURES / f"pareto_{experiments}.png", "trained parameters", measure, points, largest=largest)

@@ -95,8 +95,11 @@ def test_the_front_is_what_nothing_as_cheap_surpasses(drawn: list[Any]) -> None:
     points = {f"n = {n}": (cost[n], [-gain[n], -gain[n] - 0.2]) for n in range(5)}
     figures.pareto(Path("x.png"), "parameters", "bits", points, largest=False)
     (axis,) = drawn[0].axes
-    assert [text.get_text() for text in axis.texts] == ["n = 1", "n = 3", "n = 0"]
+    assert [text.get_text() for text in axis.texts] == ["n = 0", "n = 3", "n = 1"]
     assert axis.get_xlabel() == "parameters"
+    beside = {**points, "n = 5": (3.01, [-6.0])}
+    figures.pareto(Path("x.png"), "parameters", "bits", beside, largest=False)
+    assert [text.get_text() for text in drawn[1].axes[0].texts] == ["n = 5", "n = 3", "n = 1"]
 
 
 def test_memories_are_drawn_by_their_time_constants(drawn: list[Any]) -> None:
