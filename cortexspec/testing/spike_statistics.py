@@ -18,7 +18,11 @@ from cortexspec.testing.settings import SINGLE
 from cortexspec.testing.spiking import NETWORK
 
 NEURONS, RUNS, DURATION, WARM_UP = 4000, 6, 1000.0, 200.0  # ms
-IN_DEGREE = 90  # as with 1,000 neurons
+IN_DEGREE, WEIGHT, DRIVE = (
+    360,
+    "0.4 mV",
+    "21 mV",
+)  # irregular: the coefficient of variation of the intervals is about 0.7
 MOST = 4.0  # standard errors, of which two equal engines are further apart once in 400 times
 MEASURES = {"rates": "mean(rate(E.spike))/1 Hz", "intervals": "mean(cv_isi(E.spike))"}
 
@@ -30,7 +34,7 @@ def statistics_on(
     simulation = compile(
         parse(NETWORK),
         "network",
-        {"N": neurons, "p": IN_DEGREE / neurons},
+        {"N": neurons, "p": min(IN_DEGREE / neurons, 0.3), "J": WEIGHT, "μ": DRIVE},
         backend=backend,
         dtype="float32",
         solver="exact",

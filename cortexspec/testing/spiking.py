@@ -107,11 +107,11 @@ neuron lif {
   spike when v > θ { v <- v_reset }  refractory τ_ref
 }
 
-circuit network(N: int = 1000, p: real = 0.09) {
-  population E[round(0.8*N)], I[round(0.2*N)] : lif
+circuit network(N: int = 1000, p: real = 0.09, J: mV = 0.2 mV, μ: mV = 24 mV) {
+  population E[round(0.8*N)], I[round(0.2*N)] : lif(μ = μ)
   group cells = [E, I]
-  connect E -> cells { rule = bernoulli(p); weight = 0.2 mV }
-  connect I -> cells { rule = bernoulli(p); weight = -1 mV }
+  connect E -> cells { rule = bernoulli(p); weight = J }
+  connect I -> cells { rule = bernoulli(p); weight = -5*J }
 }
 """
 """Recurrent leaky integrate-and-fire neurons with delta synapses, K about 90, dominated by inhibition.
