@@ -203,7 +203,8 @@ def _units(claim: ClaimModel) -> Iterator[str]:
         node = pending.pop()
         if isinstance(node, tree.Number) and node.unit and node.unit != "%":
             yield node.unit
-        pending += reversed(children(node))
+        # What picks a cell, `rate[τ = 3 ms]`, is no figure.
+        pending += [node.operand] if isinstance(node, tree.Index) else reversed(children(node))
 
 
 def _seeded(scope: _Scope, *values: Array) -> bool:

@@ -76,6 +76,14 @@ def test_a_figure_is_judged_within_its_tolerance_relative_or_not():
     assert row.verdict.word == "printed"
 
 
+def test_a_unit_that_picks_a_cell_is_not_that_of_the_figure():
+    grid = Grid("decay", (GridAxis(("τ",), ((1000.0,), (2000.0,))),), seeds=(1, 2), variants=(), measures=("size",))
+    (row,) = judge(
+        claim("size[τ = 1 s]", of="5", within="1"), {"decay": grid}, "decay", lambda key, measure: np.full(2, 5.0)
+    )
+    assert (row.verdict.word, row.unit, row.ours.mean, row.tolerance) == ("holds", "", 5, 1)
+
+
 def test_sweeps_are_judged_on_means():
     (row,) = judged("increasing(accuracy, over = regions)")
     assert row.verdict.word == "holds"
