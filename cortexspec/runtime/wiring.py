@@ -147,11 +147,9 @@ def kept_edges(
     model: Model, module: Module, sizes: Mapping[str, int], seed: int, sources: Mapping[str, str] | None = None
 ) -> Edges:
     """Those of `drawn_edges`, the same arrays for circuits one after the other that have the same: cells that differ in a stimulus."""
+    # A plugin's rule is code, which may be another one by the same name.
     by_plugins = tuple(rule.connect for rule in rules(model).values() if rule.connect is not None)
-    told = (
-        _told(model, module, sizes, seed),
-        by_plugins,
-    )  # a plugin's rule is code, which may be another one by the same name
+    told = (_told(model, module, sizes, seed), by_plugins)
     with _last_lock:
         if told in _last:
             return Edges(dict(_last[told].sizes), dict(_last[told].arrays))
