@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import singledispatch
 
+from cortexspec.contracts.order import Order
 from cortexspec.contracts.program import Term, Writer
 from cortexspec.ir.op import Op
 from cortexspec.ir.types import Type
+
+ORDER = Order("transpose")
+in_order, in_layout, spread = ORDER.in_order, ORDER.in_layout, ORDER.spread
 
 
 @singledispatch
@@ -22,27 +25,3 @@ def emit(op: Op, write: Writer, *operands: Term) -> str | Term | None:
 def dtype(type_: Type) -> str:
     """The dtype as the program spells it; `int` is what JAX makes of it: 64 bits only under x64."""
     return {"float": "FLOAT", "int": "int", "bool": "bool", "bits": "jnp.uint32"}[type_.dtype]
-
-
-def in_order(text: str, axes: Sequence[str], wanted: Sequence[str]) -> str:
-    """The array with its axes, now `axes`, in the order `wanted`."""
-    if list(axes) == list(wanted):
-        return text
-    return f"{text}.transpose({', '.join(str(list(axes).index(name)) for name in wanted)})"
-
-
-def in_layout(write: Writer, text: str, axes: Sequence[str]) -> str | Term:
-    """The array with its axes in the layout's order; a Term that is in order already costs no line."""
-    wanted = write.layout.sort(tuple(axes))
-    if isinstance(text, Term) and tuple(axes) == wanted:
-        return write.same(text, write.results[0].type, wanted)
-    return in_order(text, axes, wanted)
-
-
-def spread(x: Term, axes: Sequence[str]) -> str:
-    """The term with its axes in the order of `axes` and a place for each that it lacks."""
-    if x.literal:
-        return str(x)
-    have = [name for name in axes if name in x.axes]
-    text = in_order(x, x.axes, have)
-    return text if have == list(axes) else f"{text}[{', '.join(':' if name in have else 'None' for name in axes)}]"
