@@ -15,6 +15,15 @@ def remove_dead(function: Function) -> Function:
     return replace(function, body=live_lines(function.body, (value.name for value in function.outputs)))
 
 
+def only(function: Function, name: str) -> Function:
+    """What one output of a function takes: its lines and inputs."""
+    (value,) = (one for one, output in zip(function.outputs, function.output_names, strict=True) if output == name)
+    body = live_lines(function.body, [value.name])
+    read = {operand.name for line in body for operand in line.operands} | {value.name}
+    inputs = tuple(one for one in function.inputs if one.name in read)
+    return replace(function, inputs=inputs, body=body, outputs=(value,), output_names=(name,))
+
+
 def live_lines(lines: Iterable[Line], outputs: Iterable[str]) -> tuple[Line, ...]:
     """The lines that the named outputs depend on."""
     live, kept = set(outputs), list[Line]()

@@ -13,6 +13,7 @@ from cortexspec.interpreter import run
 from cortexspec.ir.module import Module
 from cortexspec.ir.op import Array
 from cortexspec.lowering.delays import delayed, delays_each, slots_of, steps_of
+from cortexspec.passes.remove_dead import only
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,10 @@ def rounded_delays(
     if dt is None:
         help = 'compile(..., dt = "0.1 ms")'
         raise SpecError([Diagnostic("CS916", "a delay is rounded to steps, whose length is not known", help=help)])
-    values = run(function, dict(given), sizes, module.layout)
     types = dict(zip(function.output_names, function.outputs, strict=True))
     for projection in delayed(model):
         path = f"{projection.path}.delay"
-        value = np.asarray(values[path], float)
+        value = np.asarray(run(only(function, path), given, sizes, module.layout)[path], float)
         if delays_each(model, projection):
             axes = module.layout.sort(types[path].type.names)
             value = _of_edges(model, projection, value, axes, sizes, given)
@@ -96,7 +96,7 @@ def _steps(projection: Projection, value: Array, dt: float, model: Model, source
         span = projection.delay.span if projection.delay is not None else None
         help = "a delay is 0, or at least half a step: shorten dt, or cut the distribution off below"
         raise SpecError([Diagnostic("CS916", message, span or projection.span, help=help)], dict(sources))
-    return steps.astype(np.int64)
+    return steps.astype(np.int32)
 
 
 __all__ = ["Delays", "rounded_delays"]

@@ -18,7 +18,7 @@ from cortexspec.expressions.parse import parse_expression
 from cortexspec.expressions.tree import Expression
 from cortexspec.interpreter import run
 from cortexspec.ir.module import Function, Module, Value
-from cortexspec.ir.op import Array
+from cortexspec.ir.op import Array, transpose
 from cortexspec.ir.types import Type
 from cortexspec.lowering.declarations import TRIAL
 from cortexspec.lowering.delays import delayed, slots_of, steps_of
@@ -81,8 +81,9 @@ class Simulation:
         start = started(model, self._plain, settings.sizes, wiring, self.sources, settings.dt, wired=settings.wired)
         self.sizes = start.sizes
         check_probabilities(self._plain, self.sizes, {**start.arrays.raw, **start.arrays.buffers}, self.sources)
-        self._raw = {name: self._written(name, array, self._plain) for name, array in start.arrays.raw.items()}
-        self._buffers = {name: self._written(name, array, self._plain) for name, array in start.arrays.buffers.items()}
+        # Never written to, and handed on without a copy: a large circuit's connections fill most of a memory.
+        self._raw = self._frozen(start.arrays.raw)
+        self._buffers = self._frozen(start.arrays.buffers)
 
     def __repr__(self) -> str:
         count = sum(array.size for name, array in self._raw.items() if self._params[name].trainable)
@@ -112,15 +113,17 @@ class Simulation:
     def zeros(self) -> tuple[str, ...]:
         """Parameters of one number that are 0 at present."""
         plain = [name for name, param in self._params.items() if not param.reparametrised]
-        raw = self.raw_parameters()
+        raw = self._present_raw()
         return tuple(name for name in plain if raw[name].ndim == 0 and raw[name] == 0)
 
     def raw_parameters(self) -> dict[str, Array]:
         """What is trained: the logarithm of a `positive(by = exp)`, and so on."""
-        if self._main is not None:
-            found = self._main.simulator.parameters()
-            return {name: self._written(name, array, self._main.module) for name, array in found.items()}
-        return {name: array.copy() for name, array in self._raw.items()}
+        return {name: np.array(array) for name, array in self._present_raw().items()}
+
+    def _present_raw(self) -> Mapping[str, Array]:
+        if self._main is None:
+            return self._raw
+        return self._as_written(self._main.simulator.parameters(), self._main.module)
 
     def set_raw_parameters(self, raw: Mapping[str, Array]) -> None:
         """Raises: SpecError CS301 for an unknown name, CS501 for a wrong shape."""
@@ -131,9 +134,9 @@ class Simulation:
 
     def parameters(self) -> dict[str, Array]:
         """Natural values in coherent units, under the same dotted names on every backend."""
-        raw = self.raw_parameters()
+        raw = self._present_raw()
         natural = constrained(self._plain, self.sizes, self.in_layout(self._plain, raw))
-        return {name: self._written(name, array, self._plain) for name, array in natural.items()}
+        return self.in_written(self._plain, natural)
 
     def set_parameters(self, parameters: Mapping[str, Quantity]) -> None:
         """Natural values: arrays or numbers in coherent units, quantities, or text such as "50 Hz".
@@ -155,7 +158,7 @@ class Simulation:
             natural[name] = np.array(np.broadcast_to(array, self._raw[name].shape)) if array.ndim == 0 else array
         self._check(natural)
         raw = unconstrained(self._plain, self.sizes, self.in_layout(self._plain, natural))
-        return {name: self._written(name, array, self._plain) for name, array in raw.items()}
+        return self.in_written(self._plain, raw)
 
     def _check(self, arrays: Mapping[str, Array]) -> None:
         for name, array in arrays.items():
@@ -168,10 +171,13 @@ class Simulation:
 
     def buffers(self) -> dict[str, Array]:
         """Data, drawn wiring and running statistics."""
-        if self._main is not None:
-            found = self._main.simulator.buffers()
-            return {name: self._written(name, found[name], self._main.module) for name in self._buffers}
-        return {name: array.copy() for name, array in self._buffers.items()}
+        return {name: _copied(array) for name, array in self._present_buffers().items()}
+
+    def _present_buffers(self) -> Mapping[str, Array]:
+        if self._main is None:
+            return self._buffers
+        found = self._main.simulator.buffers()
+        return self._as_written({name: found[name] for name in self._buffers}, self._main.module)
 
     def set_buffers(self, buffers: Mapping[str, Array]) -> None:
         self._buffers |= {name: np.array(array) for name, array in buffers.items()}
@@ -222,10 +228,18 @@ class Simulation:
             return tuple(axis.name for axis in buffers[name].type.axes)
         return variable.axes_written or tuple(axis.name for axis in variable.type.axes)
 
-    def _written(self, name: str, array: Array, module: Module) -> Array:
-        wanted = self._axes(name)
-        order = module.layout.sort(wanted)
-        return np.array(np.asarray(array).transpose([order.index(axis) for axis in wanted]))
+    def _as_written(self, arrays: Mapping[str, Array], module: Module) -> dict[str, Array]:
+        """Views of a program's arrays with their axes in written order."""
+        return {
+            name: _reordered(one, module.layout.sort(self._axes(name)), self._axes(name))
+            for name, one in arrays.items()
+        }
+
+    def _frozen(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        found = self._as_written(arrays, self._plain)
+        for array in found.values():
+            array.flags.writeable = False
+        return found
 
     @property
     def plain(self) -> Module:
@@ -234,14 +248,13 @@ class Simulation:
 
     def in_written(self, module: Module, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """A program's parameters or buffers with their axes in written order."""
-        return {name: self._written(name, array, module) for name, array in arrays.items()}
+        return {name: np.array(array) for name, array in self._as_written(arrays, module).items()}
 
     def in_layout(self, module: Module, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        made: dict[str, Array] = {}
-        for name, array in arrays.items():
-            written = self._axes(name)
-            made[name] = np.asarray(array).transpose([written.index(axis) for axis in module.layout.sort(written)])
-        return made
+        return {
+            name: _reordered(one, self._axes(name), module.layout.sort(self._axes(name)))
+            for name, one in arrays.items()
+        }
 
     def for_each_trial(self, module: Module, name: str, raw: Array) -> Array:
         """Raw values of a parameter [trial, own axes in written order] as the input of a program that has one a trial."""
@@ -321,7 +334,7 @@ class Simulation:
     def _raw_of(self, module: Module) -> dict[str, Array]:
         """The present raw values of a program's parameters, in its layout."""
         known = {param.value.name for param in module.params}
-        return self.in_layout(module, {name: array for name, array in self.raw_parameters().items() if name in known})
+        return self.in_layout(module, {name: array for name, array in self._present_raw().items() if name in known})
 
     def _renew_tables(self, main: Loaded) -> None:
         """Tables of other wiring in the program behind `module`; where they have other sizes it is made anew when it is asked for."""
@@ -334,13 +347,15 @@ class Simulation:
     @cached_property
     def _tables(self) -> Mapping[str, Table | Events]:
         """Of the present wiring, the projections that programs sum from a table, or by events."""
-        return tables(self.model, self.sizes, self.buffers(), trained=bool(self.trainable))
+        return tables(self.model, self.sizes, self._present_buffers(), trained=bool(self.trainable))
 
     def _buffers_of(self, module: Module, settled: Sequence[Function] = ()) -> dict[str, Array]:
         """The buffers as a module has them, with the places of its tables and what is settled by the others."""
         named = {buffer.value.name for buffer in module.buffers}
         places = {name: one for path, table in self._tables.items() for name, one in table.buffers(path).items()}
-        found = self.in_layout(module, self.buffers()) | {name: one for name, one in places.items() if name in named}
+        found = self.in_layout(module, self._present_buffers()) | {
+            name: one for name, one in places.items() if name in named
+        }
         for function in settled:
             found |= run(function, {one.name: found[one.name] for one in function.inputs}, self.sizes, module.layout)
         return found
@@ -483,13 +498,13 @@ class Simulation:
     ) -> dict[str, Array]:
         """Runs one function; results have their axes in the layout's order."""
         if parameters:
-            raw = {**self.raw_parameters(), **self.raw_of(parameters)}
+            raw = {**self._present_raw(), **self.raw_of(parameters)}
             loaded.simulator.set_parameters(self.in_layout(loaded.module, raw))
         try:
             return loaded.simulator.call(function, self.arguments(loaded, function, given, seed, first_trial))
         finally:
             if parameters:
-                loaded.simulator.set_parameters(self.in_layout(loaded.module, self.raw_parameters()))
+                loaded.simulator.set_parameters(self.in_layout(loaded.module, self._present_raw()))
 
     def arguments(
         self, loaded: Loaded, function: str, given: Given, seed: int | None, first_trial: int
@@ -630,7 +645,7 @@ class Simulation:
         outputs, gradients = loaded.simulator.value_and_grad("loss", arguments, asked)
         self._check_finite(outputs, given, steps, None, seed, first_trial)
         _check_gradients(gradients, self.model, self.sources)
-        found = {name: self._written(name, array, loaded.module) for name, array in gradients.items()}
+        found = self.in_written(loaded.module, gradients)
         return float(outputs["loss"]), {path: found.get(path, np.zeros(self._raw[path].shape)) for path in paths}
 
     # The vector field.
@@ -708,6 +723,17 @@ def _recordings(loaded: Loaded, function: str, arrays: Mapping[str, Array]) -> d
     """The arrays of a function's outputs with the names of their axes."""
     types, layout = outputs_of(loaded.module, function), loaded.module.layout
     return {name: Recording(array, layout.sort(types[name].names), types[name].unit) for name, array in arrays.items()}
+
+
+def _reordered(array: Array, axes: Sequence[str], wanted: Sequence[str]) -> Array:
+    """A view with the axes in the order `wanted`; the same object where that is the order they have."""
+    array = np.asarray(array)
+    return array if tuple(axes) == tuple(wanted) else transpose(array, axes, wanted)
+
+
+def _copied(buffer: Array) -> Array:
+    """Indices are kept in 32 bits where they fit; who asks gets them in 64."""
+    return np.array(buffer, np.int64 if buffer.dtype.kind == "i" else buffer.dtype)
 
 
 def _check_gradients(gradients: Mapping[str, Array], model: Model, sources: dict[str, str]) -> None:

@@ -123,12 +123,13 @@ def drawn_edges(
         else:
             post, pre = _RULES[rule.name](rule) if rule.name in _RULES else _by_plugin(rule, model, sizes)
             order = np.lexsort((post, pre))
-            post, pre = post[order].astype(np.int64), pre[order].astype(np.int64)
+            post, pre = post[order], pre[order]
         _check_list(rule, arguments.values, len(pre))
-        found.arrays[f"{projection.path}.pre"], found.arrays[f"{projection.path}.post"] = pre, post
+        for side, places in (("pre", pre), ("post", post)):
+            found.arrays[f"{projection.path}.{side}"] = places.astype(np.int32, copy=False)
         found.sizes[f"{projection.path}.edges"] = len(pre)
         if is_listed(model, projection):
-            found.arrays[f"{projection.path}.place"] = np.arange(len(pre))
+            found.arrays[f"{projection.path}.place"] = np.arange(len(pre), dtype=np.int32)
     return found
 
 
@@ -138,7 +139,7 @@ def without_edges(model: Model) -> Edges:
     for projection in model.projections:
         if has_edges(model, projection):
             names = ("pre", "post", "place") if is_listed(model, projection) else ("pre", "post")
-            found.arrays.update({f"{projection.path}.{name}": np.empty(0, np.int64) for name in names})
+            found.arrays.update({f"{projection.path}.{name}": np.empty(0, np.int32) for name in names})
             found.sizes[f"{projection.path}.edges"] = 0
     return found
 

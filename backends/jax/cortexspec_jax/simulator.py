@@ -108,7 +108,11 @@ class Circuit:
 
     def array(self, array: Any, kind: str) -> Any:
         """An array of the border as the program wants it; JAX's own arrays and tracers pass through."""
-        return array if isinstance(array, jax.Array) else np.asarray(array, DTYPES.get(kind, self.dtype))
+        if isinstance(array, jax.Array):
+            return array
+        array = np.asarray(array)
+        narrow = kind == "int" and array.dtype == np.int32 and self.dtype == np.float32
+        return array if narrow else np.asarray(array, DTYPES.get(kind, self.dtype))
 
     def device(self, arrays: Mapping[str, Any]) -> Tree:
         found = {name: self.array(array, self._kinds.get(name, "float")) for name, array in arrays.items()}
@@ -177,8 +181,9 @@ class Simulator:
     def __init__(self, bound: Bound, program: str, namespace: dict[str, Any], options: Options):
         self.bound, self.program, self.options = bound, program, options
         self.module = Circuit(bound, namespace, options)
-        self.params: Tree = self.module.init()
-        self.state: Tree = self.module.buffers()
+        self._sent: dict[str, tuple[Array, jax.Array]] = {}
+        self.params: Tree = self._on_device(bound.params, {})
+        self.state: Tree = self._on_device(bound.buffers, {})
 
     @property
     def init(self) -> Callable[..., Tree]:
@@ -192,14 +197,25 @@ class Simulator:
         return {name: np.array(value) for name, value in self.params.items()}
 
     def set_parameters(self, raw: Mapping[str, Array]) -> None:
-        self.params = {**self.params, **self.module.device(raw)}
+        self.params = self._on_device(raw, self.params)
 
     def buffers(self) -> dict[str, Array]:
         kinds = {buffer.value.name: buffer.value.type.dtype for buffer in self.bound.module.buffers}
         return {name: _to_numpy(value, kinds[name]) for name, value in self.state.items()}
 
     def set_buffers(self, buffers: Mapping[str, Array]) -> None:
-        self.state = {**self.state, **self.module.device(buffers)}
+        self.state = self._on_device(buffers, self.state)
+
+    def _on_device(self, arrays: Mapping[str, Array], before: Tree) -> Tree:
+        """What is there, with these. An array that cannot have changed since it was sent is not sent again."""
+        new = {name: array for name, array in arrays.items() if not self._is_there(name, array, before)}
+        found = {**before, **self.module.device(new)}
+        self._sent |= {name: (array, found[name]) for name, array in new.items() if not array.flags.writeable}
+        return found
+
+    def _is_there(self, name: str, array: Array, before: Tree) -> bool:
+        sent = self._sent.get(name)
+        return sent is not None and sent[0] is array and before.get(name) is sent[1]
 
     def call(self, function: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         return self._arrays(function, self.module.call(function, inputs, self.params, self.state))

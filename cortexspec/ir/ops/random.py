@@ -27,6 +27,7 @@ from cortexspec.ir.types import Axis, RuleError, Type, require_dtype, require_fr
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
+_DRAWN_AT_ONCE = 2**18
 _AT_ONCE = 2**15  # words whose intermediate steps stay in a processor's cache
 
 Words = tuple[Array, Array]
@@ -143,6 +144,8 @@ class Draw(Op):
         outer = [name for name in context.axes(results[0]) if name in names]
         shape = [axis.size.evaluate(context.sizes) for axis in self.axes]
         seed, *rest = (align(key, outer) for key in keys)
+        if not outer and len(shape) == 1 and shape[0] > _DRAWN_AT_ONCE:
+            return (self._in_pieces(operands, results[0], seed, rest, shape[0], context),)
         words = draw_words(self.site, seed, rest, int(np.prod(shape)))
         whole = [*outer, *(axis.name for axis in self.axes)]
         spread = tuple(in_layout(w.reshape((*w.shape[:-1], *shape)), whole, results[0], context).array for w in words)
@@ -150,6 +153,20 @@ class Draw(Op):
         arguments = [align(argument, axes) for argument in operands[: self.arguments]]
         array = self.compute((spread[0], spread[1]), arguments, context)
         return (Tensor(np.asarray(array, context.numpy_dtype(results[0])), axes),)
+
+    def _in_pieces(
+        self, operands: Sequence[Tensor], result: Type, seed: Array, keys: Sequence[Array], count: int, context: Context
+    ) -> Tensor:
+        """Many elements along one axis, so many at a time that what comes between takes no room."""
+        axes = context.axes(result)
+        arguments = [align(argument, axes) for argument in operands[: self.arguments]]
+        found = np.empty(count, context.numpy_dtype(result))
+        for start in range(0, count, _DRAWN_AT_ONCE):
+            stop = min(start + _DRAWN_AT_ONCE, count)
+            words = draw_words(self.site, seed, keys, stop - start, start)
+            here = [argument if np.size(argument) == 1 else argument[start:stop] for argument in arguments]
+            found[start:stop] = self.compute(words, here, context)
+        return Tensor(found, axes)
 
     def compute(self, words: Words, arguments: Sequence[Array], context: Context) -> Array:
         raise NotImplementedError

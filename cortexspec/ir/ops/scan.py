@@ -16,15 +16,24 @@ T = TypeVar("T")
 
 
 def evaluate_function(function: Function, operands: Sequence[Tensor], context: Context) -> tuple[Tensor, ...]:
-    """The outputs of a function: each line's meaning in turn."""
+    """The outputs of a function: each line's meaning in turn. What no later line reads is let go: drawn weights can fill a memory."""
     environment: dict[str, Tensor] = {v.name: t for v, t in zip(function.inputs, operands, strict=True)}
-    evaluate_lines(function, environment, context)
+    for line, done in _with_last_reads(function):
+        _evaluate((line,), environment, context)
+        for name in done:
+            del environment[name]
     return tuple(environment[value.name] for value in function.outputs)
 
 
-def evaluate_lines(function: Function, environment: dict[str, Tensor], context: Context) -> None:
-    """Enters the results of every line into the environment."""
-    _evaluate(function.body, environment, context)
+def _with_last_reads(function: Function) -> list[tuple[Line, list[str]]]:
+    """Each line with the names that nothing reads after it."""
+    later = {value.name for value in function.outputs}
+    found: list[tuple[Line, list[str]]] = []
+    for line in reversed(function.body):
+        named = dict.fromkeys(value.name for value in (*line.operands, *line.results))
+        found.append((line, [name for name in named if name not in later]))
+        later.update(named)
+    return found[::-1]
 
 
 def _evaluate(lines: Sequence[Line], environment: dict[str, Tensor], context: Context) -> None:
