@@ -6,23 +6,19 @@ engine. torch and the interpreter stand beside it, in shorter runs, against prog
 `benchmarks.binary_workload` says what is computed, `benchmarks.rivals` how the others compute it.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import (
-    FEWEST_ROUNDS,
     Bar,
     Row,
+    command,
     compare,
-    exit_code,
     interleave,
-    machine,
-    pin_to_one_core,
-    rows_as_json,
-    show_rows,
+    pinned,
+    tell,
 )
 
 if TYPE_CHECKING:
@@ -128,16 +124,8 @@ def beside(case: "Case", rounds: int) -> list[Row]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.binary", description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=FEWEST_ROUNDS, help=f"at least {FEWEST_ROUNDS}")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--core", type=int, help="the core to pin to; the last one by default")
-    parser.add_argument("--every", action="store_true", help="also the slower programs by hand")
-    parser.add_argument("--case", type=int, action="append", help="one of the cases only, counted from 0")
-    chosen = parser.parse_args(arguments)
-    if chosen.rounds < FEWEST_ROUNDS:
-        parser.error(f"at least {FEWEST_ROUNDS} rounds: with fewer the interval says little")
-    context = machine(pin_to_one_core(chosen.core), PACKAGES) | {"rounds": chosen.rounds}
+    chosen = command("binary", __doc__.split("\n")[0], "--every", "--case").parse_args(arguments)
+    context = pinned(chosen, PACKAGES)
     from benchmarks.binary_workload import CASES
 
     rows: list[Row] = []
@@ -145,11 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows += against_libraries(CASES[number], chosen.rounds, chosen.every)
         rows += beside(CASES[number], chosen.rounds)
         print(f"{CASES[number]}: timed", file=sys.stderr)
-    if chosen.json:
-        print(rows_as_json(rows, context))
-    else:
-        show_rows("Binary networks, neurons x replicas, float32", rows, context)
-    return exit_code(row.verdict for row in rows)
+    return tell(chosen, "Binary networks, neurons x replicas, float32", rows, context)
 
 
 if __name__ == "__main__":

@@ -5,35 +5,31 @@ is missed. `benchmarks.workload` says what is computed, `benchmarks.rivals` how 
 hand-written formulations of a framework the fastest one at each size and task is the rival.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from benchmarks.measure import (
-    FEWEST_ROUNDS,
+    FRAMEWORKS,
     Bar,
+    Framework,
     Row,
     Timings,
+    command,
     compare,
-    exit_code,
     interleave,
-    machine,
-    pin_to_one_core,
-    rows_as_json,
-    show_rows,
+    pinned,
+    tell,
 )
 
 if TYPE_CHECKING:
     from benchmarks.rivals.program import Program
     from benchmarks.workload import Case
 
-Framework: TypeAlias = Literal["torch", "jax"]
 Kind: TypeAlias = Literal["ours", "hand-fused", "torchdiffeq", "diffrax"]
 Task: TypeAlias = Literal["forward", "training step"]
 
-FRAMEWORKS: tuple[Framework, ...] = ("torch", "jax")
 TASKS: tuple[Task, ...] = ("forward", "training step")
 LIBRARY: Mapping[Framework, Kind] = {"torch": "torchdiffeq", "jax": "diffrax"}
 PACKAGES = ("torch", "jax", "torchdiffeq", "diffrax")
@@ -138,22 +134,10 @@ def run(rounds: int, frameworks: Sequence[Framework], every: bool) -> list[Row]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cmc", description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=FEWEST_ROUNDS, help=f"at least {FEWEST_ROUNDS}")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--core", type=int, help="the core to pin to; the last one by default")
-    parser.add_argument("--framework", choices=FRAMEWORKS, action="append", help="one of the two only")
-    parser.add_argument("--every", action="store_true", help="also the slower hand-written formulations")
-    chosen = parser.parse_args(arguments)
-    if chosen.rounds < FEWEST_ROUNDS:
-        parser.error(f"at least {FEWEST_ROUNDS} rounds: with fewer the interval says little")
-    context = machine(pin_to_one_core(chosen.core), PACKAGES) | {"rounds": chosen.rounds}
+    chosen = command("cmc", __doc__.split("\n")[0], "--framework", "--every").parse_args(arguments)
+    context = pinned(chosen, PACKAGES)
     rows = run(chosen.rounds, tuple(chosen.framework or FRAMEWORKS), chosen.every)
-    if chosen.json:
-        print(rows_as_json(rows, context))
-    else:
-        show_rows("CMC neural ODE, 20 Euler steps, (batch, regions), float32", rows, context)
-    return exit_code(row.verdict for row in rows)
+    return tell(chosen, "CMC neural ODE, 20 Euler steps, (batch, regions), float32", rows, context)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ From text to an executable program, without drawing the wiring and without the f
 same number of operations a step. Exits with 1 where one of these is missed.
 """
 
-import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,16 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.measure import (
-    FEWEST_ROUNDS,
     Bar,
     Verdict,
+    command,
     compare,
     exit_code,
     interleave,
-    machine,
-    pin_to_one_core,
-    rows_as_json,
-    show_rows,
+    pinned,
+    tell,
 )
 
 if TYPE_CHECKING:
@@ -98,14 +95,8 @@ def _executable(text: str, circuit: str, arguments: dict[str, int], backend: str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.compile_time", description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=FEWEST_ROUNDS, help=f"at least {FEWEST_ROUNDS}")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--core", type=int, help="the core to pin to; the last one by default")
-    chosen = parser.parse_args(arguments)
-    if chosen.rounds < FEWEST_ROUNDS:
-        parser.error(f"at least {FEWEST_ROUNDS} rounds: with fewer the interval says little")
-    context = machine(pin_to_one_core(chosen.core), BACKENDS) | {"rounds": chosen.rounds}
+    chosen = command("compile_time", __doc__.split("\n")[0]).parse_args(arguments)
+    context = pinned(chosen, BACKENDS)
 
     small, large = f"{SMALL} neurons", f"{LARGE} neurons"
     rows, counts = [], []
@@ -118,12 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         steps = [operations_a_step(columns(regions, backend)) for regions in (FEW, MANY)]
         counts.append(Count(f"operations a step of {FEW} and {MANY} regions", backend, *steps))
 
-    if chosen.json:
-        print(rows_as_json(rows, context, counts=[vars(count) | {"verdict": count.verdict} for count in counts]))
-    else:
-        show_rows("Time to compile", rows, context)
-        print(*counts, sep="\n")
-    return exit_code([*(row.verdict for row in rows), *(count.verdict for count in counts)])
+    told = [vars(count) | {"verdict": count.verdict} for count in counts]
+    failed = exit_code(count.verdict for count in counts)
+    return max(tell(chosen, "Time to compile", rows, context, counts, counts=told), failed)
 
 
 if __name__ == "__main__":

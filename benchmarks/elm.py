@@ -5,31 +5,27 @@ checkpointed; exits with 1 where a bar is missed. In each framework the fastest 
 `benchmarks.elm_workload` says what is computed, `benchmarks.rivals` how others do it.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from benchmarks.measure import (
-    FEWEST_ROUNDS,
+    FRAMEWORKS,
     Bar,
+    Framework,
     Row,
     Run,
     Timings,
+    command,
     compare,
-    exit_code,
     interleave,
-    machine,
-    pin_to_one_core,
-    rows_as_json,
-    show_rows,
+    pinned,
+    tell,
 )
 
 if TYPE_CHECKING:
     from benchmarks.elm_workload import Problem, Program
 
-Framework: TypeAlias = Literal["torch", "jax"]
-FRAMEWORKS: tuple[Framework, ...] = ("torch", "jax")
 PACKAGES = ("torch", "jax")
 OURS = "{} ours"
 FORWARD = Bar(0.85)
@@ -124,17 +120,10 @@ def growth() -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.elm", description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=FEWEST_ROUNDS, help=f"at least {FEWEST_ROUNDS}")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--core", type=int, help="the core to pin to; the last one by default")
-    parser.add_argument("--framework", choices=FRAMEWORKS, action="append", help="one of the two only")
-    parser.add_argument("--every", action="store_true", help="also the slower programs by hand")
+    parser = command("elm", __doc__.split("\n")[0], "--framework", "--every")
     parser.add_argument("--no-compile", action="store_true", help="without `torch.compile`, which takes minutes")
     chosen = parser.parse_args(arguments)
-    if chosen.rounds < FEWEST_ROUNDS:
-        parser.error(f"at least {FEWEST_ROUNDS} rounds: with fewer the interval says little")
-    context = machine(pin_to_one_core(chosen.core), PACKAGES) | {"rounds": chosen.rounds}
+    context = pinned(chosen, PACKAGES)
     from benchmarks import ours_elm
     from benchmarks.elm_workload import STEPS
 
@@ -144,14 +133,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for framework in frameworks:
         rows += rows_of(problem, framework, chosen.rounds, not chosen.no_compile, chosen.every)
         print(f"{framework}: timed", file=sys.stderr)
-    grown = growth() if "jax" in frameworks else 0.0
-    if chosen.json:
-        print(rows_as_json(rows, context | {"growth": grown}))
-    else:
-        show_rows("ELM layer, N = 128, T = 100, batch 32, float32", rows, context)
-        if "jax" in frameworks:
-            print(f"memory of the checkpointed step where T doubles: {grown:.2f} times, at most {MOST_GROWTH}")
-    return max(exit_code(row.verdict for row in rows), int(grown > MOST_GROWTH))
+    grown, beside = 0.0, list[str]()
+    if "jax" in frameworks:
+        grown = growth()
+        beside = [f"memory of the checkpointed step where T doubles: {grown:.2f} times, at most {MOST_GROWTH}"]
+    title = "ELM layer, N = 128, T = 100, batch 32, float32"
+    return max(tell(chosen, title, rows, context | {"growth": grown}, beside), int(grown > MOST_GROWTH))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ the other, and each round gives one ratio; the median of these ratios is the res
 95 % interval. Time is the CPU time of the whole process, so a program cannot hide its work in a thread.
 """
 
+import argparse
 import ctypes
 import gc
 import json
@@ -36,6 +37,48 @@ _ONE_THREAD_XLA = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threa
 _NUMERICAL_LIBRARIES = ("numpy", "torch", "jax")
 
 Run: TypeAlias = Callable[[], object]
+Framework: TypeAlias = Literal["torch", "jax"]
+FRAMEWORKS: tuple[Framework, ...] = ("torch", "jax")
+
+
+# ---------------------------------------------------------------- the command
+
+_SOME: Mapping[str, Mapping[str, Any]] = {
+    "--framework": {"choices": FRAMEWORKS, "action": "append", "help": "one of the two only"},
+    "--every": {"action": "store_true", "help": "also the slower programs by hand"},
+    "--case": {"type": int, "action": "append", "help": "one of the cases only, counted from 0"},
+}
+
+
+def command(name: str, about: str, *some: str) -> argparse.ArgumentParser:
+    """The parser of `python -m benchmarks.NAME` with the options of every command that times in rounds, and some of those that
+    several have: `--framework`, `--every`, `--case`."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=_rounds, default=FEWEST_ROUNDS, help=f"at least {FEWEST_ROUNDS}")
+    add_machine_options(parser)
+    for option in some:
+        parser.add_argument(option, **_SOME[option])
+    return parser
+
+
+def add_machine_options(parser: argparse.ArgumentParser, otherwise: str = "a table") -> None:
+    """`--json` instead of what is printed otherwise, and `--core`."""
+    parser.add_argument("--json", action="store_true", help=f"print JSON instead of {otherwise}")
+    parser.add_argument("--core", type=int, help="the core to pin to; the last one by default")
+
+
+def _rounds(text: str) -> int:
+    rounds = int(text)
+    if rounds < FEWEST_ROUNDS:
+        raise argparse.ArgumentTypeError(f"at least {FEWEST_ROUNDS} rounds: with fewer the interval says little")
+    return rounds
+
+
+def pinned(chosen: argparse.Namespace, packages: Iterable[str]) -> dict[str, Any]:
+    """Pins this process as it was asked for; what the figures are measured on."""
+    return machine(pin_to_one_core(chosen.core), packages) | {"rounds": chosen.rounds}
 
 
 # ---------------------------------------------------------------- one core, one thread
@@ -279,6 +322,24 @@ def rows_as_json(rows: Sequence[Row], context: Mapping[str, Any], **more: Any) -
     """Everything that the table shows, for a machine."""
     told = [asdict(row) | {"standing": row.standing, "verdict": row.verdict} for row in rows]
     return json.dumps({"context": dict(context), "rows": told, **more}, indent=2, ensure_ascii=False)
+
+
+def tell(
+    chosen: argparse.Namespace,
+    title: str,
+    rows: Sequence[Row],
+    context: Mapping[str, Any],
+    beside: Iterable[object] = (),
+    **more: Any,
+) -> int:
+    """Print the comparisons, as a table with the lines `beside` below it or, with `more`, as JSON; the code to exit with."""
+    if chosen.json:
+        print(rows_as_json(rows, context, **more))
+    else:
+        show_rows(title, rows, context)
+        for line in beside:
+            print(line)
+    return exit_code(row.verdict for row in rows)
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:

@@ -5,30 +5,26 @@ In each framework the fastest program by hand is the rival. At N = 312 the penal
 and the whole step beside plain torch's. `benchmarks.rnn_workload` says what is computed, `benchmarks.rivals` how others do it.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from benchmarks.measure import (
-    FEWEST_ROUNDS,
+    FRAMEWORKS,
     Bar,
+    Framework,
     Row,
+    command,
     compare,
-    exit_code,
     interleave,
-    machine,
-    pin_to_one_core,
-    rows_as_json,
-    show_rows,
+    pinned,
+    tell,
 )
 
 if TYPE_CHECKING:
     from benchmarks.rivals.program import Training
     from benchmarks.rnn_workload import Case, Problem
 
-Framework: TypeAlias = Literal["torch", "jax"]
-FRAMEWORKS: tuple[Framework, ...] = ("torch", "jax")
 PACKAGES = ("torch", "jax", "scipy")
 OURS = "{} ours"
 ON_EACH = Bar(0.85)
@@ -110,18 +106,10 @@ def rows_of(case: "Case", rounds: int, frameworks: Sequence[Framework], every: b
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.rnn", description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=FEWEST_ROUNDS, help=f"at least {FEWEST_ROUNDS}")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--core", type=int, help="the core to pin to; the last one by default")
-    parser.add_argument("--framework", choices=FRAMEWORKS, action="append", help="one of the two only")
-    parser.add_argument("--every", action="store_true", help="also the slower programs by hand")
-    parser.add_argument("--case", type=int, action="append", help="one of the cases only, counted from 0")
+    parser = command("rnn", __doc__.split("\n")[0], "--framework", "--every", "--case")
     parser.add_argument("--channels", type=int, choices=(3, 8), default=3, help="inputs: 3, or 8 with 4 classes")
     chosen = parser.parse_args(arguments)
-    if chosen.rounds < FEWEST_ROUNDS:
-        parser.error(f"at least {FEWEST_ROUNDS} rounds: with fewer the interval says little")
-    context = machine(pin_to_one_core(chosen.core), PACKAGES) | {"rounds": chosen.rounds}
+    context = pinned(chosen, PACKAGES)
     from dataclasses import replace
 
     from benchmarks.rnn_workload import CASES
@@ -131,11 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case = replace(CASES[number], channels=chosen.channels, classes=2 if chosen.channels == 3 else 4)
         rows += rows_of(case, chosen.rounds, tuple(chosen.framework or FRAMEWORKS), chosen.every)
         print(f"{case}: timed", file=sys.stderr)
-    if chosen.json:
-        print(rows_as_json(rows, context))
-    else:
-        show_rows(f"Relu network, batch 128, 41 steps, {chosen.channels} inputs, float32", rows, context)
-    return exit_code(row.verdict for row in rows)
+    return tell(chosen, f"Relu network, batch 128, 41 steps, {chosen.channels} inputs, float32", rows, context)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ With `--pure` ours take the form that they have without a C++ compiler, which ha
 the steps. `benchmarks.spiking_workload` says what is computed, `benchmarks.rivals` how the others compute it.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -23,17 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import (
-    FEWEST_ROUNDS,
     Bar,
     Row,
     Timings,
+    command,
     compare,
-    exit_code,
     interleave,
-    machine,
-    pin_to_one_core,
-    rows_as_json,
-    show_rows,
+    pinned,
+    tell,
 )
 
 if TYPE_CHECKING:
@@ -137,20 +133,12 @@ def _simulators(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.spiking", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=FEWEST_ROUNDS, help=f"at least {FEWEST_ROUNDS}")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--core", type=int, help="the core to pin to; the last one by default")
-    parser.add_argument("--case", type=int, action="append", help="one of the cases only, counted from 0")
+    parser = command("spiking", __doc__, "--case")
     parser.add_argument("--steps", type=int, help="of 0.1 ms; 10000 by default, and the rate is checked over these")
     parser.add_argument("--own", type=Path, default=OWN, help="the Python that has Brian2 and NEST")
     parser.add_argument("--pure", action="store_true", help="as without a C++ compiler")
     chosen = parser.parse_args(arguments)
-    if chosen.rounds < FEWEST_ROUNDS:
-        parser.error(f"at least {FEWEST_ROUNDS} rounds: with fewer the interval says little")
-    context = machine(pin_to_one_core(chosen.core), PACKAGES) | {"rounds": chosen.rounds}
+    context = pinned(chosen, PACKAGES)
     if chosen.pure:
         os.environ["CORTEXSPEC_NATIVE"] = "0"
     from benchmarks.spiking_workload import CASES
@@ -159,12 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in chosen.case or range(len(CASES)):
         case = CASES[number] if chosen.steps is None else replace(CASES[number], steps=chosen.steps)
         rows += timed(case, chosen.rounds, chosen.own)
-    if chosen.json:
-        print(rows_as_json(rows, context))
-    else:
-        title = "Leaky integrate-and-fire, 4000 neurons, float32"
-        show_rows(f"{title}, without a compiled kernel" if chosen.pure else title, rows, context)
-    return exit_code(row.verdict for row in rows)
+    title = "Leaky integrate-and-fire, 4000 neurons, float32"
+    return tell(chosen, f"{title}, without a compiled kernel" if chosen.pure else title, rows, context)
 
 
 if __name__ == "__main__":

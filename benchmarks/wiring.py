@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import pin_to_one_core
+from benchmarks.measure import add_machine_options, pin_to_one_core
 
 SPEC = Path(__file__).parent / "specs" / "wiring.cortex"
 RULES = ("constant", "cosine", "von_mises", "indegree", "indegree_multapses", "outdegree", "total")
@@ -59,8 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.wiring", description=__doc__.split("\n")[0])
     parser.add_argument("--rule", choices=RULES, action="append", help="one of the rules only")
     parser.add_argument("--size", type=int, action="append", choices=range(len(SIZES)), help="one of the sizes only")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
-    parser.add_argument("--core", type=int, help="the core to pin to; the last one by default")
+    add_machine_options(parser, "lines")
     parser.add_argument("--here", nargs=3, metavar=("RULE", "N", "K"), help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.here:  # on the core of the process that started it, with the C library's own ways
