@@ -279,8 +279,8 @@ class Editor:
 
         found = self.expansion.body.find(path[0])
         for name in path[1:]:
-            if found is None:
-                return None
+            if found is None or isinstance(found, Opaque):
+                return found
             found = members_of(found).get(name)
         return found
 
@@ -402,8 +402,7 @@ class Editor:
         if head is None:
             self.missing(path, 1, target.span or span)
             return
-        if not isinstance(head, Opaque):
-            self.assign_inside(head, path, 1, value, modifiers, target, span)
+        self.assign_inside(head, path, 1, value, modifiers, target, span)
 
     def missing(self, path: Sequence[str], known: int, span: Span | None) -> None:
         """An edit of something that is not there."""
@@ -474,6 +473,8 @@ class Editor:
         """The rest of a path after the thing that its first `known` names stand for."""
         rest = path[known:]
         match entry:
+            case Opaque():
+                pass  # of a plugin that is not installed: the edit is not judged either
             case GroupHere(members=members) if rest:
                 for member in members:
                     if isinstance(member, (PopulationHere, CircuitHere)):
@@ -767,7 +768,14 @@ class Editor:
             if here is not None and not self.ends_at_group(here, population):
                 self.change_connection(here, lambda connect: ())
                 self.removed.setdefault(path_of_connection, span)
-        for group in [one for one in self.expansion.groups if population.path in map(path_of, one.members)]:
+        for _ in [one for one in expansion.unjudged if _touches(one, population)]:
+            now = self.entry(path)
+            assert isinstance(now, PopulationHere)
+            here = next((one for one in self.expansion.unjudged if _touches(one, now)), None)
+            if here is not None:
+                self.change_connection(here, lambda connect: ())
+        groups = (*self.expansion.groups, *self.expansion.unjudged_groups)
+        for group in [one for one in groups if population.path in map(path_of, one.members)]:
             self.leave_group(group, population)
         self.change_instance(path, lambda instance: None)
         template = self.own_template(path[:-1])
@@ -984,7 +992,7 @@ def _as_text(entry: Entry, span: Span | None, inside: str = "") -> tree.Expressi
         from cortexspec.analysis.resolve_names import literal
 
         return literal(entry, span)
-    path = getattr(entry, "path", "")
+    path = path_of(entry)
     first, *rest = (path.removeprefix(f"{inside}.") if inside else path).split(".")
     node: tree.Expression = tree.Name(first, span=span)
     for name in rest:

@@ -96,6 +96,9 @@ class Expansion:
     penalties: list[PenaltyHere] = field(default_factory=list[PenaltyHere])
     outputs: list[str] = field(default_factory=list[str])
     incomplete: bool = False  # a connection could not be made
+    # Of these an end or a member comes from a plugin that is not installed.
+    unjudged: list[ProjectionHere] = field(default_factory=list[ProjectionHere])
+    unjudged_groups: list[GroupHere] = field(default_factory=list[GroupHere])
 
 
 class TooMuch(Exception):
@@ -540,7 +543,7 @@ class Expander:
             if use is None:
                 message = f"`{one.name}` has no type"
                 self.report.add("CS301", message, span, help=f"write `{statement.kind} {one.name} : TYPE`")
-                self.define(body, one.name, Opaque(one.name), span)
+                self.define(body, one.name, Opaque(body.dotted(one.name)), span)
             elif statement.kind == "population":
                 self.one_population(one, use, body, span)
             else:
@@ -567,7 +570,7 @@ class Expander:
         size = self.count_of(one, body)
         template = self.template(use, ("neuron",), "neuron")
         if size is None or template is None:
-            self.define(body, one.name, Opaque(one.name), span)
+            self.define(body, one.name, Opaque(body.dotted(one.name)), span)
             return
         path = body.dotted(one.name)
         axis = self.own_axis(one.name, path, size)
@@ -700,7 +703,7 @@ class Expander:
         self.tick(span)
         size = self.count_of(one, body)
         if size is None:
-            self.define(body, one.name, Opaque(one.name), span)
+            self.define(body, one.name, Opaque(body.dotted(one.name)), span)
             return
         axis = self.own_axis(one.name, path, size) if one.axes else None
         instance = (*body.instance, axis) if axis is not None else body.instance
@@ -711,7 +714,7 @@ class Expander:
             return
         template = self.part_template(use)
         if template is None:
-            self.define(body, one.name, Opaque(one.name), span)
+            self.define(body, one.name, Opaque(body.dotted(one.name)), span)
         elif template.kind == "function":
             here = self.text_function(template, use.arguments, path, instance, body, use.span or span)
             self.define(body, one.name, here, span)
@@ -775,12 +778,17 @@ class Expander:
     def group(self, statement: written.Group, body: Body) -> None:
         members = self.member_list(statement.members, body)
         if members is None:
-            self.define(body, statement.name, Opaque(statement.name), statement.span)
+            self.define(body, statement.name, Opaque(body.dotted(statement.name)), statement.span)
             return
         path = body.dotted(statement.name)
         flat: list[Entry] = []
         for member in members:
-            flat += member.members if isinstance(member, GroupHere) else [member]
+            flat += (isinstance(member, (GroupHere, Opaque)) and member.members) or [member]
+        if any(isinstance(member, Opaque) for member in flat):
+            self.define(body, statement.name, Opaque(path, tuple(flat)), statement.span)
+            none = Axis(statement.name, Size.of(0))
+            self.result.unjudged_groups.append(GroupHere(path, none, none, tuple(flat), body, statement.span))
+            return
         size = Size.of(0)
         for member in flat:
             size = size + self.length_of(member)
@@ -817,7 +825,7 @@ class Expander:
             if isinstance(entry, (Static, ProjectionHere, PenaltyHere, CircuitHere, FunctionHere)):
                 self.report.add("CS308", f"{kind_of(entry)} cannot be a member of a group", item.span)
                 entry = None
-            if entry is None or isinstance(entry, Opaque):
+            if entry is None:
                 return None
             if any(entry is member for member in members):
                 self.report.add("CS302", f"`{print_expression(item)}` is a member twice", item.span)
@@ -1014,7 +1022,7 @@ class Expander:
             return list(entry.members)
         if isinstance(entry, Opaque):
             self.result.incomplete = True
-            return []
+            return list(entry.members)
         if isinstance(entry, (PopulationHere, CircuitHere)):
             message = f"`{print_expression(node)}` is {kind_of(entry)}; a loop goes over a group, a list or a range"
             self.report.add("CS308", message, node.span, help=f"write `[{print_expression(node)}]`")
@@ -1058,20 +1066,23 @@ class Expander:
         target = self.entry(statement.target, body)
         port = self.port(target, statement.target) if target is not None else None
         source: Declared | GroupVariable | GroupHere | None = None
-        source_name = in_place.name if in_place is not None else ""
+        source_names = [in_place.name] if in_place is not None else []
         if in_place is None:
             found = self.entry(statement.source, body)
             source = self.source(found, statement.source) if found is not None else None
-            source_name = _owner_name(found, body) if found is not None else ""
-        name = statement.name or f"{source_name}_to_{self.target_name(target, port, body)}"
+            source_names = self.end_names(found, statement.source, body) if found is not None else []
+        target_names = self.end_names(target, statement.target, body, port) if target is not None else []
+        names = [f"{one}_to_{other}" for one in source_names for other in target_names]
+        name = statement.name or (names[0] if names else "")
+        path = body.dotted(name)
+        here = ProjectionHere(path, body, statement, source or _NOTHING, port or _NOTHING, span=span)
+        home = _home(body)
         if port is None or (source is None and in_place is None):
             self.result.incomplete = True
-            if statement.name or (source_name and target is not None):
-                body.names.setdefault(name, Opaque(name))
+            self.result.unjudged.append(here)
+            for one in [statement.name] if statement.name else names:
+                home.names.setdefault(one, Opaque(body.dotted(one)))
             return
-        path = body.dotted(name)
-        here = ProjectionHere(path, body, statement, source or _NOTHING, port, span=span)
-        home = _home(body)
         if home.find(name) is not None:
             first = home.owner_of(name)
             notes = [Note("the first one", first)] if first is not None else []
@@ -1084,8 +1095,9 @@ class Expander:
         if in_place is not None:
             source = self.population_in_place(in_place, path, port, body, statement)
             if source is None:
-                home.names[name] = Opaque(name)
+                home.names[name] = Opaque(path)
                 self.result.incomplete = True
+                self.result.unjudged.append(here)
                 return
             here.source = source
         self.settings(here, statement)
@@ -1099,7 +1111,9 @@ class Expander:
         if not isinstance(name, tree.Name) or (call is None and body.find(name.name) is not None):
             return None
         template = self.library.templates.get(name.name)
-        if call is None and (template is None or template.kind != "neuron"):
+        if call is None and template is None and not self.library.missing_plugins:
+            return None
+        if call is None and template is not None and template.kind != "neuron":
             return None
         arguments = tuple(_argument(one) for one in call.arguments) if call is not None else ()
         return written.TypeUse(name=name.name, arguments=arguments, span=name.span)
@@ -1218,10 +1232,22 @@ class Expander:
                 self.report.add("CS503", message, node.span, help=help)
                 return None
 
-    def target_name(self, entry: Entry | None, port: Declared | GroupVariable | None, body: Body) -> str:
+    def end_names(
+        self, entry: Entry, node: tree.Expression, body: Body, port: Declared | GroupVariable | None = None
+    ) -> list[str]:
+        """What an end is called in the name of its connection; several where only a missing plugin knows what `a.x` is of `a`."""
+        if not isinstance(entry, Opaque):
+            return [self.target_name(entry, port, body)]
+        names, rest = [_owner_name(entry, body)], list[str]()
+        while isinstance(node, tree.Member) and isinstance(self.entry(node.owner, body), Opaque):
+            rest.insert(0, node.name)
+            node = node.owner
+        for one in rest:
+            names.append(f"{names[-1]}_{one}")
+        return names
+
+    def target_name(self, entry: Entry, port: Declared | GroupVariable | None, body: Body) -> str:
         """The port is part of the name where the target has several."""
-        if entry is None:
-            return ""
         owner = _owner_name(entry, body)
         if isinstance(port, Declared) and port.body is not body and port.body.kind == "neuron":
             inputs = [one for one in port.body.names.values() if isinstance(one, Declared) and one.kind == "input"]

@@ -187,9 +187,13 @@ class PenaltyHere:
 
 @dataclass(eq=False, slots=True)
 class Opaque:
-    """Something that only a plugin which is not installed could tell more about; it is not judged."""
+    """Something that only a plugin which is not installed could tell more about; it is not judged.
+
+    `members`: what a loop goes over, of a group with members of such a plugin.
+    """
 
     name: str
+    members: tuple[Entry, ...] = ()
 
 
 Entry: TypeAlias = (

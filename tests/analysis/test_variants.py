@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cortexspec.analysis.apply_variant import cell_of, merge_like
-from cortexspec.analysis.elaborate import elaborate, elaborate_experiment, experiments_of, library_of
+from cortexspec.analysis.elaborate import check, elaborate, elaborate_experiment, experiments_of, library_of
 from cortexspec.analysis.model import Model
 from cortexspec.analysis.report import Report
 from cortexspec.expressions.print import print_expression
@@ -218,3 +218,56 @@ experiment again of column(gain = 1) like run {
     assert set(model.variants) == {"slow"}
     assert {name: print_expression(e) for name, e in model.simulate.items()} == {"duration": "20.0 ms", "dt": "1.0 ms"}
     assert [names for names, _ in model.vary] == [("seed",)]
+
+
+FOREIGN = (
+    "use nowhere\n"
+    + CELL
+    + """
+circuit inner {
+  population a : strange(τ = 1 ms)
+  population b[10] : cell
+  connect a -> b
+  connect strange(8 Hz) -> b { weight = 1 }
+}
+circuit net {
+  population a[10] : strange(τ = 1 ms)
+  population b[10], c[10] : cell
+  group g = [a, b]
+  part p : inner
+  connect a.y -> b { weight = 1 }
+  connect b -> a.I { weight = 1 }
+  connect strange(8 Hz) -> c { weight = 1 }
+  connect strange -> b
+  connect p.a.y -> c
+  for one in g { connect one -> c { weight = 1 } }
+  for one in [a, c], other in [b, c] { connect one -> other { weight = 1 } }
+}
+experiment run of net { simulate { duration = 10 ms; dt = 1 ms }; EDIT }
+"""
+)
+
+
+def edited_without_the_plugin(edit: str) -> list[tuple[str, str]]:
+    """What is said beside the warnings that a plugin is missing."""
+    found = check(spec_of(FOREIGN.replace("EDIT", edit)))
+    assert any(one.code == "CS904" for one in found)
+    return [(one.code, one.message) for one in found if (one.code, one.severity) != ("CS904", "warning")]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "a_to_b.weight = 2", "remove a_to_b", "b_to_a.weight = 2", "b_to_a_I.weight trainable", "strange_to_c.weight = 2",
+        "strange_to_b.weight = 2", "p_a_to_c.weight = 2", "remove a_to_c", "b_to_c.weight = 2", "c_to_c.weight = 2",
+        "a.τ = 3 ms", "a : odd", "remove a", "remove b", "p.a.τ = 2 ms", "p.a_to_b.weight = 2", "remove p.strange_to_b",
+    ],
+)  # fmt: skip
+def test_an_edit_of_what_a_missing_plugin_brings_is_not_judged(edit: str) -> None:
+    assert edited_without_the_plugin(edit) == []
+
+
+@pytest.mark.parametrize("edit", ["a_to_p.weight = 2", "remove z_to_b", "p.b_to_a.weight = 2", "c_to_c.wait = 2"])
+def test_an_edit_of_nothing_is_one_also_beside_a_missing_plugin(edit: str) -> None:
+    [(code, _)] = edited_without_the_plugin(edit)
+    assert code == "CS316"
