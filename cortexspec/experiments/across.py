@@ -166,7 +166,7 @@ _BINARY: Mapping[str, Callable[[Array, Array], Array]] = {
 }  # fmt: skip
 _ELEMENTWISE: Mapping[str, Callable[[Array], Array]] = {"abs": np.abs, "sqrt": np.sqrt, "exp": np.exp, "log": np.log}
 _REDUCED: Mapping[str, Callable[..., Array]] = {
-    "mean": np.mean, "std": np.std, "sum": np.sum, "max": np.max, "min": np.min,
+    "mean": np.mean, "median": np.median, "std": np.std, "sum": np.sum, "max": np.max, "min": np.min,
 }  # fmt: skip
 
 

@@ -199,6 +199,27 @@ def _flat_value(build: Builder, x: Operand) -> Operand:
     return Operand(write.merge(build, x.value, x.axes, axis), (axis.name,))
 
 
+def _median(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """The middle element; of an even number the mean of the two in the middle."""
+    x, over = _as_float(build, arguments[0]), tuple(settings["over"])
+    if not over:
+        return x
+    value, size = x.value, Size.of(1)
+    for name in over:
+        size = size * x.type.axis(name).size
+    axis = x.type.axis(over[0]) if len(over) == 1 else build.axis("flat", size)
+    if len(over) > 1:
+        value = write.merge(build, value, over, axis)
+    order = write.argsort(build, value, axis.name)
+    half = write.scale(build, write.size_of(build, axis), 0.5)
+    one = write.const(build, 1.0)
+    middle: list[Value] = []
+    for place in (write.sub(build, write.ceil(build, half), one), write.floor(build, half)):
+        element = write.gather(build, order, write.cast(build, place, "int"), axis.name)
+        middle.append(write.gather(build, value, element, axis.name))
+    return _reduced(x, write.scale(build, write.add(build, *middle), 0.5), settings, np.median)
+
+
 # Shape
 
 
@@ -679,6 +700,7 @@ FUNCTIONS: tuple[FunctionEntry, ...] = (
     FunctionEntry("mean", _mean, (1, 1), _REDUCE, doc="the mean; of truth values the fraction that holds"),
     FunctionEntry("var", _variance, (1, 1), _REDUCE, doc="the mean square distance from the mean"),
     FunctionEntry("std", _deviation, (1, 1), _REDUCE, doc="the square root of `var`"),
+    FunctionEntry("median", _median, (1, 1), _REDUCE, doc="the middle element, or the mean of the two in the middle"),
     FunctionEntry("count", _count, (1, 1), _REDUCE, doc="how many elements there are, or are true"),
     FunctionEntry("axis_size", _axis_size, (0, 0), static=("symbol",), doc="the size that a size symbol stands for"),
     FunctionEntry("any", _quantifier(write.any_), (1, 1), _REDUCE, doc="whether some element is true"),

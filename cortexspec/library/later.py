@@ -16,29 +16,22 @@ from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Value
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import RuleError, Type
-from cortexspec.units import DIMENSIONLESS, Unit
+from cortexspec.units import DIMENSIONLESS
 
 Settings = Mapping[str, Any]
 Signature = Callable[[Builder, Sequence[Operand], Settings], Operand]
 
 
-def _typed(build: Builder, x: Operand, unit: Unit | None = None, without: Sequence[str] = ()) -> Operand:
-    """An operand like x, in another unit or without some axes."""
+def _typed(build: Builder, x: Operand, without: Sequence[str] = ()) -> Operand:
+    """An operand like x, without some axes."""
     axes = x.type.without(without)
-    type_ = Type(axes, "float", x.type.unit if unit is None else unit)
+    type_ = Type(axes, "float", x.type.unit)
     written = tuple(name for name in x.axes if name not in without)
     return Operand(Value(build.names.fresh("later"), type_), written, anonymous=x.anonymous and bool(written))
 
 
 def _like(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
     return _typed(build, arguments[0])
-
-
-def _reduction(unit: Unit | None = None) -> Signature:
-    def signature(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
-        return _typed(build, arguments[0], unit, settings["over"])
-
-    return signature
 
 
 def _matrix(build: Builder, arguments: Sequence[Operand], settings: Settings) -> Operand:
@@ -63,9 +56,7 @@ def _of_everything(build: Builder, arguments: Sequence[Operand], settings: Setti
     return _typed(build, arguments[0], without=arguments[0].axes)
 
 
-_REDUCE = ("over", "by")
 _TABLE: tuple[tuple[str, Signature, tuple[int, int | None], tuple[str, ...], tuple[str, ...], str], ...] = (
-    ("median", _reduction(), (1, 1), _REDUCE, (), "the middle value"),
     ("running_mean", _of_everything, (1, 1), (), (), "the mean over the last epoch of training, noise on"),
     ("eigenvalues", _eigenvalues, (1, 1), (), (), "the eigenvalues of a matrix"),
     ("jacobian", _jacobian, (0, 0), (), (), "the derivative of the vector field at rest"),

@@ -312,3 +312,32 @@ def test_words_are_gathered_in_the_place_of_states(backend: str) -> None:
         else:
             np.testing.assert_array_equal(whole, states)
         assert spelt.elements == (3, size)
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
+@pytest.mark.parametrize("over", ["time", "trial, time", "trial, a", "trial, time, a"])
+def test_a_median_is_that_of_the_recordings(backend: str, over: str) -> None:
+    """Of an odd number of elements and of an even one; the run is the same however the median is taken."""
+    pytest.importorskip({"torch": "torch.nn", "jax": "jax"}.get(backend, "numpy"))
+    sim = compiled(backend)
+    for trials in (1, 3):
+        found = sim.measure({"m": f"mean(median(a.v, over = [{over}]))"}, duration=12.5, trials=trials, seed=2)["m"]
+        run = sim.simulate(record=["a.v"], duration=12.5, trials=trials, seed=2)["a.v"]
+        assert run.shape == (trials, 25, 4)
+        assert found == pytest.approx(float(run.median(over.split(", ")).mean()), rel=1e-12)
+
+
+def test_a_median_has_the_same_slope_on_every_engine() -> None:
+    """Of four neurons at three trials in the last step: half of it goes to either of the two in the middle."""
+    text = TEXT.replace("param τ = 10 ms", "param τ = 10 ms  per neuron trainable")
+    wanted: dict[str, tuple[float, np.ndarray]] = {}
+    for backend in ("interpreter", "torch", "jax"):
+        pytest.importorskip({"torch": "torch.nn", "jax": "jax"}.get(backend, "numpy"))
+        sim = compiled(backend, text=text)
+        value, slopes = sim.value_and_grad("median(a.v[time = end])/(1 mV)", duration=10, trials=3, seed=1)
+        wanted[backend] = value, slopes["a.τ"]
+    value, slope = wanted["interpreter"]
+    assert 1 <= np.count_nonzero(slope) <= 4
+    for other, gradient in wanted.values():
+        assert other == pytest.approx(value, rel=1e-12)
+        np.testing.assert_allclose(gradient, slope, rtol=1e-9, atol=1e-15)
