@@ -16,6 +16,8 @@ from cortexspec.ir.module import State, Value
 from cortexspec.ir.ops.spike import SUPPORT
 from cortexspec.ir.types import Axis, Type
 
+_REACHED = "spike.reached"
+
 
 def train_of(population: Population) -> str:
     return f"{population.path}.spike"
@@ -34,6 +36,11 @@ def held_of(train: str) -> str:
 def reached_of(train: str) -> str:
     """The state that is 1 where a neuron fired, or came so near its threshold that its surrogate has a slope; 0 elsewhere."""
     return f"{train}.reached"
+
+
+def of_a_backward_pass(state: State) -> bool:
+    """Whether nothing but a gradient reads it: no run begins differently for want of it, and nobody looks at it."""
+    return state.variable == _REACHED
 
 
 def below_of(train: str) -> str:
@@ -83,4 +90,4 @@ def train_states(model: Model, trial: Axis) -> Iterator[State]:
         if population.spike.refractory is not None:
             yield State(Value(held_of(train), type_), population.path, population.neuron, "spike.held")
         if support_of(population) is not None:
-            yield State(Value(reached_of(train), type_), population.path, population.neuron, "spike.reached")
+            yield State(Value(reached_of(train), type_), population.path, population.neuron, _REACHED)

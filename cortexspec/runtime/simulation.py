@@ -23,6 +23,7 @@ from cortexspec.ir.types import Type
 from cortexspec.lowering.declarations import TRIAL
 from cortexspec.lowering.delays import delayed, slots_of, steps_of
 from cortexspec.lowering.readout import Readout
+from cortexspec.lowering.trains import of_a_backward_pass
 from cortexspec.passes.each_trial import each_trial
 from cortexspec.passes.forget_reached import forget_reached
 from cortexspec.runtime.bind import constrained, unconstrained
@@ -99,6 +100,11 @@ class Simulation:
     def states(self) -> tuple[str, ...]:
         """The names of all state variables."""
         return tuple(state.value.name for state in self._plain.states)
+
+    @property
+    def _shown(self) -> tuple[str, ...]:
+        """Those that a run gives at its end."""
+        return tuple(state.value.name for state in self._plain.states if not of_a_backward_pass(state))
 
     @property
     def circuit(self) -> str:
@@ -369,7 +375,7 @@ class Simulation:
         return self._main
 
     def _final_outputs(self) -> tuple[str, ...]:
-        return tuple(self.model.outputs) or self.states
+        return tuple(self.model.outputs) or self._shown
 
     @property
     def module(self) -> Any:
@@ -442,7 +448,7 @@ class Simulation:
             steps = self._frames(given, duration)
             every = [one for name in names if not name.endswith(_END) for one in members[name]]
             last = [one.removesuffix(_END) for name in names if name.endswith(_END) for one in members[name]]
-            wanted = Wanted(tuple(dict.fromkeys(every)), tuple(dict.fromkeys([*last, *self.states])))
+            wanted = Wanted(tuple(dict.fromkeys(every)), tuple(dict.fromkeys([*last, *self._shown])))
             loaded = self.load(wanted, steps, streams=given.streams, trials=given.trials)
             arrays = self._call(loaded, "rollout", given, parameters, seed, first_trial)
             self._check_finite(arrays, given, steps, parameters, seed, first_trial)

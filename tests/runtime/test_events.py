@@ -154,3 +154,22 @@ def asks(simulation):
     lines = [line for function in loaded.module.functions.values() for line in all_lines(function)]
     (found,) = {bool(line.op.parted(line.operands[6:])[1]) for line in lines if isinstance(line.op, Deliver)}
     return found
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
+def test_a_run_without_gradient_carries_nothing_of_a_backward_pass(backend, monkeypatch):
+    settings = {"dtype": "float64", "dt": "0.1 ms", "duration": "6 ms", "solver": "exact", "seed": 4}
+    simulation = cs.compile(cs.parse(TRAINED.replace("SURROGATE", "triangle")), "net", backend=backend, **settings)
+    found = simulation.simulate()
+    assert {"a.v", "a.spike.held", "b.spike.count"} <= {*found} and not any("reached" in name for name in found)
+    *_, loaded = simulation._loaded.values()
+    assert not any("reached" in name for name in loaded.module.function("rollout").output_names)
+    assert not any(
+        "reached" in value.name for line in all_lines(loaded.module.function("rollout")) for value in line.results
+    )
+    # What goes on from the end of a piece is the whole run.
+    monkeypatch.setattr("cortexspec.runtime.measure._LONGEST", 17)
+    pieces = simulation.measure({"v": "mean(a.v)", "rate": "mean(b.spike)"})
+    whole = simulation.simulate(record=["a.v", "b.spike"])
+    assert pieces["v"] == pytest.approx(float(whole["a.v"].mean()), rel=1e-12)
+    assert pieces["rate"] == pytest.approx(float(whole["b.spike"].mean()) / 1000, rel=1e-12)
