@@ -245,8 +245,7 @@ def fixed_degree(
         if by_target:
             codes[before : before + len(row)] = (column << 32) | row
         else:
-            order = np.lexsort((column, row))
-            found.add(column[order], row[order])
+            found.add(*_unpacked((row << 32) | column))
         start = int(part[-1]) + 1
     return _unpacked(codes) if by_target else found.all()
 
