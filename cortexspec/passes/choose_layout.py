@@ -11,6 +11,8 @@ from dataclasses import replace
 from itertools import pairwise, product
 
 from cortexspec.ir.module import Function, Layout, Line, Module, Value
+from cortexspec.ir.ops.events import Deliver
+from cortexspec.ir.ops.indexing import Put
 from cortexspec.ir.ops.linear import Contract
 from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.ops.shape import Merge, Split
@@ -100,6 +102,10 @@ def _wishes(line: Line) -> Iterable[tuple[str, str]]:
             yield from pairwise(names)
         case Split(axes=parts):
             yield from pairwise(axis.name for axis in parts)
+        case Deliver(slot=slot, post=post):
+            yield slot, post
+        case Put(axis=axis):
+            yield from ((axis, other.name) for other in line.operands[1].type.axes)
         case _:
             return
 

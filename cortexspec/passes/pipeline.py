@@ -30,6 +30,7 @@ from cortexspec.passes.recurrences import recurrences
 from cortexspec.passes.remove_dead import remove_dead
 from cortexspec.passes.save_policy import save_policy
 from cortexspec.passes.scale_carries import scale_carries
+from cortexspec.passes.settle_rings import settle_rings
 from cortexspec.passes.share_common import share_common
 from cortexspec.passes.sigmoid_as_tanh import sigmoid_as_tanh
 from cortexspec.passes.sizes_of_one import sizes_of_one, states_of_one
@@ -109,6 +110,7 @@ PASSES: Mapping[str, Pass] = MappingProxyType(
         "remove-dead": each_function(remove_dead),
         "batch-populations": _batch,
         "batch-connections": each_function(batch_connections),
+        "settle-rings": each_function(settle_rings),
         "squeeze": each_function(squeeze),
         "sum-parts": each_function(sum_parts),
         "extract-linear-part": _extract,
@@ -134,6 +136,7 @@ DEFAULT: tuple[PassStep, ...] = (
     "sigmoid-as-tanh",
     "fold-constants",
     "share-common",
+    "settle-rings",
     "batch-connections",
     "extract-linear-part",
     *CLEAN,

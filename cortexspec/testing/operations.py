@@ -381,6 +381,10 @@ def _indexing() -> list[Case]:
     )
     for note, given, index, over in scatters:
         cases.append(Case(indexing.ScatterAdd(p, over), (given, index), (floats(given), integers(index, 5)), note=note))
+    for axis in x.axes:
+        row, index = x.with_axes(x.without([axis.name])), Type((), "int")
+        arrays = (floats(x), floats(row, seed=1), integers(index, 2))
+        cases.append(Case(indexing.Put(axis.name), (x, row, index), arrays, note=axis.name))
     return cases
 
 

@@ -226,6 +226,11 @@ CASES = [
         lambda n: [typed(e=7, b=3)],
         lambda b, x: write.scatter_add(b, x, index(b, 7, axis("e", 7), axis("b", 3)), axis("e", 7), ["e"]),
     ),
+    Case(
+        "indexing.put",
+        lambda n: [typed(MV, a=4, b=3), typed(MV, b=3)],
+        lambda b, x, row: write.put(b, x, row, write.integer(b, 2), "a"),
+    ),
 ]
 
 

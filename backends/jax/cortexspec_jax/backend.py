@@ -29,6 +29,7 @@ class Backend:
         "sigmoid-as-tanh",
         "fold-constants",
         "share-common",
+        "settle-rings",
         "batch-connections",
         "squeeze",
         "sum-parts",

@@ -12,7 +12,17 @@ from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Value
 from cortexspec.ir.op import Array, Context, Op, Tensor, align, op
 from cortexspec.ir.ops import write
-from cortexspec.ir.types import Axis, Type, require_axis, require_dtype, require_free, union_axes
+from cortexspec.ir.types import (
+    Axis,
+    RuleError,
+    Type,
+    require_alike,
+    require_axis,
+    require_dtype,
+    require_free,
+    union_axes,
+    unit_in_words,
+)
 
 
 def _places(axes: Sequence[str], sizes: Sequence[int], along: str, index: Array) -> dict[str, Array]:
@@ -113,3 +123,44 @@ class ScatterAdd(Op):
         if cotangent is None or values.type.dtype != "float":
             return None, None
         return write.fit(build, write.gather(build, cotangent, index, self.axis.name), values.type.axes), None
+
+
+@op
+@dataclass(frozen=True, slots=True)
+class Put(Op):
+    """x with `row` at the place along `axis` that the index names.
+
+    Shapes: x [axis, A], row [A], index []; gives [axis, A] with z[index, a] = row[a] and z[i, a] = x[i, a] elsewhere.
+    """
+
+    name: ClassVar[str] = "indexing.put"
+    saved: ClassVar[bool] = False
+    axis: str
+
+    def rule(self, x: Type, row: Type, index: Type) -> tuple[Type, ...]:
+        require_dtype(index, "an index", "int", operand=2)
+        require_axis(x, self.axis, "put")
+        require_alike("put", (x, row), x.dtype)
+        if index.axes or row.names != x.names - {self.axis}:
+            raise RuleError("CS501", f"one row of {x} along `{self.axis}` is put at one place, not {row} at {index}")
+        if row.unit != x.unit:
+            raise RuleError(
+                "CS401", f"what is put has not the unit of where it goes, {unit_in_words(x.unit)}", operand=1
+            )
+        return (x,)
+
+    def evaluate(self, operands: Sequence[Tensor], results: Sequence[Type], context: Context) -> tuple[Tensor, ...]:
+        x, row, index = operands
+        found = x.array.copy()
+        found[tuple(index.array if name == self.axis else slice(None) for name in x.axes)] = row.array
+        return (Tensor(found, x.axes),)
+
+    def pullback(
+        self, build: Builder, cotangents: Sequence[Value | None], operands: Sequence[Value], results: Sequence[Value]
+    ) -> Sequence[Value | None]:
+        (cotangent,), (x, row, index) = cotangents, operands
+        if cotangent is None or x.type.dtype != "float":
+            return None, None, None
+        flow = write.fit(build, cotangent, x.type.axes)
+        none = write.zeros(build, row.type.with_unit(flow.type.unit))
+        return write.put(build, flow, none, index, self.axis), write.gather(build, flow, index, self.axis), None

@@ -457,6 +457,12 @@ def scatter_add(build: Builder, values: Value, index: Value, axis: Axis, over: A
     return build.one(indexing.ScatterAdd(axis, tuple(names)), values, index)
 
 
+def put(build: Builder, x: Value, row: Value, index: Value, axis: str) -> Value:
+    """x with the row at the place `index` along the axis; a row that lacks axes of x is repeated along them."""
+    row = expand(build, row, [one for one in x.type.axes if one.name != axis and not row.type.has(one.name)])
+    return build.one(indexing.Put(axis), x, row, index)
+
+
 # Random draws
 
 

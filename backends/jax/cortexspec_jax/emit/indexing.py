@@ -47,6 +47,9 @@ def gather(op: indexing.Gather, write: Writer, x: Term, index: Term) -> str | Te
     rest = [name for name in x.axes if name != op.axis]
     if _is_few_rows(write, x, op.axis, index):
         return in_layout(write, f"{write.helper('read_rows')}({x}, {index})", [*rest, *index.axes])
+    if not index.axes:
+        text = f"jax.lax.dynamic_index_in_dim({x}, {index}, {x.axes.index(op.axis)}, keepdims=False)"
+        return in_layout(write, text, rest)
     if not set(rest) & set(index.axes):
         text = f"{x}.at[{places(x.axes, {op.axis: index})}].get({IN_BOUNDS})"
         return in_layout(write, text, _replaced(x.axes, op.axis, index.axes))
@@ -66,3 +69,13 @@ def scatter_add(op: indexing.ScatterAdd, write: Writer, values: Term, index: Ter
     axes = [*(name for name in kept if name != op.axis.name), *op.over]
     where = _aranges(write, result, axes, op.axis.name, spread(index, axes))
     return f"{zeros}.at[{where}].add({spread(values, axes)}, {IN_BOUNDS})"
+
+
+@emit.register
+def put(op: indexing.Put, write: Writer, x: Term, row: Term, index: Term) -> str | Term:
+    index, row = write.array(index), write.array(row)
+    rest = [name for name in x.axes if name != op.axis]
+    text = (
+        f"jax.lax.dynamic_update_index_in_dim({x}, {in_order(row, row.axes, rest)}, {index}, {x.axes.index(op.axis)})"
+    )
+    return in_layout(write, text, list(x.axes))

@@ -62,3 +62,13 @@ def scatter_add(op: indexing.ScatterAdd, write: Writer, values: Term, index: Ter
     axes = [*(name for name in kept if name != op.axis.name), *op.over]
     where = _aranges(write, result, axes, op.axis.name, spread(index, axes))
     return f"{zeros}.index_put(({where},), {spread(values, axes)}, accumulate=True)"
+
+
+@emit.register
+def put(op: indexing.Put, write: Writer, x: Term, row: Term, index: Term) -> str | Term:
+    index, row = write.array(index), write.array(row)
+    place = x.axes.index(op.axis)
+    rest = [name for name in x.axes if name != op.axis]
+    added = in_order(row, row.axes, rest)
+    text = f"{x}.index_copy({place}, {index}.reshape(1), {added}.unsqueeze({place}))"
+    return in_layout(write, text, list(x.axes))
