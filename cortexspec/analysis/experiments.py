@@ -693,7 +693,6 @@ CLAIM_FUNCTIONS = (
     "argmax",
     "argmin",
     "vertex",
-    "quantile",
     "lagged_product",
 )
 

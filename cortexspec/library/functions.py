@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -201,7 +202,16 @@ def _flat_value(build: Builder, x: Operand) -> Operand:
 
 def _median(build: Builder, arguments: Operands, settings: Settings) -> Operand:
     """The middle element; of an even number the mean of the two in the middle."""
-    x, over = _as_float(build, arguments[0]), tuple(settings["over"])
+    return _quantile(build, arguments, {**settings, "share": 0.5})
+
+
+def _quantile(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """Of n elements in rising order the one at place share*(n - 1), counted from 0; between two places on the line between them."""
+    if "share" not in settings:
+        raise RuleError("CS301", "a quantile is of a share of the elements: `quantile(x, 0.9)`", operand=0)
+    x, over, share = _as_float(build, arguments[0]), tuple(settings["over"]), float(settings["share"])
+    if not 0 <= share <= 1:
+        raise RuleError("CS512", f"a quantile is of a share in [0, 1], and this is {share:g}", operand=0)
     if not over:
         return x
     value, size = x.value, Size.of(1)
@@ -211,13 +221,17 @@ def _median(build: Builder, arguments: Operands, settings: Settings) -> Operand:
     if len(over) > 1:
         value = write.merge(build, value, over, axis)
     order = write.argsort(build, value, axis.name)
-    half = write.scale(build, write.size_of(build, axis), 0.5)
-    one = write.const(build, 1.0)
-    middle: list[Value] = []
-    for place in (write.sub(build, write.ceil(build, half), one), write.floor(build, half)):
-        element = write.gather(build, order, write.cast(build, place, "int"), axis.name)
-        middle.append(write.gather(build, value, element, axis.name))
-    return _reduced(x, write.scale(build, write.add(build, *middle), 0.5), settings, np.median)
+    last = write.sub(build, write.size_of(build, axis), write.const(build, 1.0))
+    place = write.scale(build, last, share)
+    below = write.floor(build, place)
+
+    def at(whole: Value) -> Value:
+        element = write.gather(build, order, write.cast(build, whole, "int"), axis.name)
+        return write.gather(build, value, element, axis.name)
+
+    low = at(below)
+    step = write.mul(build, write.sub(build, at(write.ceil(build, place)), low), write.sub(build, place, below))
+    return _reduced(x, write.add(build, low, step), settings, partial(np.quantile, q=share))
 
 
 # Shape
@@ -701,6 +715,9 @@ FUNCTIONS: tuple[FunctionEntry, ...] = (
     FunctionEntry("var", _variance, (1, 1), _REDUCE, doc="the mean square distance from the mean"),
     FunctionEntry("std", _deviation, (1, 1), _REDUCE, doc="the square root of `var`"),
     FunctionEntry("median", _median, (1, 1), _REDUCE, doc="the middle element, or the mean of the two in the middle"),
+    FunctionEntry(
+        "quantile", _quantile, (1, 1), _REDUCE, ("share",), doc="below which so great a share of the elements is"
+    ),
     FunctionEntry("count", _count, (1, 1), _REDUCE, doc="how many elements there are, or are true"),
     FunctionEntry("axis_size", _axis_size, (0, 0), static=("symbol",), doc="the size that a size symbol stands for"),
     FunctionEntry("any", _quantifier(write.any_), (1, 1), _REDUCE, doc="whether some element is true"),

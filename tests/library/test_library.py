@@ -79,6 +79,8 @@ MATRIX = (Axis("x_target", Size.of(3)), Axis("x_source", Size.of(3)))
         ("std", {"over": ("x_target", "x_source")}, np.std),
         ("median", {"over": ("x_source",)}, lambda m: np.median(m, 1)),
         ("median", {"over": ("x_target", "x_source")}, np.median),
+        ("quantile", {"over": ("x_target",), "share": 0.9}, lambda m: np.quantile(m, 0.9, 0)),
+        ("quantile", {"over": ("x_target", "x_source"), "share": 1}, np.max),
         ("median", {"over": ()}, lambda m: m),
         ("count", {"over": ("x_target", "x_source")}, np.size),
         ("minmax", {"over": ("x_target", "x_source")}, lambda m: (m - m.min()) / (m.max() - m.min())),

@@ -321,23 +321,33 @@ def test_a_median_is_that_of_the_recordings(backend: str, over: str) -> None:
     pytest.importorskip({"torch": "torch.nn", "jax": "jax"}.get(backend, "numpy"))
     sim = compiled(backend)
     for trials in (1, 3):
-        found = sim.measure({"m": f"mean(median(a.v, over = [{over}]))"}, duration=12.5, trials=trials, seed=2)["m"]
+        measures = {"m": f"mean(median(a.v, over = [{over}]))", "q": f"mean(quantile(a.v, 0.9, over = [{over}]))"}
+        found = sim.measure(measures, duration=12.5, trials=trials, seed=2)
         run = sim.simulate(record=["a.v"], duration=12.5, trials=trials, seed=2)["a.v"]
         assert run.shape == (trials, 25, 4)
-        assert found == pytest.approx(float(run.median(over.split(", ")).mean()), rel=1e-12)
+        assert found["m"] == pytest.approx(float(run.median(over.split(", ")).mean()), rel=1e-12)
+        assert found["q"] == pytest.approx(float(run.quantile(0.9, over.split(", ")).mean()), rel=1e-12)
 
 
 def test_a_median_has_the_same_slope_on_every_engine() -> None:
-    """Of four neurons at three trials in the last step: half of it goes to either of the two in the middle."""
+    """Of four neurons at three trials in the last step: of the two in the middle, and two of the highest."""
     text = TEXT.replace("param τ = 10 ms", "param τ = 10 ms  per neuron trainable")
     wanted: dict[str, tuple[float, np.ndarray]] = {}
     for backend in ("interpreter", "torch", "jax"):
         pytest.importorskip({"torch": "torch.nn", "jax": "jax"}.get(backend, "numpy"))
         sim = compiled(backend, text=text)
-        value, slopes = sim.value_and_grad("median(a.v[time = end])/(1 mV)", duration=10, trials=3, seed=1)
+        loss = "(median(a.v[time = end]) + 3*quantile(a.v[time = end], 0.8))/(1 mV)"
+        value, slopes = sim.value_and_grad(loss, duration=10, trials=3, seed=1)
         wanted[backend] = value, slopes["a.τ"]
     value, slope = wanted["interpreter"]
     assert 1 <= np.count_nonzero(slope) <= 4
     for other, gradient in wanted.values():
         assert other == pytest.approx(value, rel=1e-12)
         np.testing.assert_allclose(gradient, slope, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize(("text", "code"), [("quantile(a.v)", "CS301"), ("quantile(a.v, 1.2)", "CS512")])
+def test_a_quantile_is_of_a_share(text: str, code: str) -> None:
+    with pytest.raises(SpecError) as error:
+        compiled().measure({"q": text})
+    assert [one.code for one in error.value.diagnostics] == [code]
