@@ -46,6 +46,7 @@ def main() -> int:
     record = [f"{name}.spike" for name in PUBLISHED]
     run = simulation.simulate(record=record)
     built = time.process_time() - begun
+    print(f"built, compiled and run once in {built:.0f} s of processor time", flush=True)
 
     begun = time.process_time()
     run = simulation.simulate(record=record)
@@ -54,7 +55,7 @@ def main() -> int:
     neurons = {name: run[f"{name}.spike"].shape[-1] for name in PUBLISHED}
     print(f"{sum(neurons.values()):,} neurons, {synapses:,} synapses, {chosen.backend}")
     length = chosen.seconds + SETTLING / 1000
-    print(f"built, compiled and run once in {built:.0f} s of processor time; then {length:g} s in {spent:.0f} s")
+    print(f"{length:g} s of biological time in {spent:.1f} s of processor time")
     print(f"real-time factor {spent / length:.1f}")
     print(f"memory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB")
     for name, published in PUBLISHED.items():

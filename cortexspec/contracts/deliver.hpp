@@ -12,10 +12,21 @@ struct Sizes {
     int64_t sources, posts, slots, width, per, steps;
 };
 
+// Where connections end that are read at `now`. A delay of its own is less than the number of slots, so one turn at most is taken off.
 template <class I>
-inline int64_t slot_of(const Sizes &s, int64_t now, const I *delay, int64_t e) {
-    return (now + (s.steps < 0 ? static_cast<int64_t>(delay[e]) : s.steps)) % s.slots;
-}
+struct Slots {
+    int64_t count, first, all;
+    const I *delay;
+
+    Slots(const Sizes &s, int64_t now, const I *each)
+        : count(s.slots), first(now % s.slots), all((now + (s.steps < 0 ? 0 : s.steps)) % s.slots), delay(s.steps < 0 ? each : nullptr) {}
+
+    int64_t of(int64_t e) const {
+        if (!delay) return all;
+        const int64_t slot = first + static_cast<int64_t>(delay[e]);
+        return slot < count ? slot : slot - count;
+    }
+};
 
 template <class T>
 inline bool silent(const T *z, int64_t width) {
@@ -40,8 +51,8 @@ inline int64_t next_active(const Sizes &s, const T *z, int64_t j) {
 
 template <class T, class I>
 void deliver(const Sizes &s, const T *z, const I *rows, const I *target, const T *weight, const I *now, const I *delay, T *ring) {
-    const int64_t t = *now;
-    T *here = ring + (s.steps < 0 ? 0 : slot_of(s, t, delay, 0)) * s.posts * s.width;
+    const Slots<I> slots(s, *now, delay);
+    T *here = ring + slots.all * s.posts * s.width;
     for (int64_t j = next_active(s, z, 0); j < s.sources; j = next_active(s, z, j + 1)) {
         const T *sent = z + j * s.width;
         const int64_t first = rows[j], last = rows[j + 1];
@@ -55,8 +66,7 @@ void deliver(const Sizes &s, const T *z, const I *rows, const I *target, const T
             continue;
         }
         for (int64_t e = first; e < last; ++e) {
-            T *to = s.steps < 0 ? ring + slot_of(s, t, delay, e) * s.posts * s.width : here;
-            to += static_cast<int64_t>(target[e]) * s.width;
+            T *to = ring + (slots.of(e) * s.posts + target[e]) * s.width;
             const T w = weight[s.per == 2 ? e : s.per ? j : 0];
             for (int64_t k = 0; k < s.width; ++k) to[k] += sent[k] * w;
         }
@@ -66,14 +76,14 @@ void deliver(const Sizes &s, const T *z, const I *rows, const I *target, const T
 template <class T, class I>
 void collect(const Sizes &s, const I *rows, const I *target, const T *weight, const T *ring, const I *now, const I *delay, const T *reached,
              T *found) {
-    const int64_t t = *now;
+    const Slots<I> slots(s, *now, delay);
     for (int64_t j = 0; j < s.sources; ++j) {
         T *sum = found + j * s.width;
         const T *asked = reached ? reached + j * s.width : nullptr;
         for (int64_t k = 0; k < s.width; ++k) sum[k] = 0;
         if (asked && silent(asked, s.width)) continue;
         for (int64_t e = rows[j]; e < rows[j + 1]; ++e) {
-            const T *from = ring + (slot_of(s, t, delay, e) * s.posts + target[e]) * s.width;
+            const T *from = ring + (slots.of(e) * s.posts + target[e]) * s.width;
             const T w = weight[s.per == 2 ? e : s.per ? j : 0];
             for (int64_t k = 0; k < s.width; ++k) sum[k] += w * from[k];
         }
@@ -85,14 +95,14 @@ void collect(const Sizes &s, const I *rows, const I *target, const T *weight, co
 
 template <class T, class I>
 void per_edge(const Sizes &s, const T *z, const I *rows, const I *target, const T *ring, const I *now, const I *delay, T *found) {
-    const int64_t t = *now;
+    const Slots<I> slots(s, *now, delay);
     for (int64_t j = 0; j < s.sources; ++j) {
         const T *sent = z + j * s.width;
         const bool none = silent(sent, s.width);
         for (int64_t e = rows[j]; e < rows[j + 1]; ++e) {
             T sum = 0;
             if (!none) {
-                const T *from = ring + (slot_of(s, t, delay, e) * s.posts + target[e]) * s.width;
+                const T *from = ring + (slots.of(e) * s.posts + target[e]) * s.width;
                 for (int64_t k = 0; k < s.width; ++k) sum += sent[k] * from[k];
             }
             found[e] = sum;

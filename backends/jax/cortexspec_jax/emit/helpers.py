@@ -461,21 +461,25 @@ def draw_word(site, count, *keys, p):
 def draw_poisson(site, elements, *keys, mean, dtype):
     """Counts by inversion of one uniform number."""
     u = unit_interval(draw_words(site, elements, *keys), dtype)
-    mean = jnp.broadcast_to(lax.stop_gradient(mean), u.shape)
-    first = jnp.exp(-mean)
+    mean = lax.stop_gradient(mean)
+    first = jnp.broadcast_to(jnp.exp(-mean), u.shape)
 
     def more(state):
-        return state[3].any()
+        _, _, term, total = state
+        return ((u >= total) & (term > 0)).any()
 
-    def next_count(state):
-        count, term, total, going = state
-        count = count + going
-        term = jnp.where(going, term * (mean / jnp.maximum(count, 1).astype(dtype)), term)
-        total = jnp.where(going, total + term, total)
-        return count, term, total, going & (u >= total) & (term > 0)
+    def next_counts(state):
+        """A few at a time, in one pass over the elements. The sum of terms grows, so who stopped counts no more."""
+        k, count, term, total = state
+        for _ in range(4):
+            count = count + ((u >= total) & (term > 0))
+            k = k + 1
+            term = term * (mean / k)
+            total = total + term
+        return k, count, term, total
 
-    start = (jnp.zeros(u.shape, int), first, first, (u >= first) & (first > 0))
-    return lax.while_loop(more, next_count, start)[0]
+    start = (jnp.zeros((), dtype), jnp.zeros(u.shape, int), first, first)
+    return lax.while_loop(more, next_counts, start)[1]
 
 
 def draw_permutation(site, elements, *keys, axis):
