@@ -2,10 +2,11 @@
 
 A delayed projection of spikes carries [slot, target], where slot k arrives k steps after the next one begins (lowering/delays.py): each
 step moves all of it by one place. Here what arrives in step n lies at place n modulo the number of places, one more than there are slots:
-a step clears the place of the step before it, adds what is sent now, and reads its own place, so most of a ring is not touched. In front
-of the loop and behind it the ring is turned, and means what it meant.
+a step clears the place of the step before it, adds what is sent now, and reads its own place, so most of a ring is not touched. Where all
+have one delay, what is sent takes that very place, and nothing is cleared or added. In front of the loop and behind it the ring is turned,
+and means what it meant.
 
-Taken are rings that a delivery by events adds to, and those of one delay, to which one row is added. This is docs/decisions/0065.
+Taken are rings that a delivery by events adds to, and those of one delay. This is docs/decisions/0065.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.ops.shape import Expand, Index, Pad, Slice, Split
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
-from cortexspec.passes.loop import Carry, Loop, loop_of, made_by, named
+from cortexspec.passes.loop import Carry, Fed, Loop, loop_of, made_by, named
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,11 @@ class _Sent:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One delay for all: what is sent, [target, ...], and after how many steps it arrives."""
+    """One delay for all: what is sent, [target, ...], and after how many steps it arrives, in the loop and outside."""
 
     line: Line
     value: Value
-    steps: Value
+    steps: Fed
     type: Type
     splits: tuple[Line, ...] = ()
 
@@ -117,14 +118,19 @@ def _rings(loop: Loop) -> Iterable[_Ring]:
             reading.setdefault(operand.name, []).append(line)
     given = [value.name for value in loop.outputs]
     made = made_by(loop.lines)
+    consts = {fed.inside.name: fed for fed in loop.consts}
     for carry in loop.carries:
-        ring = _ring(carry, reading, given, made)
+        ring = _ring(carry, reading, given, made, consts)
         if ring is not None:
             yield ring
 
 
 def _ring(
-    carry: Carry, reading: Mapping[str, Sequence[Line]], given: Sequence[str], made: Mapping[str, Line]
+    carry: Carry,
+    reading: Mapping[str, Sequence[Line]],
+    given: Sequence[str],
+    made: Mapping[str, Line],
+    consts: Mapping[str, Fed],
 ) -> _Ring | None:
     match reading.get(carry.inside.name, ()):
         case [Line(op=Pad(before=Size() as none, after=Size() as one)) as pad] if (none, one) == (
@@ -143,7 +149,7 @@ def _ring(
     apart = {carry.inside.name, pad.result.name, whole.result.name}
     if len(others) != 1 or not apart.isdisjoint(given) or whole.result.type.names != pad.result.type.names:
         return None
-    new = _new(others[0], _pad_of(pad).result.name, reading, given, made)
+    new = _new(others[0], _pad_of(pad).result.name, reading, given, made, consts)
     last = made.get(carry.next.name)
     arrivals = tuple(line for line in reading[whole.result.name] if line is not last)
     if new is None or last is None or not _moves(last, pad, whole) or carry.next.name in reading:
@@ -170,7 +176,12 @@ def _is_first(line: Line, places: str) -> bool:
 
 
 def _new(
-    value: Value, places: str, reading: Mapping[str, Sequence[Line]], given: Sequence[str], made: Mapping[str, Line]
+    value: Value,
+    places: str,
+    reading: Mapping[str, Sequence[Line]],
+    given: Sequence[str],
+    made: Mapping[str, Line],
+    consts: Mapping[str, Fed],
 ) -> _Sent | _Row | None:
     splits: list[Line] = []
     while (line := made.get(value.name)) is not None and len(reading[value.name]) == 1 and value.name not in given:
@@ -181,7 +192,7 @@ def _new(
             case Deliver(slot=slot) if slot == places and _is_zero(line.operands[4], made) and _is_now(line, made):
                 return _Sent(line, tuple(splits[::-1]))
             case Where() if not splits:
-                return _row(line, places, made)
+                return _row(line, places, made, consts)
             case _:
                 return None
     return None
@@ -199,7 +210,7 @@ def _is_zero(value: Value, made: Mapping[str, Line]) -> bool:
     return line is not None and isinstance(line.op, Const) and line.op.value == 0
 
 
-def _row(line: Line, places: str, made: Mapping[str, Line]) -> _Row | None:
+def _row(line: Line, places: str, made: Mapping[str, Line], consts: Mapping[str, Fed]) -> _Row | None:
     """where(place == steps, value, 0) for steps that are one number."""
     here, value, rest = line.operands
     equal = made.get(here.name)
@@ -208,7 +219,8 @@ def _row(line: Line, places: str, made: Mapping[str, Line]) -> _Row | None:
     for place, steps in (equal.operands, equal.operands[::-1]):
         counted = made.get(place.name)
         if counted is not None and isinstance(counted.op, Iota) and counted.op.axis.name == places:
-            return None if steps.type.axes else _Row(line, value, steps, line.result.type)
+            known = steps.name in consts and not steps.type.axes
+            return _Row(line, value, consts[steps.name], line.result.type) if known else None
     return None
 
 
@@ -269,16 +281,16 @@ class _Writing:
         """What is on its way after what this step sends."""
         ring, places, n = self.ring, self.ring.places, self.number.inside
         count = _count(build, places)
+        if isinstance(ring.new, _Row):
+            # The place that it takes is the one before this step's, which is over; without a delay, this step's own.
+            place = write.mod(build, write.add(build, n, ring.new.steps.inside), count)
+            return write.put(build, inside, ring.new.value, place, places.name)
         one = write.integer(build, 1)
         last = write.mod(build, write.add(build, n, write.sub(build, count, one)), count)
         empty = write.zeros(build, inside.type.with_axes(inside.type.without([places.name])))
         cleared = write.put(build, inside, empty, last, places.name)
-        if isinstance(ring.new, _Sent):
-            z, rows, target, weight, _, _, *when = ring.new.line.operands
-            return build.one(ring.new.line.op, z, rows, target, weight, cleared, n, *when)
-        place = write.mod(build, write.add(build, n, ring.new.steps), count)
-        there = write.gather(build, cleared, place, places.name)
-        return write.put(build, cleared, write.add(build, there, ring.new.value), place, places.name)
+        z, rows, target, weight, _, _, *when = ring.new.line.operands
+        return build.one(ring.new.line.op, z, rows, target, weight, cleared, n, *when)
 
     def arrival(self, build: Builder, line: Line, held: Value) -> None:
         """What arrives in this step, under the name that it had."""
@@ -296,6 +308,10 @@ class _Writing:
         build, ring = self.after, self.ring
         value = self.apart(build, result)
         value = _turned(build, value, ring.places, self.number.result, ring.slots)
+        if isinstance(ring.new, _Row):
+            steps = ring.new.steps.outside
+            none = write.zero_like(build, value)
+            value = write.where(build, write.gt(build, steps, write.zero_like(build, steps)), value, none)
         named(build, value, ring.carry.result)
 
 
