@@ -21,6 +21,7 @@ from cortexspec.lowering.trains import sends_spikes
 from cortexspec.lowering.wiring import (
     add_at_slots,
     fits_in_memory,
+    local_axis,
     matrix_axes,
     side_axes,
     sum_from_table,
@@ -152,7 +153,7 @@ def _on_the_way(frame: Frame, projection: Projection) -> tuple[Value, Axis]:
     key, build = f"{projection.path}.delay.sent", frame.build
     slot = slot_axis(projection)
     if key not in frame.known:
-        whole = build.axis("slot", slot.size + Size.of(1))
+        whole = local_axis(projection, "slots", slot.size + Size.of(1))
         ring = frame.input(frame.declared.states[past_of(frame.model, projection)].value)
         counts, weight = _counts(frame, projection), _weight(frame, projection)
         steps = frame.input(frame.declared.buffers[steps_of(projection)].value)

@@ -81,6 +81,11 @@ def side_axes(frame: Frame, path: str, names: Sequence[str]) -> tuple[Axis, ...]
     return sides.side_axes(frame.model, path, names)
 
 
+def local_axis(projection: Projection, stem: str, size: Size) -> Axis:
+    """An axis of what a projection delivers, of one name wherever that is written, so that lines written twice are found to be alike."""
+    return Axis(f"{projection.path}.{stem}~1", size)
+
+
 def count_of(axes: Iterable[Axis]) -> Size:
     total = Size.of(1)
     for axis in axes:
@@ -241,7 +246,7 @@ def has_table(model: Model, projection: Projection) -> bool:
 
 def sum_of_events(frame: Frame, projection: Projection, source: Value, weight: Operand | None) -> Value:
     """What arrives from spikes: only the connections of sources that fired are read."""
-    slot = frame.build.axis("slot", 1)
+    slot = local_axis(projection, "now", Size.of(1))
     return write.index(frame.build, _delivered(frame, projection, source, weight, slot), slot.name, 0)
 
 
@@ -258,7 +263,9 @@ def _delivered(
     targets = side_axes(frame, projection.target, projection.target_axes)
     sources = side_axes(frame, source_path(projection), projection.source_axes)
     post, starts = ends(frame, projection)[1], frame.input(starts_buffer(projection).value)
-    row, column = build.axis("targets", count_of(targets)), build.axis("sources", count_of(sources))
+    row, column = (
+        local_axis(projection, name, count_of(axes)) for name, axes in (("targets", targets), ("sources", sources))
+    )
     value = write.expand(build, source, [axis for axis in sources if not source.type.has(axis.name)])
     value = write.merge(build, value, [axis.name for axis in sources], column)
     each = weight is not None and weight.type.has(edge.name)

@@ -14,6 +14,7 @@ from cortexspec.ir.module import Function, Line, Value
 from cortexspec.ir.op import Op
 from cortexspec.ir.ops.arith import Add, Cast, Div, Elementwise, Mul, Neg, Pow, Sigmoid, Sub, Tanh, Where
 from cortexspec.ir.ops.constant import Const, Identity, Iota, SizeOf
+from cortexspec.ir.ops.indexing import Gather, Put, ScatterAdd
 from cortexspec.ir.ops.linear import Contract
 from cortexspec.ir.ops.random import Normal, Uniform
 from cortexspec.ir.ops.reduce import Mean, ReduceMax, ReduceMin, Sum
@@ -191,6 +192,11 @@ class _Folder:
                     return a
                 if self.is_number(a, 0) and b.type == type_:
                     return b
+                for x, added in ((a, b), (b, a)):
+                    if isinstance(self.op(added), ScatterAdd) and x.type == type_ == added.type:
+                        row, index = self.operands(added)
+                        if not index.type.axes:
+                            return self.row_added(x, row, index, added)
                 if isinstance(self.op(b), Neg):
                     return Again(Sub(), (a, *self.operands(b)))
                 if isinstance(self.op(a), Neg):
@@ -225,6 +231,12 @@ class _Folder:
             case _:
                 return None
         return None
+
+    def row_added(self, x: Value, row: Value, index: Value, added: Value) -> Folded:
+        """x + `added`, which has a row in one place and nothing elsewhere: only that place of x changes."""
+        (axis,) = added.type.names - row.type.names
+        was = self.line(Gather(axis), x, index)
+        return Again(Put(axis), (x, self.line(Add(), was, row), index))
 
     def product(self, a: Value, b: Value, type_: Type) -> Folded:
         """a*b where a is a number."""
