@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from cortexspec.ir.builder import Builder, Names
 from cortexspec.ir.module import Function, Line, Value
 from cortexspec.ir.ops import write
-from cortexspec.ir.ops.arith import Add, Eq, Where
+from cortexspec.ir.ops.arith import Add, Eq, Mul, Where
 from cortexspec.ir.ops.constant import Const, Iota
 from cortexspec.ir.ops.events import Deliver
 from cortexspec.ir.ops.scan import Scan
@@ -25,22 +25,26 @@ from cortexspec.ir.ops.shape import Expand, Index, Pad, Slice, Split
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
 from cortexspec.passes.loop import Carry, Fed, Loop, loop_of, made_by, named
+from cortexspec.units import DIMENSIONLESS
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """Deliveries: the line that adds to a ring of zeros, and the splits of its targets, in their order."""
+    """Deliveries: the line that adds to a ring of zeros, the splits of its targets in their order, and one weight for all behind it."""
 
     line: Line
     splits: tuple[Line, ...]
+    between: tuple[Line, ...]
+    weight: Value | None
 
     @property
     def type(self) -> Type:
-        return self.line.result.type
+        type_ = self.line.result.type
+        return type_ if self.weight is None else type_.with_unit(type_.unit * self.weight.type.unit)
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        return (self.line, *self.splits)
+        return (self.line, *self.between)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,18 +188,30 @@ def _new(
     consts: Mapping[str, Fed],
 ) -> _Sent | _Row | None:
     splits: list[Line] = []
+    between: list[Line] = []
+    weight: Value | None = None
     while (line := made.get(value.name)) is not None and len(reading[value.name]) == 1 and value.name not in given:
         match line.op:
             case Split(axis=axis) if axis != places:
                 splits.append(line)
                 (value,) = line.operands
+            case Mul() if weight is None and any(not operand.type.axes for operand in line.operands):
+                (weight,) = (operand for operand in line.operands if not operand.type.axes)
+                (value,) = (operand for operand in line.operands if operand.type.axes)
             case Deliver(slot=slot) if slot == places and _is_zero(line.operands[4], made) and _is_now(line, made):
-                return _Sent(line, tuple(splits[::-1]))
-            case Where() if not splits:
+                plain = weight is None or _is_one(line.operands[3], made)
+                return _Sent(line, tuple(splits[::-1]), tuple(between), weight) if plain else None
+            case Where() if not between:
                 return _row(line, places, made, consts)
             case _:
                 return None
+        between.append(line)
     return None
+
+
+def _is_one(value: Value, made: Mapping[str, Line]) -> bool:
+    line = made.get(value.name)
+    return line is not None and isinstance(line.op, Const) and line.op.value == 1 and line.op.unit == DIMENSIONLESS
 
 
 def _is_now(line: Line, made: Mapping[str, Line]) -> bool:
@@ -242,11 +258,10 @@ class _Writing:
         start = self.start()
         inside = Value(build.names.fresh(ring.carry.inside.name), start.type)
         gone = {id(line) for line in (ring.pad, *ring.new.lines, ring.whole, ring.moved, *ring.arrivals)}
-        at_once = id(ring.new.line)
         held: Value | None = None
         lines: list[Line] = []
         for line in old.lines:
-            if id(line) == at_once:
+            if line is ring.whole:
                 build.lines, build.span = lines, line.span
                 held = self.held(build, inside)
                 for each in ring.arrivals:
@@ -290,6 +305,7 @@ class _Writing:
         empty = write.zeros(build, inside.type.with_axes(inside.type.without([places.name])))
         cleared = write.put(build, inside, empty, last, places.name)
         z, rows, target, weight, _, _, *when = ring.new.line.operands
+        weight = weight if ring.new.weight is None else ring.new.weight
         return build.one(ring.new.line.op, z, rows, target, weight, cleared, n, *when)
 
     def arrival(self, build: Builder, line: Line, held: Value) -> None:

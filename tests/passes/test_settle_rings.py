@@ -23,6 +23,7 @@ neuron lif {
 # Connections by events with a delay each; one delay for a matrix, and for a part along an axis of its own; few connections, which stay.
 CIRCUITS = {
     "each": "population a[210] : lif\n  connect wires: a -> a { rule = bernoulli(0.05); weight ~ uniform(-1 mV, 1 mV) trainable; DELAY }",
+    "shared": "param J = 0.7 mV  trainable\n  population a[210] : lif\n  connect wires: a -> a { rule = bernoulli(5%); weight = J; DELAY }",
     "one": "population a[6] : lif\n  connect wires: a -> a { weight ~ uniform(-1 mV, 2 mV) trainable; delay = 0.7 ms }",
     "none": "param lag = 0 ms\n  population a[6] : lif\n  connect wires: a -> a { weight ~ uniform(0 mV, 2 mV) trainable; delay = lag }",
     "parts": "part ring[3] : two\n  connect wires: ring.a -> ring.b { weight ~ uniform(0 mV, 3 mV) trainable; delay = 2.3 ms }",
