@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cortexspec.analysis.apply_variant import Cell, Merged
+from cortexspec.analysis.claim_units import ClaimUnits
 from cortexspec.analysis.data_sets import check_dataset, signature_of
 from cortexspec.analysis.expand_templates import walk
 from cortexspec.analysis.infer_types import BodyScope, Typing, kind_of_unit
@@ -541,6 +542,7 @@ class ExperimentChecker:
                 if part is not None:
                     self.claim_names(part, bound)
                     self.claim_of_undefined(part, one)
+            self.claim_units(one, bound)
             for row in self.claim_rows(one):
                 made.append(
                     ClaimModel(
@@ -549,6 +551,17 @@ class ExperimentChecker:
                     )
                 )  # fmt: skip
         return made
+
+    def claim_units(self, claim: written.Claim, bound: set[str]) -> None:
+        def measured(name: str) -> Unit | None:
+            operand = self.operand(name) if self.kinds.get(name) in ("measure", "let") and name not in bound else None
+            return operand.type.unit if operand is not None and not operand.zero else None
+
+        units = ClaimUnits(measured, self.report)
+        sides = [units.of(claim.value)]
+        sides += [units.of(claim.published)] if claim.published is not None else []
+        sides += [units.of(claim.within)] if claim.within is not None and not claim.relative else []
+        units.alike(sides, claim.published.span if claim.published is not None else claim.span)
 
     def claim_rows(self, claim: written.Claim) -> list[dict[str, str]]:
         choices: list[list[dict[str, str]]] = []

@@ -372,6 +372,8 @@ class Resolver:
             raise Unresolved
         functions = [n for n, t in self.library.templates.items() if t.kind == "function"]
         help = suggestion(name, [*self.library.functions, *self.library.distributions, *functions])
+        if name == "index":
+            help = "the number of a neuron is a name, no function: write `index` alone"
         raise self.stop("CS301", f"there is no function `{name}`", node.function.span, help=help)
 
     def data(self, node: tree.Call) -> tree.Expression:
