@@ -681,6 +681,9 @@ class ExperimentChecker:
                 self.report.add("CS921", f"there is no variant `{value.name}`", value.span, help=help)
             return
         if not argument.name:
+            help = "name what is chosen, `f[variant = v]`, or measure that part by itself"
+            span = argument.value.span if argument.value is not None else argument.span
+            self.report.add("CS921", "a claim chooses a cell by name", span, help=help)
             return
         varied = {names: rows for names, rows in self.vary if argument.name in names}
         if not varied:

@@ -134,9 +134,10 @@ class Simulation:
     def set_raw_parameters(self, raw: Mapping[str, Array]) -> None:
         """Raises: SpecError CS301 for an unknown name, CS501 for a wrong shape."""
         self._check(raw)
-        self._raw |= {name: np.array(array, float) for name, array in raw.items()}
+        kept = {name: np.array(array, float) for name, array in raw.items()}
+        self._raw |= kept
         if self._main is not None:
-            self._main.simulator.set_parameters(self.in_layout(self._main.module, raw))
+            self._main.simulator.set_parameters(self.in_layout(self._main.module, kept))
 
     def parameters(self) -> dict[str, Array]:
         """Natural values in coherent units, under the same dotted names on every backend."""
@@ -186,9 +187,10 @@ class Simulation:
         return self._as_written({name: found[name] for name in self._buffers}, self._main.module)
 
     def set_buffers(self, buffers: Mapping[str, Array]) -> None:
-        self._buffers |= {name: np.array(array) for name, array in buffers.items()}
+        kept = {name: np.array(array) for name, array in buffers.items()}
+        self._buffers |= kept
         if self._main is not None:
-            self._main.simulator.set_buffers(self.in_layout(self._main.module, buffers))
+            self._main.simulator.set_buffers(self.in_layout(self._main.module, kept))
         self.__dict__.pop("_tables", None)
         if self._main is not None:
             self._renew_tables(self._main)
@@ -242,7 +244,7 @@ class Simulation:
         }
 
     def _frozen(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        found = self._as_written(arrays, self._plain)
+        found = {name: np.asarray(one, order="C") for name, one in self._as_written(arrays, self._plain).items()}
         for array in found.values():
             array.flags.writeable = False
         return found

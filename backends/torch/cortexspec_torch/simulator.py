@@ -52,11 +52,11 @@ class Circuit(torch.nn.Module):
         }
         dtype = FLOATS[options.dtype]
         for param in bound.module.params:
-            start = torch.as_tensor(np.array(bound.params[param.value.name]), dtype=dtype)
+            start = torch.as_tensor(np.array(bound.params[param.value.name], order="C"), dtype=dtype)
             self._keep(param.value.name, torch.nn.Parameter(start, requires_grad=param.trainable))
         for buffer in bound.module.buffers:
             kind = buffer.value.type.dtype
-            start = np.array(bound.buffers[buffer.value.name])
+            start = np.array(bound.buffers[buffer.value.name], order="C")
             self._keep(buffer.value.name, torch.as_tensor(start, dtype=DTYPES.get(kind, dtype)))
         self.to(options.device)
 

@@ -85,7 +85,10 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, self.steps)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient
+            # A fused optimiser goes through the memory of both side by side, whatever the order of their axes.
+            parameter.grad = (
+                gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
+            )
         self.optimizer.step()
         for parameter in self.parameters:
             parameter.grad = None

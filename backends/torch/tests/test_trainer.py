@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,25 @@ def test_twenty_steps(recipe):
             assert abs(scalars[name] - expected[name]) <= 1e-12
         compare(parameters(ours), parameters(reference), 1e-12)
     assert (ours.parameters()["net.W"] >= 0).all()
+
+
+@pytest.mark.parametrize("name", ["adam", "adamax", "sgd, momentum", "rmsprop, momentum"])
+def test_the_order_of_axes_in_memory_does_not_matter(name):
+    """Fused optimisers read parameter and gradient side by side, as they lie in memory."""
+    import torch
+
+    bound = training.bound()
+    turned = {name: np.asfortranarray(array) for name, array in bound.params.items()}
+    plain, other = (Backend().load(one, EXACT) for one in (bound, replace(bound, params=turned)))
+    trainers = [simulator.trainer(training.RECIPES[name]) for simulator in (plain, other)]
+    for batch in training.batches(3):
+        for trainer in trainers:
+            trainer.step(batch)
+        gradients = [torch.arange(p.numel(), dtype=p.dtype).reshape(p.shape) for p in trainers[0].parameters]
+        trainers[0].apply_gradients(gradients)
+        trainers[1].apply_gradients([g.T.contiguous().T if g.ndim == 2 else g for g in gradients])
+    assert any(p.ndim == 2 and min(p.shape) > 1 for p in trainers[0].parameters)
+    compare(parameters(other), parameters(plain), 1e-14)
 
 
 @pytest.mark.parametrize("name", ["adam", "adamax", "sgd, momentum", "rmsprop, momentum"])
