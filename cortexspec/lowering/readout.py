@@ -167,7 +167,8 @@ def rebuilt(node: tree.Expression, change: Callable[[tree.Expression], tree.Expr
             return node
 
 
-def _is_end(argument: tree.Argument) -> bool:
+def is_end(argument: tree.Argument) -> bool:
+    """Whether an index selects the value after the last step."""
     return (
         argument.name == "time"
         and isinstance(argument.value, tree.Name | tree.Reference)
@@ -193,7 +194,7 @@ class _Needs:
                 for one in self.members(path):
                     if one in self.moving:
                         (self.final if at_end else self.recorded)[one] = None
-            case tree.Index() if any(_is_end(argument) for argument in node.arguments):
+            case tree.Index() if any(is_end(argument) for argument in node.arguments):
                 self.collect(node.operand, lets, at_end=True)
             case tree.Call(arguments=arguments):  # a function may have the name of a let
                 for argument in arguments:

@@ -25,7 +25,7 @@ from cortexspec.ir.op import Array
 from cortexspec.ir.types import RuleError, Type
 from cortexspec.lowering import entries
 from cortexspec.lowering.declarations import TIME, TRIAL
-from cortexspec.lowering.readout import Readout, rebuilt
+from cortexspec.lowering.readout import Readout, is_end, rebuilt
 from cortexspec.lowering.words import LONGEST, WORD
 from cortexspec.passes.differentiate import differentiate
 from cortexspec.runtime.analyse import CircuitAsItStands, function_of, types_of
@@ -235,6 +235,28 @@ def _step_by_step(node: tree.Expression, lets: Mapping[str, tree.Expression]) ->
             return all(_step_by_step(child, lets) for child in children(node))
 
 
+def _of_the_end(plan: Plan) -> bool:
+    """Whether what is left reads recordings where they end, `[time = end]`, and nowhere else."""
+    fields = {one.name for one in (*plan.gathered, *plan.analysed)} | plan.means.keys()
+
+    def at_end(node: tree.Expression, open: frozenset[str]) -> bool:
+        match node:
+            case tree.Index(arguments=arguments) if any(is_end(one) for one in arguments):
+                return True
+            case tree.Name(name) if name in fields:
+                return True
+            case tree.Name(name) if name in plan.lets and name not in open:
+                return at_end(plan.lets[name], open | {name})
+            case tree.Name() | tree.Reference() | tree.Member() | tree.Derivative():
+                return False
+            case tree.Call(arguments=arguments):
+                return all(at_end(one.value, open) for one in arguments if one.value is not None and one.name != "over")
+            case _:
+                return all(at_end(child, open) for child in children(node))
+
+    return all(at_end(one, frozenset()) for one in plan.rest.values())
+
+
 def _names(node: tree.Expression) -> set[str]:
     """The names that an expression reads; that of a function is none of them."""
     match node:
@@ -360,15 +382,16 @@ class Measuring:
     ) -> Measuring:
         """`each`: parameters of which every trial has its own, for `side_by_side`."""
         ends = {f"{name}[time = end]": _end(name) for name in simulation.states}
-        if plan.gathered:
-            types = types_of(simulation, plan.recorded(), plan.written, given.streams)
-            plan = plan.typed(types, simulation.sizes)
-        pieces = plan.pieces()
-        if each:  # averaged here, for each candidate
-            pieces |= {name: _within_mean(value) for name, value in plan.means.items()}
+        before_means = {name: _within_mean(value) for name, value in plan.means.items()}
+        read = {**plan.recorded(), **before_means}
+        types = types_of(simulation, read, plan.written, given.streams) if read else {}
+        plan = plan.typed(types, simulation.sizes)
+        # Means for each candidate are taken here.
+        pieces = {**plan.recorded(), **(before_means if each else plan.means)}
         piece = Readout("piece", {**pieces, **ends}, scalars=False, lets=plan.written)
         run = _Run(simulation, given, None, 0, piece, each=tuple(each))
-        return Measuring(run, plan, steps, warm_up, _length_of_piece(simulation, plan, given.trials, steps, warm_up))
+        kept = _numbers_a_step(plan, types, simulation.sizes, given.trials)
+        return Measuring(run, plan, steps, warm_up, _length_of_piece(kept, steps, warm_up))
 
     def __call__(self, seed: int | None = None, first_trial: int = 0) -> dict[str, Array]:
         """The measures by name. Raises: SpecError as `measured` does."""
@@ -383,7 +406,7 @@ class Measuring:
             of_elements = isinstance(plan.means[name], tree.Call) and np.ndim(array) > 0
             return np.asarray(array, float) if of_elements else float(np.mean(array))
 
-        warm, sums = self._gather(run, gatherings, averaged)
+        begun, last, sums = self._gather(run, gatherings, averaged)
         means: dict[str, Array] = {name: np.asarray(value) for name, value in sums.items()}
         after = _after(plan)
         if after is None:
@@ -393,10 +416,12 @@ class Measuring:
         fields |= {one.name: _field_of(simulation, one, results[one.name], trials) for one in plan.gathered}
         if _of_results(plan):
             rest = _interpreted(simulation, function_of(simulation, after), fields)
-        else:  # what reads recordings of the whole run besides has a program of its own, for all steps
+        else:  # what reads recordings besides has a program of its own: for all steps, or for the last ones if it reads where they end
+            after_all = last if _of_the_end(plan) and last is not None else begun
             run = replace(run, after=(after,), loaded={})
-            begun = {**warm, **fields, "n": np.array(self.warm_up)}
-            rest = run.call(run.load(self.steps), "measures", begun, self.warm_up, self.steps)
+            count = self.warm_up + self.steps - after_all.done
+            given = {**after_all.state, **fields, "n": np.array(after_all.done)}
+            rest = run.call(run.load(count), "measures", given, after_all.done, count)
         return means | {name: np.asarray(rest[name]) for name in plan.rest}
 
     def side_by_side(
@@ -421,7 +446,7 @@ class Measuring:
             trials = _by_trial(loaded, name, array, run.given.trials)
             return trials.reshape(count, -1).mean(axis=1)
 
-        _, sums = self._gather(run, gatherings, each_candidate)
+        _, _, sums = self._gather(run, gatherings, each_candidate)
         results = {name: np.asarray(one.result(), float) for name, one in gatherings.items()}
         shared = {
             name: np.broadcast_to(one, (run.given.trials, *one.shape[1:])).reshape(count, own, *one.shape[1:])
@@ -441,26 +466,35 @@ class Measuring:
 
     def _gather(
         self, run: _Run, gatherings: Mapping[str, Gathering], averaged: Callable[[Loaded, str, Array], Any]
-    ) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Goes through warm-up and run; gives the state between them, and the means, each as `averaged` makes it of a piece."""
+    ) -> tuple[_Begun, _Begun | None, dict[str, Any]]:
+        """Goes through warm-up and run; gives where the run and its last piece begin (None where nothing is read along it),
+        and the means, each as `averaged` makes it of a piece."""
         plan, simulation, trials = self.plan, run.simulation, run.given.trials
         loaded = run.load(self.length)
         started = run.call(loaded, "init", {})
-        state, done = {name: started[name] for name in simulation.states}, 0
+        at = _Begun({name: started[name] for name in simulation.states}, 0)
         for count in _counts(self.warm_up, self.length):
-            state, done = _only_state(_go_on(run, count, state, done), simulation), done + count
-        warm = state
+            at = _Begun(_only_state(_go_on(run, count, at.state, at.done), simulation), at.done + count)
+        begun, last = at, None
         sums: dict[str, Any] = dict.fromkeys(plan.means, 0.0)
         for count in _counts(self.steps, self.length) if plan.pieces() else ():
-            found = _go_on(run, count, state, done)
+            found = _go_on(run, count, at.state, at.done)
             read = {name: one.spelt for one in plan.gathered for name in one.outputs}
             pieces = {name: _arranged(loaded, name, found[name], trials, spelt) for name, spelt in read.items()}
             for one in plan.gathered:
                 gatherings[one.name].update([pieces[name] for name in one.outputs])
             for name in plan.means:
                 sums[name] = sums[name] + averaged(loaded, name, found[name]) * count / self.steps
-            state, done = _only_state(found, simulation), done + count
-        return warm, sums
+            last, at = at, _Begun(_only_state(found, simulation), at.done + count)
+        return begun, last, sums
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A run after `done` steps."""
+
+    state: Mapping[str, Array]
+    done: int
 
 
 def side_by_side_fits(plan: Plan) -> bool:
@@ -606,7 +640,8 @@ def recorded(
     ends = {f"{name}[time = end]": _end(name) for name in simulation.states}
     run = _Run(simulation, given, seed, 0, Readout("piece", {"value": value, **ends}, scalars=False, lets=lets))
     plan = Plan((), (), {"value": value}, {}, {}, lets)
-    length = _length_of_piece(simulation, plan, given.trials, steps, 0)
+    types = types_of(simulation, {"value": value}, lets, given.streams)
+    length = _length_of_piece(_numbers_a_step(plan, types, simulation.sizes, given.trials), steps, 0)
     state = {name: array for name, array in run.call(run.load(length), "init", {}).items() if name in simulation.states}
     parts: list[Array] = []
     names: tuple[str, ...] = ()
@@ -738,12 +773,17 @@ def _arranged(loaded: Loaded, name: str, array: Array, trials: int, spelt: bool)
     return arranged.reshape(*arranged.shape[:2], -1)
 
 
-def _length_of_piece(simulation: Simulation, plan: Plan, trials: int, steps: int, warm_up: int) -> int:
-    """Steps of a piece: of those that fit the one whose programs and calls cost least. Each length that occurs is a program."""
-    # What a recording has a step, for an estimate: as much as the largest state.
-    widest = max((_elements(state.value.type, simulation.sizes) for state in simulation.plain.states), default=1)
-    short = sum(len(one.outputs) for one in plan.gathered if one.spelt)
-    a_step = trials * (_OF_A_WORD * short + widest * (len(plan.pieces()) - short))
+def _numbers_a_step(plan: Plan, types: Mapping[str, Type], sizes: Mapping[str, int], trials: int) -> int:
+    """How many numbers a piece records in a step. `types`: those of what calls read, and of what means are of."""
+    whole = dict.fromkeys(name for one in plan.gathered if not one.spelt for name in one.outputs)
+    words = {name for one in plan.gathered if one.spelt for name in one.outputs}
+    return trials * (_OF_A_WORD * len(words) + sum(_elements(types[name], sizes) for name in (*whole, *plan.means)))
+
+
+def _length_of_piece(a_step: int, steps: int, warm_up: int) -> int:
+    """Steps of a piece, of which each records so many numbers: of the lengths that fit the one whose programs and calls cost least.
+
+    Each length that occurs is a program."""
     return _cheapest_length(max(min(_AT_ONCE // max(a_step, 1), _LONGEST, steps), 1), steps, warm_up)
 
 

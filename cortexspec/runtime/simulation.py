@@ -573,10 +573,10 @@ class Simulation:
     ) -> dict[str, Array]:
         """Measures of a run that is gone through piece by piece, so that its length costs no memory: `{"f": "flux(a.x, b.x)"}`.
 
-        Calls of measures that plugins bring, and means over everything, are gathered along the run after `warm_up`; another
-        expression over time needs its recordings whole. Measures of the circuit itself need no run, and no duration; a
-        statistic that is undefined is not a number, and a warning says why. Inputs with
-        one frame a step begin with the warm-up. Expressions are those of an experiment; `lets` are names for them.
+        Calls of measures that plugins bring, and means over everything, are gathered along the run after `warm_up`; what reads
+        `[time = end]` goes through the last piece again; another expression over time needs its recordings whole. Measures of the
+        circuit itself need no run, and no duration; a statistic that is undefined is not a number, and a warning says why.
+        Inputs with one frame a step begin with the warm-up. Expressions are those of an experiment; `lets` are names for them.
         Raises: SpecError where an expression does not check or a measure refuses, before anything runs; CS915.
         """
         from cortexspec.lowering.entries import statistics

@@ -174,6 +174,48 @@ def test_what_reads_time_otherwise_reads_the_run_after_the_warm_up() -> None:
     assert found["spread"] == pytest.approx(n.std(axis=1).mean())
 
 
+@pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
+def test_what_reads_the_end_alone_costs_the_last_piece_again_and_no_more(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip({"torch": "torch.nn"}.get(backend, "numpy" if backend == "interpreter" else backend))
+    monkeypatch.setattr(measure, "_LONGEST", 20)
+    gone: list[tuple[str, int]] = []
+    call = measure._Run.call
+
+    def told(run: Any, loaded: Any, function: str, more: Any, done: int = 0, count: int = 0) -> Any:
+        gone.append((function, count))
+        return call(run, loaded, function, more, done, count)
+
+    monkeypatch.setattr(measure._Run, "call", told)
+    sim = compiled(backend)
+    asked = {
+        "end": "std(b.n[time = end])",
+        "of let": "last/(2 mV) + k",
+        "of a sum": "mean((a.v + a.v)[time = end])/(1 mV)",
+        "x": "mean(b.n)",
+    }
+    found = sim.measure(asked, trials=2, warm_up="5 ms", lets={"last": "max(a.v[time = end])", "k": "kept(b.n)"})
+    whole = sim.simulate(duration="55 ms", record=["b.n", "a.v"], trials=2)
+    n, v = np.asarray(whole["b.n"])[:, 10:], np.asarray(whole["a.v"])[:, 10:]
+    assert found["end"] == pytest.approx(n[:, -1].std()) and found["x"] == pytest.approx(n.mean())
+    assert found["of let"] == pytest.approx(v[:, -1].max() / 2 + n[:, -1, 0].mean())
+    assert found["of a sum"] == pytest.approx(2 * v[:, -1].mean())
+    again = [count for function, count in gone if function == "measures"]
+    assert again == [10] and sum(count for function, count in gone if function == "piece") == 110
+
+
+def test_a_piece_is_as_long_as_what_it_records_allows_however_large_the_states_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(measure, "_AT_ONCE", 60)
+    compiled().measure({"one": "kept(b.n[b = 0])"}, duration="50 ms")
+    compiled().measure({"all": "kept(b.n, a.v/(1 mV))"}, duration="50 ms")
+    one, all = Kept.made
+    assert [piece[0].shape[1] for piece in one.shown] == [50, 50]
+    assert {piece[0].shape[1] for piece in all.shown} == {5}  # seven numbers a step, and lengths that divide the run
+
+
 def test_settings_are_numbers_texts_and_truth_values() -> None:
     compiled().measure({"n": 'kept(b.n, lag = 3, how = "that", yes = true)'})
     assert Kept.made[0].settings == {"lag": 3, "how": "that", "yes": True}
