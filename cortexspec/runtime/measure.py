@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from cortexspec.runtime.simulation import Simulation
 
 _AT_ONCE = 1 << 22  # recorded numbers in a piece
+_OF_STATES = 4  # as many times the numbers of the states, which every piece takes over from the last, where that is more
 _LONGEST = 4096  # steps in a piece
 _OF_A_WORD = 2  # as many numbers as the arrays take that a word goes through while it is counted
 _OF_A_PROGRAM = 1000  # how many calls take as long as it takes to make a program
@@ -391,7 +392,7 @@ class Measuring:
         piece = Readout("piece", {**pieces, **ends}, scalars=False, lets=plan.written)
         run = _Run(simulation, given, None, 0, piece, each=tuple(each))
         kept = _numbers_a_step(plan, types, simulation.sizes, given.trials)
-        return Measuring(run, plan, steps, warm_up, _length_of_piece(kept, steps, warm_up))
+        return Measuring(run, plan, steps, warm_up, _length_of_piece(simulation, kept, given.trials, steps, warm_up))
 
     def __call__(self, seed: int | None = None, first_trial: int = 0) -> dict[str, Array]:
         """The measures by name. Raises: SpecError as `measured` does."""
@@ -641,7 +642,8 @@ def recorded(
     run = _Run(simulation, given, seed, 0, Readout("piece", {"value": value, **ends}, scalars=False, lets=lets))
     plan = Plan((), (), {"value": value}, {}, {}, lets)
     types = types_of(simulation, {"value": value}, lets, given.streams)
-    length = _length_of_piece(_numbers_a_step(plan, types, simulation.sizes, given.trials), steps, 0)
+    a_step = _numbers_a_step(plan, types, simulation.sizes, given.trials)
+    length = _length_of_piece(simulation, a_step, given.trials, steps, 0)
     state = {name: array for name, array in run.call(run.load(length), "init", {}).items() if name in simulation.states}
     parts: list[Array] = []
     names: tuple[str, ...] = ()
@@ -780,11 +782,13 @@ def _numbers_a_step(plan: Plan, types: Mapping[str, Type], sizes: Mapping[str, i
     return trials * (_OF_A_WORD * len(words) + sum(_elements(types[name], sizes) for name in (*whole, *plan.means)))
 
 
-def _length_of_piece(a_step: int, steps: int, warm_up: int) -> int:
-    """Steps of a piece, of which each records so many numbers: of the lengths that fit the one whose programs and calls cost least.
+def _length_of_piece(simulation: Simulation, a_step: int, trials: int, steps: int, warm_up: int) -> int:
+    """Steps of a piece, of which each records `a_step` numbers: of the lengths that fit the one whose programs and calls cost least.
 
     Each length that occurs is a program."""
-    return _cheapest_length(max(min(_AT_ONCE // max(a_step, 1), _LONGEST, steps), 1), steps, warm_up)
+    states = trials * sum(_elements(state.value.type, simulation.sizes) for state in simulation.plain.states)
+    fit = max(_AT_ONCE, _OF_STATES * states) // max(a_step, 1)
+    return _cheapest_length(max(min(fit, _LONGEST, steps), 1), steps, warm_up)
 
 
 @cache

@@ -205,15 +205,18 @@ def test_what_reads_the_end_alone_costs_the_last_piece_again_and_no_more(
     assert again == [10] and sum(count for function, count in gone if function == "piece") == 110
 
 
-def test_a_piece_is_as_long_as_what_it_records_allows_however_large_the_states_are(
+def test_a_piece_is_as_long_as_what_it_records_allows_and_what_it_takes_over_is_worth(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(measure, "_AT_ONCE", 60)
-    compiled().measure({"one": "kept(b.n[b = 0])"}, duration="50 ms")
-    compiled().measure({"all": "kept(b.n, a.v/(1 mV))"}, duration="50 ms")
-    one, all = Kept.made
-    assert [piece[0].shape[1] for piece in one.shown] == [50, 50]
-    assert {piece[0].shape[1] for piece in all.shown} == {5}  # seven numbers a step, and lengths that divide the run
+    monkeypatch.setattr(measure, "_OF_STATES", 0)
+    asked = {"one": "kept(b.n[b = 0])"}, {"all": "kept(b.n, a.v/(1 mV))"}
+    for each in asked:
+        compiled().measure(each)
+    monkeypatch.setattr(measure, "_OF_STATES", 14)  # states have 4 + 3 + 3 numbers
+    compiled().measure(asked[1])
+    steps = [{piece[0].shape[1] for piece in one.shown} for one in Kept.made]
+    assert steps == [{50}, {5}, {20}]  # 60 numbers, one a step; 60, seven a step; 140, seven a step; lengths that divide 100
 
 
 def test_settings_are_numbers_texts_and_truth_values() -> None:
