@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from cortexspec.runtime.simulation import Simulation
 
 _AT_ONCE = 1 << 22  # recorded numbers in a piece
-_OF_STATES = 4  # as many times the numbers of the states, which every piece takes over from the last, where that is more
+_OF_STATES = 4  # or as many times the numbers of the states, which every piece takes over from the last
 _LONGEST = 4096  # steps in a piece
 _OF_A_WORD = 2  # as many numbers as the arrays take that a word goes through while it is counted
 _OF_A_PROGRAM = 1000  # how many calls take as long as it takes to make a program

@@ -216,7 +216,8 @@ def test_a_piece_is_as_long_as_what_it_records_allows_and_what_it_takes_over_is_
     monkeypatch.setattr(measure, "_OF_STATES", 14)  # states have 4 + 3 + 3 numbers
     compiled().measure(asked[1])
     steps = [{piece[0].shape[1] for piece in one.shown} for one in Kept.made]
-    assert steps == [{50}, {5}, {20}]  # 60 numbers, one a step; 60, seven a step; 140, seven a step; lengths that divide 100
+    # 60 numbers, one a step; 60, seven a step; 140, seven a step; and lengths divide 100.
+    assert steps == [{50}, {5}, {20}]
 
 
 def test_settings_are_numbers_texts_and_truth_values() -> None:
