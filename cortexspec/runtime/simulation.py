@@ -23,7 +23,7 @@ from cortexspec.ir.types import Type
 from cortexspec.lowering.declarations import TRIAL
 from cortexspec.lowering.delays import delayed, slots_of, steps_of
 from cortexspec.lowering.readout import Readout
-from cortexspec.lowering.trains import of_a_backward_pass
+from cortexspec.lowering.trains import of_a_backward_pass, train_of
 from cortexspec.passes.each_trial import each_trial
 from cortexspec.passes.forget_reached import forget_reached
 from cortexspec.runtime.bind import constrained, unconstrained
@@ -435,7 +435,8 @@ class Simulation:
         trials: int | None = None,
         first_trial: int = 0,
     ) -> xarray.Dataset:
-        """Runs the circuit. `record` names states, outputs, lets and `NAME.arriving`; with `[time = end]` only the last value.
+        """Runs the circuit. `record` names states, outputs, lets, `NAME.spike` and `NAME.arriving`; with `[time = end]` only the last
+        value. Without it the outputs of the circuit are recorded; where it has none, its states and spikes.
 
         Inputs are arrays [own axes], [trial, own axes] or [trial, time, own axes]. `parameters` are natural values for this run.
         A recording has one row a step, the state after it.
@@ -476,7 +477,9 @@ class Simulation:
 
     def _names_to_record(self, record: Sequence[str] | None) -> tuple[str, ...]:
         if record is None:
-            return self._final_outputs()
+            states = (state.value.name for state in self._plain.states)
+            trains = (train_of(one) for one in self.model.populations if one.spike is not None)
+            return tuple(self.model.outputs) or (*(n for n in states if n in self.model.variables), *trains)
         return (record,) if isinstance(record, str) else tuple(record)
 
     def _members(self, name: str) -> tuple[str, ...]:
