@@ -325,9 +325,9 @@ class _Writing:
         value = self.apart(build, result)
         value = _turned(build, value, ring.places, self.number.result, ring.slots)
         if isinstance(ring.new, _Row):
-            steps = ring.new.steps.outside
-            none = write.zero_like(build, value)
-            value = write.where(build, write.gt(build, steps, write.zero_like(build, steps)), value, none)
+            # Behind the last arrival lies what is over.
+            coming = write.lt(build, write.iota(build, ring.slots), ring.new.steps.outside)
+            value = write.where(build, coming, value, write.zero_like(build, value))
         named(build, value, ring.carry.result)
 
 

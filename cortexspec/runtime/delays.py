@@ -15,6 +15,8 @@ from cortexspec.ir.op import Array
 from cortexspec.lowering.delays import delayed, delays_each, slots_of, steps_of
 from cortexspec.passes.remove_dead import only
 
+_MOST_STEPS = np.iinfo(np.int32).max - 1  # a ring has a place more
+
 
 @dataclass(frozen=True, slots=True)
 class Delays:
@@ -34,7 +36,8 @@ def rounded_delays(
 ) -> Delays:
     """`given` has the seed and the drawn connections.
 
-    Raises: SpecError CS916 for a delay that is negative, infinite, or not 0 and yet no step, and where dt is not known.
+    Raises: SpecError CS916 for a delay that is negative, infinite, of more steps than can be counted, or not 0 and yet no step, and where
+    dt is not known.
     """
     found = Delays()
     function = module.functions.get("delays")
@@ -86,15 +89,18 @@ def _own(name: str, side: str, axes: frozenset[str]) -> str:
 
 def _steps(projection: Projection, value: Array, dt: float, model: Model, sources: Mapping[str, str]) -> Array:
     steps = np.round(value / dt)
-    bad = ~np.isfinite(value) | (value < 0) | ((value != 0) & (steps == 0))
+    bad = ~np.isfinite(value) | (value < 0) | ((value != 0) & (steps == 0)) | (steps > _MOST_STEPS)
     if bad.any():
         worst = float(np.atleast_1d(value)[np.argmax(np.atleast_1d(bad))])
         unit = model.time_unit.name() if model.time_unit.name() != "1" else "steps"
         message = f"a delay of `{projection.path}` is {worst:g} {unit}"
-        if worst > 0 and np.isfinite(worst):
+        help = "a delay is 0, or at least half a step: shorten dt, or cut the distribution off below"
+        if worst > dt and np.isfinite(worst):
+            message += f", which is more steps of {dt:g} {unit} than can be counted"
+            help = f"the longest is {_MOST_STEPS * dt:g} {unit}: cut the distribution off above"
+        elif worst > 0 and np.isfinite(worst):
             message += f", which rounds to no step of {dt:g} {unit}"
         span = projection.delay.span if projection.delay is not None else None
-        help = "a delay is 0, or at least half a step: shorten dt, or cut the distribution off below"
         raise SpecError([Diagnostic("CS916", message, span or projection.span, help=help)], dict(sources))
     return steps.astype(np.int32)
 

@@ -22,6 +22,7 @@ from cortexspec.ir.op import Array, transpose
 from cortexspec.ir.types import Type
 from cortexspec.lowering.declarations import TRIAL
 from cortexspec.lowering.delays import delayed, slots_of, steps_of
+from cortexspec.lowering.edges import has_edges, source_path
 from cortexspec.lowering.readout import Readout
 from cortexspec.lowering.trains import of_a_backward_pass, train_of
 from cortexspec.passes.each_trial import each_trial
@@ -44,6 +45,7 @@ from cortexspec.runtime.quantities import Quantity, coherent, coherent_array, wh
 from cortexspec.runtime.recordings import Recording, dataset, outputs_of
 from cortexspec.runtime.sparse import Events, Table, tables
 from cortexspec.runtime.start import started
+from cortexspec.runtime.wiring import neurons_of
 from cortexspec.units import DIMENSIONLESS
 
 if TYPE_CHECKING:
@@ -187,13 +189,30 @@ class Simulation:
         return self._as_written({name: found[name] for name in self._buffers}, self._main.module)
 
     def set_buffers(self, buffers: Mapping[str, Array]) -> None:
+        """Raises: SpecError CS501 for a connection of a neuron that is not there, CS916 for a delay that is longer than the longest was."""
         kept = {name: np.array(array) for name, array in buffers.items()}
+        self._check_places(kept)
         self._buffers |= kept
         if self._main is not None:
             self._main.simulator.set_buffers(self.in_layout(self._main.module, kept))
         self.__dict__.pop("_tables", None)
         if self._main is not None:
             self._renew_tables(self._main)
+
+    def _check_places(self, buffers: Mapping[str, Array]) -> None:
+        """Compiled kernels write where these say."""
+        late = {steps_of(one): self.sizes[slots_of(one)] + 1 for one in delayed(self.model)}
+        ends = {
+            f"{one.path}.{side}": sum(each.size for each in neurons_of(self.model, path, self.sizes))
+            for one in self.model.projections
+            if has_edges(self.model, one)
+            for side, path in (("post", one.target), ("pre", source_path(one)))
+        }
+        for name, count in {**late, **ends}.items():
+            given = buffers.get(name, np.zeros(0))
+            if given.size and not 0 <= given.min() <= given.max() < count:
+                message = f"`{name}` lies between 0 and {count - 1}, it is given {given.min():g} to {given.max():g}"
+                raise SpecError([Diagnostic("CS916" if name in late else "CS501", message)])
 
     def rewire(self, buffers: Mapping[str, Array]) -> None:
         """Makes room for other drawn wiring: what was made for the present one is unloaded, weights of single connections are lost.
@@ -721,8 +740,10 @@ class Simulation:
 
         wiring = [buffer.value.type for buffer in self._plain.buffers if buffer.source == "wiring"]
         drawn = {symbol for type_ in wiring for axis in type_.axes for symbol in axis.size.symbols}
-        sizes = {k: v for k, v in self.sizes.items() if k not in ("trial", "time") and k not in drawn}
-        return sha256(f"{content_hash(self._plain)} {sorted(sizes.items())}".encode()).hexdigest()
+        slots = {slots_of(projection) for projection in delayed(self.model)}
+        sizes = {k: v for k, v in self.sizes.items() if k not in ("trial", "time") and k not in drawn | slots}
+        step = f" {self.settings.dt}" if slots else ""  # delays are kept in steps
+        return sha256(f"{content_hash(self._plain)} {sorted(sizes.items())}{step}".encode()).hexdigest()
 
     def value_of(self, name: str) -> Value:
         """The IR's declaration of a state or parameter. Raises: KeyError."""

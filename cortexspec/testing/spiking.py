@@ -98,6 +98,23 @@ def kinds(surrogate: str = "fast_sigmoid(3 V^-1)") -> str:
     return _NEURONS.replace("SURROGATE", surrogate) + _SYNAPSES + _KINDS
 
 
+_LIF = """
+neuron lif {
+  param τ = 10 ms, θ = 15 mV, μ = 20 mV
+  input s : mV/ms = 0 mV/ms
+  state v = 0 mV
+  state fired = 0
+  v' = (μ - v)/τ + s
+  spike when v > θ { v <- 0 mV; fired <- fired + 1 }  refractory 1 ms  surrogate SURROGATE
+}
+"""
+
+
+def lif(surrogate: str = "triangle(0.4 mV^-1)") -> str:
+    """A neuron that fires by itself and counts its spikes; those of others make its potential jump."""
+    return _LIF.replace("SURROGATE", surrogate)
+
+
 NETWORK = """
 neuron lif {
   param τ_m = 20 ms, θ = 20 mV, v_reset = 10 mV, τ_ref = 2 ms, μ = 24 mV

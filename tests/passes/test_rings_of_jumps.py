@@ -8,27 +8,24 @@ import pytest
 import cortexspec as cs
 from cortexspec.passes.pipeline import DEFAULT
 from cortexspec.runtime.compile import Wanted
+from cortexspec.testing.spiking import lif
 
-SPEC = """
-neuron lif {
-  param τ = 20 ms, θ = 20 mV
-  input s : mV/ms = 0 mV/ms
-  state v = 0 mV
-  v' = (40 mV - v)/τ + s
-  spike when v > θ { v <- 10 mV }  refractory 0.4 ms  surrogate fast_sigmoid(0.4 mV^-1)
-}
+SPEC = (
+    lif("fast_sigmoid(0.4 mV^-1)")
+    + """
 circuit net {
   param J = 0.5 mV trainable; param K = 0.3 mV trainable
   population a[210] : lif
   population b[230] : lif
-  start a.v = 20 mV*uniform(0, 1)
-  start b.v = 20 mV*uniform(0, 1)
+  start a.v = 15 mV*uniform(0, 1)
+  start b.v = 15 mV*uniform(0, 1)
   connect each: a -> b { rule = bernoulli(0.1); weight ~ uniform(-1 mV, 1 mV) trainable; delay ~ uniform(0.2 ms, 0.9 ms) }
   connect shared: b -> a { rule = bernoulli(0.1); weight = J; delay ~ uniform(0.1 ms, 0.6 ms) }
   connect one: b -> b { rule = bernoulli(0.1); weight = K; delay = 0.7 ms }
   connect near: a -> a { rule = bernoulli(0.1); weight = K; delay = 0.1 ms }
 }
 """
+)
 LOSS = "mean(a.v^2)/(1 mV^2) + mean(b.v)/(1 mV)"
 MOVING = tuple(step for step in DEFAULT if step != "settle-rings")
 SEGMENTS = ("checkpoint", {"segment": 9})

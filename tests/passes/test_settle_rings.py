@@ -8,21 +8,23 @@ from cortexspec.contracts.program import all_lines
 from cortexspec.ir.ops.shape import Pad
 from cortexspec.passes.loop import loop_of
 from cortexspec.passes.pipeline import DEFAULT
+from cortexspec.testing.spiking import lif
 
 WITHOUT = tuple(step for step in DEFAULT if step != "settle-rings")
-NEURON = """
-neuron lif {
-  param τ = 10 ms, θ = 15 mV, μ = 20 mV
-  input s : mV/ms = 0 mV/ms
-  state v = 0 mV
-  state fired = 0
-  v' = (μ - v)/τ + s
-  spike when v > θ { v <- 0 mV; fired <- fired + 1 }  refractory 1 ms  surrogate triangle(0.4 mV^-1)
-}
-"""
-# Connections by events with a delay each; one delay for a matrix, and for a part along an axis of its own; few connections, which stay.
+# Connections by events with a delay each, some or all of them without; several at one port; one delay for a matrix, and for a part along
+# an axis of its own; few connections, which stay.
 CIRCUITS = {
     "each": "population a[210] : lif\n  connect wires: a -> a { rule = bernoulli(0.05); weight ~ uniform(-1 mV, 1 mV) trainable; DELAY }",
+    "some": "population a[210] : lif\n  attribute a.lag = 0.4 ms*floor(uniform(0, 3))\n"
+    "  connect wires: a -> a { rule = bernoulli(0.05); weight ~ uniform(-1 mV, 1 mV) trainable; delay = pre.lag }",
+    "at once": "population a[210] : lif\n  attribute a.lag = 0 ms*index\n"
+    "  connect wires: a -> a { rule = bernoulli(0.05); weight ~ uniform(-1 mV, 1 mV) trainable; delay = pre.lag }",
+    "several": "param J = 0.7 mV  trainable\n  population a[210] : lif\n"
+    "  connect wires: a -> a { rule = bernoulli(5%); weight = J; DELAY }\n"
+    "  connect a -> a { rule = bernoulli(5%); weight ~ uniform(-1 mV, 1 mV) trainable; delay = 0.3 ms }\n"
+    "  connect near: a -> a { rule = fixed_indegree(2); weight = -J; delay = 0.1 ms }\n"
+    "  connect late: a -> a { rule = fixed_indegree(2); weight = J; delay = 30 ms }\n"
+    "  connect now: a -> a { rule = fixed_indegree(2); weight = J }",
     "shared": "param J = 0.7 mV  trainable\n  population a[210] : lif\n  connect wires: a -> a { rule = bernoulli(5%); weight = J; DELAY }",
     "one": "population a[6] : lif\n  connect wires: a -> a { weight ~ uniform(-1 mV, 2 mV) trainable; delay = 0.7 ms }",
     "none": "param lag = 0 ms\n  population a[6] : lif\n  connect wires: a -> a { weight ~ uniform(0 mV, 2 mV) trainable; delay = lag }",
@@ -35,7 +37,7 @@ PART = "circuit two() { population a[2], b[3] : lif\n  start a.v = 15 mV*uniform
 def compiled(circuit, backend="interpreter", pipeline=DEFAULT, duration="12 ms"):
     wires = CIRCUITS[circuit].replace("DELAY", "delay ~ uniform(0.2 ms, 1.4 ms)")
     starts = "" if circuit == "parts" else "start a.v = 15 mV*uniform(0, 1)"
-    text = f"{NEURON}\n{PART}\ncircuit net {{\n  {wires}\n  {starts}\n}}"
+    text = f"{lif()}\n{PART}\ncircuit net {{\n  {wires}\n  {starts}\n}}"
     settings = {"dtype": "float64", "dt": "0.1 ms", "duration": duration, "solver": "exact", "seed": 4}
     return cs.compile(cs.parse(text), "net", backend=backend, pipeline=pipeline, **settings)
 
@@ -62,7 +64,7 @@ def test_the_same_spikes_and_the_same_ring_at_the_end(circuit, backend):
     assert float(wanted[potentials(circuit)[-1]].sum()) > 20
     for name in wanted:
         np.testing.assert_allclose(found[name].transpose(*wanted[name].dims), wanted[name], rtol=0, atol=1e-11)
-    assert (float(np.abs(wanted["wires.delay.ring"]).max()) > 0) == (circuit != "none")
+    assert (float(np.abs(wanted["wires.delay.ring"]).max()) > 0) == (circuit not in ("none", "at once"))
 
 
 @pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
@@ -87,6 +89,31 @@ def test_a_run_goes_on_where_it_stopped(circuit, backend):
     found = pieces.measure(measure, warm_up="7.3 ms", trials=2)["rate"]
     fired = compiled(circuit, backend, WITHOUT, "37.3 ms").simulate(record=["a.fired"], trials=2)["a.fired"].values
     np.testing.assert_allclose(found, (fired[:, -1] - fired[:, 72]).mean() / 30, rtol=1e-12)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3, 7])
+def test_a_delay_shorter_than_the_ring(steps):
+    """What is over is not on its way."""
+    record = ["a.v", "wires.delay.ring[time = end]"]
+    runs: list[dict[str, np.ndarray]] = []
+    for pipeline in (DEFAULT, WITHOUT):
+        simulation = compiled("one", pipeline=pipeline)
+        simulation.set_buffers({"wires.delay.steps": np.array(steps)})
+        runs += [simulation.simulate(record=record, duration=duration, trials=9) for duration in ("10.2 ms", "9.9 ms")]
+    for found, wanted in zip(runs[:2], runs[2:], strict=True):
+        for name in wanted:
+            np.testing.assert_allclose(found[name].transpose(*wanted[name].dims), wanted[name], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("circuit", ["each", "one", "some"])
+def test_one_step(circuit):
+    """No delay is over before the run is."""
+    record = ["a.v", "wires.delay.ring[time = end]"]
+    found, wanted = (
+        compiled(circuit, pipeline=p, duration="0.1 ms").simulate(record=record) for p in (DEFAULT, WITHOUT)
+    )
+    for name in wanted:
+        np.testing.assert_allclose(found[name].transpose(*wanted[name].dims), wanted[name], rtol=0, atol=1e-12)
 
 
 def test_a_ring_that_is_recorded_is_moved():

@@ -9,6 +9,7 @@ import cortexspec as cs
 from cortexspec.contracts import native
 from cortexspec.contracts.program import all_lines
 from cortexspec.ir.ops.events import Deliver
+from cortexspec.testing.spiking import lif
 
 SPEC = Path(__file__).parents[2] / "benchmarks" / "specs" / "lif.cortex"
 SMALL = {"N_E": 400, "N_I": 150, "K_E": 40, "K_I": 10, "J": "0.5 mV", "μ": "24 mV"}
@@ -74,15 +75,6 @@ def test_a_compiler_that_fails_is_none(monkeypatch, tmp_path):
 
 
 DELAYED = """
-neuron lif {
-  param τ = 10 ms, θ = 15 mV, μ = 20 mV
-  input s : mV/ms = 0 mV/ms
-  state v = 0 mV
-  state fired = 0
-  v' = (μ - v)/τ + s
-  spike when v > θ { v <- 0 mV; fired <- fired + 1 }  refractory 1 ms
-}
-
 circuit net {
   population a[230] : lif
   start a.v = 15 mV*uniform(0, 1)
@@ -95,7 +87,7 @@ circuit net {
 def test_a_delay_for_each_connection(backend, monkeypatch):
     def run():
         settings = {"dtype": "float64", "dt": "0.1 ms", "duration": "30 ms", "solver": "exact", "seed": 4}
-        simulation = cs.compile(cs.parse(DELAYED), "net", backend=backend, **settings)
+        simulation = cs.compile(cs.parse(lif() + DELAYED), "net", backend=backend, **settings)
         return simulation, simulation.simulate(record=["a.fired", "a.v"])
 
     by_events, found = run()
@@ -107,19 +99,11 @@ def test_a_delay_for_each_connection(backend, monkeypatch):
 
 
 TRAINED = """
-neuron lif {
-  param τ = 20 ms, θ = 20 mV
-  input s : mV/ms = 0 mV/ms
-  state v = 0 mV
-  v' = (24 mV - v)/τ + s
-  spike when v > θ { v <- 10 mV }  refractory 2 ms  surrogate SURROGATE(0.4 mV^-1)
-}
-
 circuit net {
   param J = 0.5 mV  trainable
   population a[230], b[210] : lif
-  start a.v = 20 mV*uniform(0, 1)
-  start b.v = 20 mV*uniform(0, 1)
+  start a.v = 15 mV*uniform(0, 1)
+  start b.v = 15 mV*uniform(0, 1)
   connect across: a -> b { rule = bernoulli(0.1); weight = J }
   connect back: b -> a { rule = bernoulli(0.1); weight ~ uniform(-1 mV, 0 mV) trainable; delay ~ uniform(0.1 ms, 0.6 ms) }
 }
@@ -131,7 +115,7 @@ circuit net {
 def test_gradients_leave_out_what_came_near_no_threshold(backend, surrogate, monkeypatch):
     def run(engine):
         settings = {"dtype": "float64", "dt": "0.1 ms", "duration": "6 ms", "solver": "exact", "seed": 4}
-        spec = cs.parse(TRAINED.replace("SURROGATE", surrogate))
+        spec = cs.parse(lif(f"{surrogate}(0.4 mV^-1)") + TRAINED)
         simulation = cs.compile(spec, "net", backend=engine, **settings)
         value, gradients = simulation.value_and_grad("mean(a.v^2)/(1 mV^2) + mean(b.v)/(1 mV)", trials=2)
         return simulation, value, gradients
@@ -159,7 +143,7 @@ def asks(simulation):
 @pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
 def test_a_run_without_gradient_carries_nothing_of_a_backward_pass(backend, monkeypatch):
     settings = {"dtype": "float64", "dt": "0.1 ms", "duration": "6 ms", "solver": "exact", "seed": 4}
-    simulation = cs.compile(cs.parse(TRAINED.replace("SURROGATE", "triangle")), "net", backend=backend, **settings)
+    simulation = cs.compile(cs.parse(lif() + TRAINED), "net", backend=backend, **settings)
     found = simulation.simulate()
     assert {"a.v", "a.spike.held", "b.spike.count"} <= {*found} and not any("reached" in name for name in found)
     *_, loaded = simulation._loaded.values()

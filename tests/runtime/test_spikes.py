@@ -219,6 +219,15 @@ def test_a_delay_that_rounds_to_no_step_is_refused(connect: str):
         _run(text, ["b.v"])
 
 
+@pytest.mark.parametrize("delay", ["delay = 3e9 ms", "delay = pre.lag"])
+def test_a_delay_of_more_steps_than_are_counted_is_refused(delay: str):
+    neuron = "neuron sum { input z : V/ms; state v = 0 V; v' = z }\n"
+    circuit = "circuit c { population a[3] : once; population b[2] : sum; attribute a.lag = 2e9 ms*index + 1 ms; "
+    text = ONCE + neuron + circuit + f"connect a -> b {{ rule = fixed_indegree(3); weight = 1 V; {delay} }} }}"
+    with pytest.raises(SpecError, match=r"CS916.* delay of `a_to_b` is [34]e\+09 ms.* more steps of 1 ms"):
+        cs.compile(cs.parse(text), "c", dt="1 ms", seed=1)
+
+
 def test_a_train_in_a_nonlinear_term_is_refused_also_through_a_let():
     neuron = "neuron odd { input z : Hz; state v = 0; let twice = 2*z; 1 ms*v' = 1 ms^2*twice^2 - v }\n"
     text = ONCE + neuron + "circuit c { population a : once; population b : odd; connect a -> b }"

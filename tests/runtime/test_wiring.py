@@ -361,6 +361,48 @@ def test_a_checkpoint_brings_its_wiring(tmp_path):
         np.testing.assert_array_equal(runs[0][name].values, runs[1][name].values)
 
 
+LATE = """
+neuron lif { param τ = 10 ms; input s : mV/ms = 0 mV/ms; state v = 0 mV; v' = (20 mV - v)/τ + s
+  spike when v > 15 mV { v <- 0 mV } }
+circuit net {
+  population a[6] : lif
+  start a.v = 15 mV*uniform(0, 1)
+  connect wires: a -> a { rule = bernoulli(0.4); weight = 1 mV; delay ~ normal(2 ms, 0.5 ms) }
+}
+"""
+
+
+def test_a_checkpoint_brings_its_delays_where_they_are_as_many_steps(tmp_path):
+    def compiled_with(seed, dt="0.1 ms"):
+        return cs.compile(cs.parse(LATE), "net", dt=dt, dtype="float64", seed=seed, duration="30 ms")
+
+    first, second = compiled_with(1), compiled_with(2)
+    assert first.sizes["wires.delay.slots"] != second.sizes["wires.delay.slots"]
+    cs.save(first, tmp_path / "net.safetensors")
+    cs.restore(second, tmp_path / "net.safetensors")
+    runs = [sim.simulate(trials=2, seed=5, record=["a.v"])["a.v"].values for sim in (first, second)]
+    np.testing.assert_array_equal(*runs)
+    with pytest.raises(cs.SpecError, match="CS914"):
+        cs.restore(compiled_with(1, "0.05 ms"), tmp_path / "net.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("wires.delay.steps", 99, "CS916"),
+        ("wires.delay.steps", -1, "CS916"),
+        ("wires.post", 6, "CS501"),
+        ("wires.pre", -1, "CS501"),
+    ],
+)
+def test_buffers_lead_nowhere_else(name, value, code):
+    sim = cs.compile(cs.parse(LATE), "net", dt="0.1 ms", seed=1)
+    before = sim.buffers()
+    with pytest.raises(cs.SpecError, match=code):
+        sim.set_buffers({name: np.full_like(before[name], value)})
+    np.testing.assert_array_equal(sim.buffers()[name], before[name])
+
+
 def test_wiring_has_a_seed_of_its_own():
     def run(seed, wiring=None, at_run=None, **parameters):
         sim = cs.compile(cs.parse(FOLLOWS), "net", dt=1, dtype="float64", seed=seed, wiring=wiring)
