@@ -12,7 +12,8 @@ from cortexspec.ir.types import unit_in_words
 from cortexspec.units import DIMENSIONLESS, Unit, unit_of
 
 _ALIKE = ("+", "-", "<", ">", "<=", ">=", "==", "!=")
-_SAME = ("abs", "max", "min", "mean", "median", "sum", "round", "real", "imag", "quantile")
+_SAME = ("abs", "round", "real", "imag", "quantile")
+_REDUCED = ("max", "min", "mean", "median", "sum")  # of one quantity, or of several that are alike
 
 
 class ClaimUnits:
@@ -38,6 +39,8 @@ class ClaimUnits:
                 return self._of_both(node)
             case tree.Call(function=tree.Name(name=name), arguments=arguments):
                 units = [self.of(one.value) for one in arguments if one.value is not None and not one.name]
+                if name in _REDUCED:
+                    return self.alike(units, node.span)
                 return units[0] if name in _SAME and units else None
             case _:
                 return None

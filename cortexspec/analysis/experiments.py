@@ -558,10 +558,9 @@ class ExperimentChecker:
             return operand.type.unit if operand is not None and not operand.zero else None
 
         units = ClaimUnits(measured, self.report)
-        sides = [units.of(claim.value)]
-        sides += [units.of(claim.published)] if claim.published is not None else []
-        sides += [units.of(claim.within)] if claim.within is not None and not claim.relative else []
-        units.alike(sides, claim.published.span if claim.published is not None else claim.span)
+        within = None if claim.relative else claim.within
+        parts = [one for one in (claim.published, claim.of, within) if one is not None]
+        units.alike([units.of(claim.value), *map(units.of, parts)], parts[0].span if parts else claim.span)
 
     def claim_rows(self, claim: written.Claim) -> list[dict[str, str]]:
         choices: list[list[dict[str, str]]] = []
