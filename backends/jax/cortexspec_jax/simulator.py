@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+from weakref import ReferenceType, ref
 
 import jax
 import jax.numpy as jnp
@@ -181,7 +182,7 @@ class Simulator:
     def __init__(self, bound: Bound, program: str, namespace: dict[str, Any], options: Options):
         self.bound, self.program, self.options = bound, program, options
         self.module = Circuit(bound, namespace, options)
-        self._sent: dict[str, tuple[Array, jax.Array]] = {}
+        self._sent: dict[str, tuple[ReferenceType[Array], ReferenceType[jax.Array]]] = {}
         self.params: Tree = self._on_device(bound.params, {})
         self.state: Tree = self._on_device(bound.buffers, {})
 
@@ -210,12 +211,12 @@ class Simulator:
         """What is there, with these. An array that cannot have changed since it was sent is not sent again."""
         new = {name: array for name, array in arrays.items() if not self._is_there(name, array, before)}
         found = {**before, **self.module.device(new)}
-        self._sent |= {name: (array, found[name]) for name, array in new.items() if not array.flags.writeable}
+        self._sent |= {name: (ref(array), ref(found[name])) for name, array in new.items() if not array.flags.writeable}
         return found
 
     def _is_there(self, name: str, array: Array, before: Tree) -> bool:
         sent = self._sent.get(name)
-        return sent is not None and sent[0] is array and before.get(name) is sent[1]
+        return sent is not None and sent[0]() is array and before[name] is sent[1]()
 
     def call(self, function: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         return self._arrays(function, self.module.call(function, inputs, self.params, self.state))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from types import MappingProxyType
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -54,6 +55,20 @@ def test_a_part_of_the_parameters_will_do():
     params = simulator.init()
     whole = simulator.apply(params, batch)["loss"]
     assert simulator.apply({"net.W": params["net.W"]}, batch)["loss"] == whole
+
+
+def test_what_cannot_have_changed_is_sent_once_and_not_kept():
+    simulator = Backend().load(training.bound(), EXACT)
+    fixed = {"net.W": np.array(simulator.parameters()["net.W"])}
+    fixed["net.W"].flags.writeable = False
+    simulator.set_parameters(fixed)
+    sent = ref(simulator.params["net.W"])
+    simulator.set_parameters(fixed)
+    assert simulator.params["net.W"] is sent()
+    simulator.set_parameters({"net.W": 2 * fixed["net.W"]})
+    assert sent() is None
+    simulator.set_parameters(fixed)
+    np.testing.assert_array_equal(simulator.parameters()["net.W"], fixed["net.W"])
 
 
 def test_running_statistics():

@@ -562,16 +562,15 @@ def event_kernel(name, found, operands, steps, per, reached=None, known={}):
     if known["library"] is None or found.device.type != "cpu":
         return False
     z, rows, target, weight, ring, now, delay = operands
-    key = (name, rows.data_ptr(), target.data_ptr(), ring.shape, steps, per, found.dtype)
-    if known.get("key", {}).get(name) != key:
+    key = (name, len(rows), ring.shape, steps, per, found.dtype)
+    if key not in known:
         kind = f"{'f32' if found.dtype == torch.float32 else 'f64'}_i64"
         width = math.prod(ring.shape[2:])
         sizes = (ctypes.c_int64 * 6)(len(rows) - 1, ring.shape[1], len(ring), width, per, steps)
         function = getattr(known["library"], f"{name}_{kind}")
         function.restype = None
-        known.setdefault("key", {})[name] = key
-        known.setdefault("call", {})[name] = (function, sizes)
-    function, sizes = known["call"][name]
+        known[key] = (function, sizes)
+    function, sizes = known[key]
     arrays = [
         x.contiguous()
         for x in (z, rows, target, weight, None if name == "deliver" else ring, now, delay)
