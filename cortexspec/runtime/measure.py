@@ -385,7 +385,7 @@ class Measuring:
         ends = {f"{name}[time = end]": _end(name) for name in simulation.states}
         before_means = {name: _within_mean(value) for name, value in plan.means.items()}
         read = {**plan.recorded(), **before_means}
-        types = types_of(simulation, read, plan.written, given.streams) if read else {}
+        types = types_of(simulation, read, plan.written, given.streams) if read else dict[str, Type]()
         plan = plan.typed(types, simulation.sizes)
         # Means for each candidate are taken here.
         pieces = {**plan.recorded(), **(before_means if each else plan.means)}
