@@ -461,10 +461,9 @@ class ModelBuilder:
         setting = here.settings.get("synapse") or here.settings.get("weight")
         span = (setting.value.span if setting is not None and setting.value is not None else None) or here.span
         needed = target.type.unit / source.type.unit
-        help = f"the weight must be in {needed.name()}" if here.synapse is None else ""
-        if here.synapse is None and needed == DIMENSIONLESS:
-            help = "the weight must be a pure number"
         takes, delivers = unit_in_words(target.type.unit), unit_in_words(unit)
+        weights = "a pure number" if needed == DIMENSIONLESS else f"in {needed.name()}"
+        help = f"the weight must be {weights}, or the input in {delivers}" if here.synapse is None else ""
         message = f"`{port}` takes {takes}, but `{here.path}` delivers {delivers}"
         self.report.add("CS403", message, span, label=f"expected {takes}, found {delivers}", help=help)
 

@@ -11,6 +11,7 @@ from cortexspec.analysis.apply_variant import Cell, Merged, cell_of, fold_own_ed
 from cortexspec.analysis.budget import within_budget
 from cortexspec.analysis.build_model import ModelBuilder
 from cortexspec.analysis.count import Counts, count
+from cortexspec.analysis.degrees import impossible_degrees
 from cortexspec.analysis.expand_templates import Expander, TooMuch, placeholders
 from cortexspec.analysis.experiments import Around, ExperimentChecker
 from cortexspec.analysis.infer_types import TIME, Typing
@@ -103,7 +104,10 @@ def check(
         if template.kind == "circuit":
             if name not in used or all(formal.default is not None for formal in template.formals):
                 cell = Cell("", "base", name, placeholders(template), library.templates, ())
-                report.put(*model_of_cell(cell, library, None)[1])
+                model, found = model_of_cell(cell, library, None)
+                report.put(*found)
+                if model is not None and all(formal.default is not None for formal in template.formals):
+                    report.put(*impossible_degrees(model))
         else:
             report.put(*check_alone(template, library))
     for merged in around.merged.values():
@@ -223,6 +227,8 @@ def check_cell(
             break
     assert best is not None
     report.put(*best[0].diagnostics)
+    if best[2] is not None:
+        report.put(*impossible_degrees(best[2]))
     return best[1], best[2]
 
 

@@ -13,8 +13,8 @@ from cortexspec.contracts.operand import Operand
 from cortexspec.contracts.plugin import FunctionEntry
 from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Function, Value
-from cortexspec.ir.types import RuleError, Type, require_pure
-from cortexspec.units import DIMENSIONLESS, Unit
+from cortexspec.ir.types import RuleError, Type, require_pure, unit_in_words
+from cortexspec.units import DIMENSIONLESS, Unit, unit_of
 
 Array = np.ndarray[Any, Any]
 _FRONT = ("trial", "time")
@@ -50,7 +50,7 @@ class MeasureEntry:
     `each`: of its one argument it has a value for each element, and the result is [trial, element]. `any_unit`: arguments may
     have units and any axes, which are one axis of elements to it, and `settings` have besides the step `dt`, 0 where a step is
     all the time there is, and `units`, those of the arguments; times and frequencies among them are in ms and kHz. `unit(u)` is
-    that of the value for an argument of unit u.
+    that of the value for an argument of unit u. `spikes`: its arguments are trains, in Hz, or counts.
     """
 
     name: str
@@ -62,6 +62,7 @@ class MeasureEntry:
     each: bool = False
     any_unit: bool = False
     unit: Callable[[Unit], Unit] | None = None
+    spikes: bool = False
 
     def type_of(self, arguments: Sequence[Type]) -> Type:
         """Of a call's value."""
@@ -91,6 +92,10 @@ class MeasureEntry:
 
     def check(self, place: int, argument: Type) -> None:
         """Raises: RuleError CS401 or CS501 where the argument at this place cannot be gathered."""
+        if self.spikes and argument.unit not in (DIMENSIONLESS, unit_of("Hz")):
+            label = f"expected Hz or a pure number, found {unit_in_words(argument.unit)}"
+            help = "a train is `NAME.spike`"
+            raise RuleError("CS401", f"`{self.name}` reads spikes", label=label, help=help, operand=place)
         _check(self.name, f"`{self.name}` is gathered along a run", place, argument, self.any_unit)
 
 

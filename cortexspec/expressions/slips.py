@@ -125,6 +125,12 @@ def _product(mistake: Mistake, around: Surroundings) -> Slip | None:
     """`τ v'`, `2 (a + b)`: formulas in print leave the sign of a product out."""
     ends, begins = re.search(r"[\w')\]][ \t]*\Z", around.ahead), mistake.kind in ("NAME", "NUMBER", "QUANTITY", "LPAR")
     if ends and begins and "STAR" in mistake.accepts and near_word(mistake, around) is None:
+        if begun := re.fullmatch(r"[ \t]*(\w+)[ \t]+", around.line) if re.match(r"\w+[ \t]*=", around.rest) else None:
+            return Slip(
+                "CS101",
+                "",
+                f"`{begun[1]}` begins no statement: a value has its name by `let`, one that may be changed by `param`",
+            )
         return Slip("CS101", "", "a product is written with `*`: `τ*v'`")
     return None
 

@@ -252,13 +252,16 @@ def _measure(name: str, start: Any, doc: str, settings: Settings | None = None, 
 
 MEASURES = (
     _measure("rate", _Rate, "the mean of each element over time", each=True, unit=_same),
-    _measure("cv_isi", _Intervals, "the coefficient of variation of the intervals between spikes", each=True),
-    _measure("fano", _Fano, "variance over mean of counts in bins", {"bin": 100.0}, each=True),
+    _measure(
+        "cv_isi", _Intervals, "the coefficient of variation of the intervals between spikes", each=True, spikes=True
+    ),
+    _measure("fano", _Fano, "variance over mean of counts in bins", {"bin": 100.0}, each=True, spikes=True),
     _measure(
         "heterogeneity",
         _Heterogeneity,
         "q/nu^2: the mean square of rates over the square of their mean, from two halves of alternate stretches",
         {"stretch": 100.0},
+        spikes=True,
     ),
     _measure(
         "peak_frequency",
