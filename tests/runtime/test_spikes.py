@@ -14,6 +14,7 @@ from scipy.special import erfcx
 import cortexspec as cs
 from cortexspec.diagnostics import SpecError
 from cortexspec.ir.op import Array
+from cortexspec.runtime.spike_trains import spike_trains
 
 # Fires once, at t = 1 ms.
 ONCE = """
@@ -262,3 +263,46 @@ def test_the_rate_under_white_noise_is_that_of_siegert():
     spikes = _run(text, ["a.spike"], solver="euler_maruyama", duration="400 ms")["a.spike"]
     higher = 1 + 0.5826 * 0.5 * np.sqrt(2 * 0.1 / 10)
     assert spikes[1000:].mean() == pytest.approx(_siegert(0.8, 0.5, higher, 10, 2), rel=0.01)
+
+
+def _rates_under_white_noise(drives: Sequence[float], σ: float, dt: float, duration: float) -> tuple[Array, Array]:
+    """Rate in Hz at each drive in V, of 1250 neurons, and its standard error; dt and duration in ms."""
+    text = f"""
+    neuron lif {{
+      param τ = 10 ms, θ = 1 V, σ = {σ} V
+      param μ = 1 V  per neuron
+      noise ξ
+      state v ~ normal(0.3 V, 0.3 V)
+      τ*v' = μ - v + σ*(2*τ)^(1/2)*ξ
+      spike when v > θ {{ v <- 0 V }} refractory 2 ms
+    }}
+    circuit c {{ population a[{1250 * len(drives)}] : lif }}
+    """
+    settings: dict[str, Any] = {"solver": "euler_maruyama", "dt": f"{dt} ms", "backend": "jax", "dtype": "float32"}
+    simulation = cs.compile(cs.parse(text), "c", **settings)
+    simulation.set_parameters({"a.μ": 1000 * np.repeat(drives, 1250)})
+    trains = spike_trains(simulation, duration, warm_up="100 ms")["a"]
+    rates = 1000 * trains.rates.reshape(len(drives), 1250)
+    return rates.mean(axis=1), rates.std(axis=1) / np.sqrt(1250)
+
+
+def test_the_rate_curve_comes_to_that_of_siegert_as_the_step_falls():
+    """No threshold is raised: what a grid misses goes with √dt, so two steps, one a quarter of the other, tell the limit."""
+    pytest.importorskip("jax")
+    drives = [0.8, 1.0, 1.2, 1.5]
+    coarse, its_error = _rates_under_white_noise(drives, 0.5, 0.1, 2000)
+    fine, error = _rates_under_white_noise(drives, 0.5, 0.025, 3000)
+    wanted = np.array([_siegert(μ, 0.5, 1, 10, 2) for μ in drives])
+    assert (coarse < 0.96 * wanted).all()
+    np.testing.assert_allclose((wanted - fine) / (wanted - coarse), 0.5, atol=0.1)
+    assert (np.hypot(2 * error, its_error) < 0.005 * wanted).all()
+    np.testing.assert_allclose(2 * fine - coarse, wanted, rtol=0.01)
+
+
+def test_the_rate_curve_at_a_fine_step_is_that_of_siegert():
+    pytest.importorskip("jax")
+    drives = [1.2, 1.5, 2.0]
+    rates, error = _rates_under_white_noise(drives, 0.2, 0.0025, 150)
+    wanted = np.array([_siegert(μ, 0.2, 1, 10, 2) for μ in drives])
+    assert (error < 0.004 * wanted).all()
+    np.testing.assert_allclose(rates, wanted, rtol=0.01)
