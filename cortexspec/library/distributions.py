@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -182,11 +183,12 @@ def _truncated(
         )
     value = draw(build, inner, f"{site}.0", axes, keys)
     low, high = settings.get("low"), settings.get("high")
-    for attempt in range(1, 8):
+    bounds = [(bound.value, out) for bound, out in ((low, write.lt), (high, write.gt)) if bound is not None]
+    for attempt in range(1, 8) if bounds else ():
         again = draw(build, inner, f"{site}.{attempt}", axes, keys)
-        for bound, outside in ((low, write.lt), (high, write.gt)):
-            if bound is not None:
-                value = write.where(build, outside(build, value, bound.value), again, value)
+        # One condition for both bounds: what only it reads is drawn where it holds (`ir.ops.where_taken`).
+        outside = reduce(partial(write.or_, build), [out(build, value, bound) for bound, out in bounds])
+        value = write.where(build, outside, again, value)
     if low is not None:
         value = write.maximum(build, value, low.value)
     return value if high is None else write.minimum(build, value, high.value)

@@ -138,7 +138,8 @@ def bernoulli(pairs: ManyPairs, p: PairExpression) -> Pairs:
             if not sure[row, column]:
                 _look_at_all(pairs, p, (int(top), int(bottom)), (int(left), int(right)))
         if parts:
-            found.add(*_sorted(*(np.concatenate(side) for side in zip(*parts, strict=True)), one=len(rows) == 2))
+            post, pre = (np.concatenate(side) for side in zip(*parts, strict=True))
+            found.add(*((post, pre) if len(rows) == 2 else in_order(post, pre)))
     return found.all()
 
 
@@ -369,8 +370,11 @@ def with_repetition(rows: Iterator[tuple[Array, Array]], total: int, by_target: 
 # Order
 
 
-def _sorted(post: Array, pre: Array, one: bool) -> Pairs:
-    return (post, pre) if one else _unpacked((pre.astype(np.int64) << 32) | post)
+def in_order(post: Array, pre: Array) -> Pairs:
+    """Edges in the order source, target."""
+    codes = np.left_shift(pre, 32, dtype=np.int64)
+    codes |= post
+    return _unpacked(codes)
 
 
 def _unpacked(codes: Array) -> Pairs:

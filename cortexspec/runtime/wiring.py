@@ -122,8 +122,7 @@ def drawn_edges(
             post, pre = _AMONG_MANY[rule.name](rule, rule.many)
         else:
             post, pre = _RULES[rule.name](rule) if rule.name in _RULES else _by_plugin(rule, model, sizes)
-            order = np.lexsort((post, pre))
-            post, pre = post[order], pre[order]
+            post, pre = many_pairs.in_order(post, pre)
         _check_list(rule, arguments.values, len(pre))
         for side, places in (("pre", pre), ("post", post)):
             found.arrays[f"{projection.path}.{side}"] = places.astype(np.int32, copy=False)
@@ -412,14 +411,19 @@ def _bernoulli_of_rows(rule: _Rule, p: Array, first: int, height: int) -> Pairs:
 def _fixed_total(rule: _Rule) -> Pairs:
     """n of the possible pairs: those with the smallest numbers; with `multapses` n draws among them."""
     wanted = int(rule.whole("n"))
-    rows, columns = np.nonzero(rule.possible)
-    if wanted > len(rows) and not (rule.multapses and len(rows)):
-        raise rule.stop("CS511", f"`fixed_total` wants {wanted} connections, but there are {len(rows)} pairs")
+    pairs = None if rule.allowed is None else np.flatnonzero(rule.allowed)  # None for all
+    possible = rule.shape[0] * rule.shape[1] if pairs is None else len(pairs)
+    if wanted > possible and not (rule.multapses and possible):
+        raise rule.stop("CS511", f"`fixed_total` wants {wanted} connections, but there are {possible} pairs")
     if rule.multapses:
-        drawn = np.floor(unit_interval(rule.words(wanted), np.dtype("float64")) * len(rows)).astype(np.int64)
-        return rows[drawn], columns[drawn]
-    chosen = np.sort(np.argsort(rule.numbers()[rows, columns], kind="stable")[:wanted])
-    return rows[chosen], columns[chosen]
+        chosen = np.empty(wanted, np.int64)
+        for start in range(0, wanted, _AT_ONCE):
+            numbers = unit_interval(rule.words(min(_AT_ONCE, wanted - start), start), np.dtype("float64"))
+            chosen[start : start + len(numbers)] = np.floor(numbers * possible)
+    else:
+        numbers = rule.numbers().reshape(-1)
+        chosen = np.argsort(numbers if pairs is None else numbers[pairs], kind="stable")[:wanted]
+    return np.divmod(chosen if pairs is None else pairs[chosen], rule.shape[1])
 
 
 def _fixed_indegree(rule: _Rule) -> Pairs:

@@ -15,7 +15,8 @@ from cortexspec.contracts.translate import Drawn
 from cortexspec.interpreter import run
 from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Layout, Value
-from cortexspec.ir.ops import write
+from cortexspec.ir.op import Context
+from cortexspec.ir.ops import random, where_taken, write
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, RuleError, Type
 from cortexspec.library.distributions import draw
@@ -259,6 +260,37 @@ def test_truncated_stays_between_its_bounds() -> None:
     found = drawn("normal", 0.0, 1.0, low=-0.5, high=1.0)
     assert found.min() >= -0.5 and found.max() <= 1.0
     assert (found == -0.5).mean() < 0.01
+
+
+@pytest.mark.parametrize("bounds", [{"low": -0.5}, {"high": 0.3}, {"low": -0.2, "high": 1.0}])
+@pytest.mark.parametrize("shape", [(("n", 3000),), (("t", 50), ("s", 60)), (("a", 50), ("b", 60))])
+def test_truncated_takes_the_first_candidate_inside(
+    bounds: dict[str, float], shape: tuple[tuple[str, int], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each candidate has a site of its own, and is drawn only where those before it lie outside, in whatever pieces."""
+    counted: list[int] = []
+    whole = random.words_of
+
+    def watched(site: str, seed: Array, keys: list[Array], elements: Array) -> random.Words:
+        counted.append(len(elements))
+        return whole(site, seed, keys, elements)
+
+    monkeypatch.setattr(random, "words_of", watched)
+    monkeypatch.setattr(where_taken, "_AT_ONCE", 700)
+    found = drawn("normal", 0.1, 0.8, shape=shape, **bounds).reshape(-1)
+    low, high = bounds.get("low", -np.inf), bounds.get("high", np.inf)
+    count = len(found)
+    wanted = np.full(count, np.nan)
+    outside = np.ones(count, bool)
+    rejected = 0
+    for attempt in range(8):
+        words = random.draw_words(f"w#0.{attempt}", np.array(3), [], count)
+        candidate = random.Normal("", ()).compute(words, [], Context({}, Layout(), np.dtype("float64"))) * 0.8 + 0.1
+        rejected += int(outside.sum()) if attempt else 0
+        wanted[outside] = candidate[outside]
+        outside = (wanted < low) | (wanted > high)
+    np.testing.assert_array_equal(found, np.clip(wanted, low, high))
+    assert sum(counted) == rejected
 
 
 def test_matrices() -> None:

@@ -13,7 +13,7 @@ Source: Salmon, Moraes, Dror and Shaw 2011, Parallel random numbers: as easy as 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import ClassVar
@@ -62,10 +62,7 @@ def site_words(site: str) -> tuple[int, int]:
 
 def draw_words(site: str, seed: Array, keys: Sequence[Array], count: int, first: int = 0) -> Words:
     """Both words of `count` elements from `first` on, on a last axis behind the axes of seed and keys."""
-    high, low = site_words(site)
-    key = threefry(split_words(seed), (np.uint32(high), np.uint32(low)))  # type: ignore[arg-type]
-    for number in keys:
-        key = threefry(key, split_words(number))
+    key = _key(site, seed, keys)
     wide = (key[0][..., np.newaxis], key[1][..., np.newaxis])
     shape = np.broadcast_shapes(np.shape(key[0]), np.shape(key[1]))
     length = max(1, _AT_ONCE // max(1, int(np.prod(shape))))
@@ -78,6 +75,19 @@ def draw_words(site: str, seed: Array, keys: Sequence[Array], count: int, first:
         for whole, part in zip(found, words, strict=True):
             whole[..., start:stop] = part
     return found
+
+
+def words_of(site: str, seed: Array, keys: Sequence[Array], elements: Array) -> Words:
+    """Both words of these elements; seed and keys have no axis."""
+    return threefry(_key(site, seed, keys), split_words(elements))
+
+
+def _key(site: str, seed: Array, keys: Sequence[Array]) -> Words:
+    high, low = site_words(site)
+    key = threefry(split_words(seed), (np.uint32(high), np.uint32(low)))  # type: ignore[arg-type]
+    for number in keys:
+        key = threefry(key, split_words(number))
+    return key
 
 
 def unit_interval(words: Words, dtype: np.dtype[np.floating]) -> Array:
@@ -114,6 +124,7 @@ class Draw(Op):
     """
 
     arguments: ClassVar[int] = 0
+    by_element: ClassVar[bool] = True  # whether elements can be drawn without the others
     site: str
     axes: tuple[Axis, ...]
     per_trial: bool
@@ -153,6 +164,19 @@ class Draw(Op):
         arguments = [align(argument, axes) for argument in operands[: self.arguments]]
         array = self.compute((spread[0], spread[1]), arguments, context)
         return (Tensor(np.asarray(array, context.numpy_dtype(results[0])), axes),)
+
+    def evaluate_at(
+        self, operands: Sequence[Tensor], result: Type, coordinates: Mapping[str, Array], context: Context
+    ) -> Tensor:
+        """The elements at places that are given by a coordinate [place] an axis; keys have no axis, arguments have none or [place]."""
+        shape = tuple(axis.size.evaluate(context.sizes) for axis in self.axes)
+        counted = np.ravel_multi_index(tuple(coordinates[axis.name] for axis in self.axes), shape)
+        seed, *rest = (operand.array for operand in operands[self.arguments :])
+        arguments = [operand.array for operand in operands[: self.arguments]]
+        words = words_of(self.site, seed, rest, counted)
+        return Tensor(
+            np.asarray(self.compute(words, arguments, context), context.numpy_dtype(result)), context.axes(result)
+        )
 
     def _in_pieces(
         self, operands: Sequence[Tensor], result: Type, seed: Array, keys: Sequence[Array], count: int, context: Context
@@ -270,6 +294,7 @@ class Word(Draw):
     """
 
     name: ClassVar[str] = "random.word"
+    by_element: ClassVar[bool] = False
     arguments: ClassVar[int] = 1
     site: str
     axes: tuple[Axis, ...]
@@ -336,6 +361,7 @@ class Permutation(Draw):
     """A permutation of 0 to n - 1 along the one axis: the order of the elements' 64-bit numbers."""
 
     name: ClassVar[str] = "random.permutation"
+    by_element: ClassVar[bool] = False
     site: str
     axes: tuple[Axis, ...]
     per_trial: bool = False

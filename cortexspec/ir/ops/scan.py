@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeVar
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from cortexspec.ir.module import Function, Line
 from cortexspec.ir.op import Array, Context, Op, Tensor, op
+from cortexspec.ir.ops.where_taken import only_where_taken, where_taken
 from cortexspec.ir.types import Axis, RuleError, Type
 
 T = TypeVar("T")
@@ -18,19 +19,29 @@ T = TypeVar("T")
 def evaluate_function(function: Function, operands: Sequence[Tensor], context: Context) -> tuple[Tensor, ...]:
     """The outputs of a function: each line's meaning in turn. What no later line reads is let go: drawn weights can fill a memory."""
     environment: dict[str, Tensor] = {v.name: t for v, t in zip(function.inputs, operands, strict=True)}
-    for line, done in _with_last_reads(function):
-        _evaluate((line,), environment, context)
+    waiting = only_where_taken(function)
+    for line, done in _with_last_reads(function, waiting):
+        if line.results[0].name in waiting:
+            name = line.result.name
+            environment[name] = where_taken(line, waiting[name], environment, context)
+        else:
+            _evaluate((line,), environment, context)
         for name in done:
             del environment[name]
     return tuple(environment[value.name] for value in function.outputs)
 
 
-def _with_last_reads(function: Function) -> list[tuple[Line, list[str]]]:
-    """Each line with the names that nothing reads after it."""
+def _with_last_reads(function: Function, waiting: Mapping[str, Sequence[Line]]) -> list[tuple[Line, list[str]]]:
+    """Each line that waits for no other, with the names that nothing reads after it. It reads what those read that wait for it."""
     later = {value.name for value in function.outputs}
     found: list[tuple[Line, list[str]]] = []
+    later_made = {value.name for lines in waiting.values() for line in lines for value in line.results}
     for line in reversed(function.body):
-        named = dict.fromkeys(value.name for value in (*line.operands, *line.results))
+        if line.results[0].name in later_made:
+            continue
+        read = [line, *waiting.get(line.results[0].name, ())]
+        named = dict.fromkeys(value.name for one in read for value in (*one.operands, *one.results))
+        named = {name: None for name in named if name not in later_made}
         found.append((line, [name for name in named if name not in later]))
         later.update(named)
     return found[::-1]
