@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from cortexspec.ir.module import Function, Line
@@ -18,10 +18,16 @@ def remove_dead(function: Function) -> Function:
 def only(function: Function, name: str) -> Function:
     """What one output of a function takes: its lines and inputs."""
     (value,) = (one for one, output in zip(function.outputs, function.output_names, strict=True) if output == name)
-    body = live_lines(function.body, [value.name])
-    read = {operand.name for line in body for operand in line.operands} | {value.name}
-    inputs = tuple(one for one in function.inputs if one.name in read)
-    return replace(function, inputs=inputs, body=body, outputs=(value,), output_names=(name,))
+    function = replace(function, outputs=(value,), output_names=(name,))
+    return remove_unread(function, [one.name for one in function.inputs])
+
+
+def remove_unread(function: Function, names: Collection[str]) -> Function:
+    """`remove_dead`, and those of the named inputs that nothing reads."""
+    function = remove_dead(function)
+    read = {value.name for value in function.outputs}
+    read |= {operand.name for line in function.body for operand in line.operands}
+    return replace(function, inputs=tuple(one for one in function.inputs if one.name in read or one.name not in names))
 
 
 def live_lines(lines: Iterable[Line], outputs: Iterable[str]) -> tuple[Line, ...]:

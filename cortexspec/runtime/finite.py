@@ -61,6 +61,10 @@ def where_it_broke(
     first = begun[1] if begun is not None else 0
     if begun is not None:
         state = {name: _in_order(simulation, module, name, array) for name, array in begun[0].items()}
+        # What no run goes on from is not known, and changes nothing.
+        for value in (one.value for one in module.states if one.value.name not in state):
+            axes = [value.type.axis(name) for name in module.layout.sort(value.type.names)]
+            state[value.name] = np.zeros([axis.size.evaluate(sizes) for axis in axes])
     else:
         state = _only(run(init, values, sizes, module.layout, dtype), simulation)
     found = _broken(state)

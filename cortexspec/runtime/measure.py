@@ -382,7 +382,7 @@ class Measuring:
         each: Sequence[str] = (),
     ) -> Measuring:
         """`each`: parameters of which every trial has its own, for `side_by_side`."""
-        ends = {f"{name}[time = end]": _end(name) for name in simulation.states}
+        ends = {f"{name}[time = end]": _end(name) for name in simulation.carried}
         before_means = {name: _within_mean(value) for name, value in plan.means.items()}
         read = {**plan.recorded(), **before_means}
         types = types_of(simulation, read, plan.written, given.streams) if read else dict[str, Type]()
@@ -473,7 +473,7 @@ class Measuring:
         plan, simulation, trials = self.plan, run.simulation, run.given.trials
         loaded = run.load(self.length)
         started = run.call(loaded, "init", {})
-        at = _Begun({name: started[name] for name in simulation.states}, 0)
+        at = _Begun({name: started[name] for name in simulation.carried}, 0)
         for count in _counts(self.warm_up, self.length):
             at = _Begun(_only_state(_go_on(run, count, at.state, at.done), simulation), at.done + count)
         begun, last = at, None
@@ -638,13 +638,15 @@ def recorded(
 
     Raises: SpecError CS915 where a number leaves the finite ones.
     """
-    ends = {f"{name}[time = end]": _end(name) for name in simulation.states}
+    ends = {f"{name}[time = end]": _end(name) for name in simulation.carried}
     run = _Run(simulation, given, seed, 0, Readout("piece", {"value": value, **ends}, scalars=False, lets=lets))
     plan = Plan((), (), {"value": value}, {}, {}, lets)
     types = types_of(simulation, {"value": value}, lets, given.streams)
     a_step = _numbers_a_step(plan, types, simulation.sizes, given.trials)
     length = _length_of_piece(simulation, a_step, given.trials, steps, 0)
-    state = {name: array for name, array in run.call(run.load(length), "init", {}).items() if name in simulation.states}
+    state = {
+        name: array for name, array in run.call(run.load(length), "init", {}).items() if name in simulation.carried
+    }
     parts: list[Array] = []
     names: tuple[str, ...] = ()
     for done in range(0, steps, length):
@@ -718,7 +720,7 @@ def _frames_of(given: Given, done: int, count: int) -> Given:
 
 
 def _only_state(found: Mapping[str, Array], simulation: Simulation) -> dict[str, Array]:
-    return {name: np.asarray(found[f"{name}[time = end]"]) for name in simulation.states}
+    return {name: np.asarray(found[f"{name}[time = end]"]) for name in simulation.carried}
 
 
 def _end(name: str) -> tree.Expression:

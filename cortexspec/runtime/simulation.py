@@ -27,6 +27,7 @@ from cortexspec.lowering.readout import Readout
 from cortexspec.lowering.trains import of_a_backward_pass, train_of
 from cortexspec.passes.each_trial import each_trial
 from cortexspec.passes.forget_reached import forget_reached
+from cortexspec.passes.remove_dead import remove_unread
 from cortexspec.runtime.bind import constrained, unconstrained
 from cortexspec.runtime.compile import FIXED_STEP, Wanted, lowered, program_module, recordable, unknown_recording
 from cortexspec.runtime.dynamics import Equilibrium, Flow, fixed_points, spectrum
@@ -104,8 +105,8 @@ class Simulation:
         return tuple(state.value.name for state in self._plain.states)
 
     @property
-    def _shown(self) -> tuple[str, ...]:
-        """Those that a run gives at its end."""
+    def carried(self) -> tuple[str, ...]:
+        """Those that a run gives at its end, and goes on from."""
         return tuple(state.value.name for state in self._plain.states if not of_a_backward_pass(state))
 
     @property
@@ -340,7 +341,8 @@ class Simulation:
             plain = {
                 name: one for name, one in module.functions.items() if not wanted.training and name not in (wrt or {})
             }
-            plain = {name: forget_reached(function) for name, function in plain.items()}
+            unread = {*self.states} - {*self.carried}
+            plain = {name: remove_unread(forget_reached(one), unread) for name, one in plain.items()}
             module = replace(module.with_functions(**plain), sizes=sizes)
             module = optimised(module, self.backend, self.settings)
             module, settled = with_settled(module, list(wrt or {}))
@@ -396,7 +398,7 @@ class Simulation:
         return self._main
 
     def _final_outputs(self) -> tuple[str, ...]:
-        return tuple(self.model.outputs) or self._shown
+        return tuple(self.model.outputs) or self.carried
 
     @property
     def module(self) -> Any:
@@ -470,7 +472,7 @@ class Simulation:
             steps = self._frames(given, duration)
             every = [one for name in names if not name.endswith(_END) for one in members[name]]
             last = [one.removesuffix(_END) for name in names if name.endswith(_END) for one in members[name]]
-            wanted = Wanted(tuple(dict.fromkeys(every)), tuple(dict.fromkeys([*last, *self._shown])))
+            wanted = Wanted(tuple(dict.fromkeys(every)), tuple(dict.fromkeys([*last, *self.carried])))
             loaded = self.load(wanted, steps, streams=given.streams, trials=given.trials)
             arrays = self._call(loaded, "rollout", given, parameters, seed, first_trial)
             self._check_finite(arrays, given, steps, parameters, seed, first_trial)
