@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from cortexspec.analysis.apply_variant import Merged
 from cortexspec.diagnostics import Diagnostic, SpecError
+from cortexspec.experiments.statistics import quantile
 from cortexspec.expressions import tree
 from cortexspec.expressions.linear import children
 from cortexspec.expressions.parse import parse_expression
@@ -166,7 +168,7 @@ _BINARY: Mapping[str, Callable[[Array, Array], Array]] = {
 }  # fmt: skip
 _ELEMENTWISE: Mapping[str, Callable[[Array], Array]] = {"abs": np.abs, "sqrt": np.sqrt, "exp": np.exp, "log": np.log}
 _REDUCED: Mapping[str, Callable[..., Array]] = {
-    "mean": np.mean, "median": np.median, "std": np.std, "sum": np.sum, "max": np.max, "min": np.min,
+    "mean": np.mean, "median": partial(quantile, share=0.5), "std": np.std, "sum": np.sum, "max": np.max, "min": np.min,
 }  # fmt: skip
 
 

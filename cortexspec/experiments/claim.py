@@ -17,7 +17,7 @@ import numpy as np
 
 from cortexspec.analysis.model import ClaimModel
 from cortexspec.diagnostics import Diagnostic, SpecError
-from cortexspec.experiments.statistics import Spread, Verdict, judge_figure, judge_order
+from cortexspec.experiments.statistics import Spread, Verdict, judge_figure, judge_order, quantile
 from cortexspec.expressions import tree
 from cortexspec.expressions.linear import children
 from cortexspec.expressions.parse import parse_expression
@@ -432,9 +432,9 @@ def _call(expression: tree.Call, scope: _Scope) -> Any:
         return _SWEEPS[name](np.array(means), places)
     if name == "diverged":
         return np.isnan(_value(values[0], scope))
-    if name == "quantile" and len(values) == 2:
-        elements, share = np.asarray(_value(values[0], scope), float), _value(values[1], scope)
-        return np.nanquantile(elements, share, axis=tuple(range(1, elements.ndim)))
+    if (name, len(values)) in (("quantile", 2), ("median", 1)):
+        elements, share = np.asarray(_value(values[0], scope), float), _value(values[1], scope) if values[1:] else 0.5
+        return quantile(elements, share, range(1, elements.ndim))
     if name in _FUNCTIONS:
         return _FUNCTIONS[name](*(_value(value, scope) for value in values))
     if name in _REDUCTIONS:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from cortexspec.ir.op import Array
+
 Word = Literal["holds", "fails", "undecided", "printed", "not run"]
 CONFIDENCE = 0.95
 DECISIVE = 2.0  # standard errors, docs/language.md "Claims"
@@ -87,6 +89,18 @@ def judge_figure(values: Sequence[float], wanted: float, tolerance: float, seede
     if room < -DECISIVE * spread.error:
         return Verdict("fails", f"{where}, standard error {spread.error:.2g}")
     return Verdict("undecided", f"{where}, standard error {spread.error:.2g}")
+
+
+def quantile(values: Array, share: float, axis: Sequence[int]) -> Array:
+    """As in a measure: of the n elements that are numbers, in rising order, the one at place share*(n - 1), or on the line between two.
+
+    Where there is none, no number.
+    """
+    rest = [one for one in range(values.ndim) if one not in axis]
+    ordered = np.sort(values.transpose([*axis, *rest]).reshape(-1, *(values.shape[one] for one in rest)), axis=0)
+    place = share * np.maximum((~np.isnan(ordered)).sum(axis=0) - 1, 0)
+    below, above = (np.take_along_axis(ordered, f(place).astype(int)[np.newaxis], 0)[0] for f in (np.floor, np.ceil))
+    return below + (above - below) * (place - np.floor(place))
 
 
 def _without_value(values: Sequence[float]) -> Verdict | None:

@@ -206,7 +206,10 @@ def _median(build: Builder, arguments: Operands, settings: Settings) -> Operand:
 
 
 def _quantile(build: Builder, arguments: Operands, settings: Settings) -> Operand:
-    """Of n elements in rising order the one at place share*(n - 1), counted from 0; between two places on the line between them."""
+    """Of n elements in rising order the one at place share*(n - 1), counted from 0; between two places on the line between them.
+
+    What is no number is left out: it is sorted behind all others.
+    """
     if "share" not in settings:
         raise RuleError("CS301", "a quantile is of a share of the elements: `quantile(x, 0.9)`", operand=0)
     x, over, share = _as_float(build, arguments[0]), tuple(settings["over"]), float(settings["share"])
@@ -221,17 +224,19 @@ def _quantile(build: Builder, arguments: Operands, settings: Settings) -> Operan
     if len(over) > 1:
         value = write.merge(build, value, over, axis)
     order = write.argsort(build, value, axis.name)
-    last = write.sub(build, write.size_of(build, axis), write.const(build, 1.0))
-    place = write.scale(build, last, share)
+    count = write.sum_(build, write.cast(build, write.eq(build, value, value), "int"), [axis.name])
+    last = write.maximum(build, write.sub(build, count, write.integer(build, 1)), write.integer(build, 0))
+    place = write.scale(build, write.cast(build, last, "float"), share)
     below = write.floor(build, place)
 
     def at(whole: Value) -> Value:
-        element = write.gather(build, order, write.cast(build, whole, "int"), axis.name)
-        return write.gather(build, value, element, axis.name)
+        # The largest integers are rounded up in single precision.
+        there = write.minimum(build, write.cast(build, whole, "int"), last)
+        return write.gather(build, value, write.gather(build, order, there, axis.name), axis.name)
 
     low = at(below)
     step = write.mul(build, write.sub(build, at(write.ceil(build, place)), low), write.sub(build, place, below))
-    return _reduced(x, write.add(build, low, step), settings, partial(np.quantile, q=share))
+    return _reduced(x, write.add(build, low, step), settings, partial(np.nanquantile, q=share))
 
 
 # Shape

@@ -122,6 +122,22 @@ def test_a_tuning_curve_is_taken_neuron_by_neuron_over_an_axis_of_directions():
         assert row.ours.mean == pytest.approx(wanted)
 
 
+def test_median_and_quantile_leave_out_what_is_no_number_but_no_run_that_diverged():
+    grid = Grid("g", (), seeds=(1, 2), variants=(), measures=("f", "a", "b"))
+    nan = np.nan
+    arrays = {"f": [[nan, 1.0, 4.0, 2.0], [3.0, nan, nan, 5.0]], "a": [nan, 1.0], "b": [2.0, 3.0]}
+    wanted = {
+        "median(f)": 3, "quantile(f, 0.75)": 3.75, "quantile(f, 0)": 2, "quantile(f, 1)": 4.5,
+        "max(f)": nan, "mean(f)": nan, "median(a, b)": nan, "median(a)": nan,
+    }  # fmt: skip
+    for value, mean in wanted.items():
+        (row,) = judge(claim(value), {"g": grid}, "g", lambda key, measure: np.array(arrays[measure]))
+        np.testing.assert_allclose(row.ours.mean, mean, err_msg=value)
+    arrays["f"][0] = [nan] * 4
+    (row,) = judge(claim("median(f)"), {"g": grid}, "g", lambda key, measure: np.array(arrays[measure]))
+    assert np.isnan(row.ours.mean)
+
+
 def test_the_vertex_of_a_sweep_lies_between_its_places_seed_by_seed():
     def vertex(curves: dict[int, list[float]]) -> tuple[float, float]:
         grid = Grid("g", (GridAxis(("d",), tuple((place,) for place in curves)),), (1, 2), (), ("f",))

@@ -110,6 +110,19 @@ def test_cross_entropy_of_class_numbers_and_of_shares() -> None:
     )
 
 
+@pytest.mark.parametrize("share", [0, 0.3, 0.5, 1])
+def test_a_quantile_leaves_out_what_is_no_number(share: float) -> None:
+    values = rng.normal(size=(3, 4))
+    values[0, 1] = values[1, 0] = values[1, 3] = np.nan
+    x = operand("x", *X, *K)
+    for over, places in ((("x",), 0), (("k",), 1), (("x", "k"), None)):
+        found = call("quantile", (x, values), over=over, share=share)
+        np.testing.assert_allclose(found, np.nanquantile(values, share, axis=places), rtol=1e-14)
+    values[2] = np.nan
+    found = call("quantile", (x, values), over=("k",), share=share)
+    np.testing.assert_array_equal(np.isnan(found), [False, False, True])
+
+
 def test_cat_joins_where_arguments_differ() -> None:
     a, b = rng.normal(size=(3, 4)), rng.normal(size=(2, 4))
     found = call("cat", (operand("a", *X, *K), a), (operand("b", *axes(("y", 2)), *K), b))

@@ -368,10 +368,14 @@ def test_a_median_is_that_of_the_recordings(backend: str, over: str) -> None:
     sim = compiled(backend)
     for trials in (1, 3):
         measures = {"m": f"mean(median(a.v, over = [{over}]))", "q": f"mean(quantile(a.v, 0.9, over = [{over}]))"}
+        measures["some"] = f"mean(median(sqrt((a.v - 1 mV)/(1 mV)), over = [{over}]))"
         found = sim.measure(measures, duration=12.5, trials=trials, seed=2)
         run = sim.simulate(record=["a.v"], duration=12.5, trials=trials, seed=2)["a.v"]
         assert run.shape == (trials, 25, 4)
         assert found["m"] == pytest.approx(float(run.median(over.split(", ")).mean()), rel=1e-12)
+        some = np.sqrt((run - 1).where(run >= 1)).median(over.split(", "))
+        assert np.isnan((run - 1).where(run >= 1)).any()
+        assert found["some"] == pytest.approx(float(some.mean(skipna=False)), rel=1e-12, nan_ok=True)
         assert found["q"] == pytest.approx(float(run.quantile(0.9, over.split(", ")).mean()), rel=1e-12)
 
 
