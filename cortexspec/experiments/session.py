@@ -15,7 +15,8 @@ import numpy as np
 
 from cortexspec.analysis.apply_variant import Cell, Merged, cell_of, merge_like
 from cortexspec.analysis.data_sets import check_dataset, signature_of
-from cortexspec.analysis.elaborate import experiments_of, library_of, model_of_cell, time_unit_of
+from cortexspec.analysis.draws import hangs_on_draws
+from cortexspec.analysis.elaborate import around_of, check_cell, experiments_of, library_of, model_of_cell, time_unit_of
 from cortexspec.analysis.model import ClaimModel, Model
 from cortexspec.analysis.report import Report
 from cortexspec.analysis.training import running_mean
@@ -98,10 +99,17 @@ def read_experiments(choice: Choice) -> dict[str, ExperimentRead]:
     report = Report()
     experiments = experiments_of(source.spec)
     read: dict[str, ExperimentRead] = {}
+    library = library_of(source.spec, source.used, Report(), source.plugins, source.data)
+    around = around_of(source.spec, Report())
     for name in experiments:
         merged = merge_like(experiments, name, report)
         if merged is not None:
-            read[name] = ExperimentRead(merged, grid_of(name, merged.body), tuple(claims_of(merged.body)))
+            grid = grid_of(name, merged.body)
+            if not grid.seeded:
+                asked, model = check_cell(source.spec, library, merged, "", around, Report())
+                drawn = asked is not None and model is not None and hangs_on_draws(asked, model, library)
+                grid = replace(grid, seeded=drawn)
+            read[name] = ExperimentRead(merged, grid, tuple(claims_of(merged.body)))
     _require(report, source)
     return read
 
