@@ -161,7 +161,7 @@ class _Evaluator:
     def call(self, node: tree.Call) -> Static:
         name = node.function.name if isinstance(node.function, tree.Name) else ""
         arguments = [argument.value for argument in node.arguments if argument.value is not None and not argument.name]
-        if name == "logspace":
+        if name in ("linspace", "logspace"):
             values = spaced(node)
             if values is None:
                 raise _unknown(node)

@@ -73,7 +73,7 @@ def _items(expression: tree.Expression) -> list[tree.Expression]:
             return [tree.Number(str(n)) for n in range(int(number_of(low)), int(number_of(high)) + 1)]
         case tree.Binary(operator="*", left=factor, right=tree.ListOf() as values):
             return [tree.Binary("*", factor, item) for item in _items(values)]
-        case tree.Call(function=tree.Name("logspace")) if (values := spaced(expression)) is not None:
+        case tree.Call(function=tree.Name("linspace" | "logspace")) if (values := spaced(expression)) is not None:
             return list(values.items)
         case _:
             return [expression]

@@ -1,4 +1,5 @@
-"""`logspace(0.5, 32, count = 7)` of numbers as the list that it is, for what is read before anything is computed."""
+"""`linspace(0, 1, count = 5)` and `logspace(0.5, 32, count = 7)` of numbers as the lists that they are, for what is read before
+anything is computed."""
 
 from __future__ import annotations
 
@@ -9,18 +10,24 @@ _MOST = 100_000
 
 
 def spaced(call: tree.Call) -> tree.ListOf | None:
-    """The list; None where the ends are no numbers of one unit and one sign, or `count` is no whole number above 0."""
-    ends = [_number(one.value) for one in call.arguments if not one.name]
-    counts = [one.value for one in call.arguments if one.name == "count"]
+    """The list; None where the ends are no numbers of one unit (for `logspace` of one sign), or `count` is no whole number above 0."""
+    by_place = [one.value for one in call.arguments if not one.name]
+    counts = [*by_place[2:], *(one.value for one in call.arguments if one.name == "count")]
+    ends = [_number(one) for one in by_place[:2]]
+    if len(call.arguments) != 3 or not isinstance(call.function, tree.Name):
+        return None
     match ends, counts:
-        case [(low, unit), (high, same)], [tree.Number(unit="", text=text)] if unit == same and low * high > 0:
-            count = int(text) if text.isdigit() else 0
+        case [(low, unit), (high, other)], [tree.Number(unit="", text=text)] if text.isdigit():
+            count = int(text)
         case _:
             return None
-    if len(call.arguments) != 3 or not 0 < count <= _MOST:
+    equal_ratios = call.function.name == "logspace"
+    alike = unit == other or (low == 0 and not unit) or (high == 0 and not other)  # a plain 0 has any unit
+    if not alike or (equal_ratios and low * high <= 0) or not 0 < count <= _MOST:
         return None
-    ratios = (place / max(1, count - 1) for place in range(count))
-    values = (low * (high / low) ** share for share in ratios)
+    unit = unit or other
+    shares = (place / max(1, count - 1) for place in range(count))
+    values = (low * (high / low) ** share if equal_ratios else low * (1 - share) + high * share for share in shares)
     return tree.ListOf(tuple(_literal(value, unit, call) for value in values), span=call.span)
 
 

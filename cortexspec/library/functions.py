@@ -403,6 +403,24 @@ def _logspace(build: Builder, arguments: Operands, settings: Settings) -> Operan
     return Operand(value, (axis.name,), literal, anonymous=True)
 
 
+def _linspace(build: Builder, arguments: Operands, settings: Settings) -> Operand:
+    """`count` values from low to high with equal differences, on a last axis; both ends are exact, a count of 1 gives low."""
+    count = settings["count"]
+    if not isinstance(count, int) or count < 1:
+        raise RuleError("CS505", "there is a whole number of values, at least 1")
+    low, high = same_unit(build, *arguments)
+    axis = build.axis("list", count)
+    number = write.cast(build, write.iota(build, axis), "float")
+    share = write.div(build, number, write.const(build, float(max(1, count - 1))))
+    left = write.sub(build, write.const(build, 1.0), share)
+    value = write.add(build, write.mul(build, low.value, left), write.mul(build, high.value, share))
+    literal: Array | None = None
+    if low.literal is not None and high.literal is not None and low.literal.ndim == high.literal.ndim == 0:
+        literal = np.linspace(float(low.literal), float(high.literal), count)
+    axes = dict.fromkeys((*low.axes, *high.axes))
+    return Operand(value, (*axes, axis.name), literal, anonymous=not axes)
+
+
 def _grid(build: Builder, arguments: Operands, settings: Settings) -> Operand:
     """Places [n, xyz] on an integer grid of a by b by c steps, z fastest, then x, then y.
 
@@ -803,6 +821,9 @@ FUNCTIONS: tuple[FunctionEntry, ...] = (
     FunctionEntry("lower_triangle", _lower_triangle, settings=("strict",), doc="entries with source <= target, else 0"),
     FunctionEntry("upper_triangle", _upper_triangle, settings=("strict",), doc="entries with source >= target, else 0"),
     FunctionEntry("diagonal", _diagonal, doc="the matrix with zeros off its diagonal"),
+    FunctionEntry(
+        "linspace", _linspace, (2, 2), static=("count",), doc="values with equal differences from low to high"
+    ),
     FunctionEntry("logspace", _logspace, (2, 2), static=("count",), doc="values with equal ratios from low to high"),
     FunctionEntry("one_hot", _one_hot, static=("classes",), doc="1 at the class number, else 0"),
     FunctionEntry("cross_entropy", _cross_entropy, (2, 2), ("smoothing",), doc="-log softmax(logits) at the label"),
