@@ -21,7 +21,7 @@ from cortexspec.expressions.linear import children
 from cortexspec.expressions.print import print_expression
 from cortexspec.interpreter import run as interpreted
 from cortexspec.ir.module import Function, Module, Value
-from cortexspec.ir.op import Array
+from cortexspec.ir.op import Array, transpose
 from cortexspec.ir.types import RuleError, Type
 from cortexspec.lowering import entries
 from cortexspec.lowering.declarations import TIME, TRIAL
@@ -421,8 +421,8 @@ class Measuring:
             after_all = last if _of_the_end(plan) and last is not None else begun
             run = replace(run, after=(after,), loaded={})
             count = self.warm_up + self.steps - after_all.done
-            given = {**after_all.state, **fields, "n": np.array(after_all.done)}
-            rest = run.call(run.load(count), "measures", given, after_all.done, count)
+            loaded = run.load(count)
+            rest = run.call(loaded, "measures", {**after_all.inputs(run, loaded), **fields}, after_all.done, count)
         return means | {name: np.asarray(rest[name]) for name in plan.rest}
 
     def side_by_side(
@@ -470,32 +470,50 @@ class Measuring:
     ) -> tuple[_Begun, _Begun | None, dict[str, Any]]:
         """Goes through warm-up and run; gives where the run and its last piece begin (None where nothing is read along it),
         and the means, each as `averaged` makes it of a piece."""
-        plan, simulation, trials = self.plan, run.simulation, run.given.trials
+        plan, trials = self.plan, run.given.trials
         loaded = run.load(self.length)
-        started = run.call(loaded, "init", {})
-        at = _Begun({name: started[name] for name in simulation.carried}, 0)
+        at = _Begun.of(run, loaded, run.call(loaded, "init", {}), 0)
         for count in _counts(self.warm_up, self.length):
-            at = _Begun(_only_state(_go_on(run, count, at.state, at.done), simulation), at.done + count)
+            _, at = _go_on(run, count, at)
         begun, last = at, None
         sums: dict[str, Any] = dict.fromkeys(plan.means, 0.0)
         for count in _counts(self.steps, self.length) if plan.pieces() else ():
-            found = _go_on(run, count, at.state, at.done)
+            last = at
+            found, at = _go_on(run, count, last)
             read = {name: one.spelt for one in plan.gathered for name in one.outputs}
-            pieces = {name: _arranged(loaded, name, found[name], trials, spelt) for name, spelt in read.items()}
+            pieces = {
+                name: _arranged(run.load(count), name, found[name], trials, spelt) for name, spelt in read.items()
+            }
             for one in plan.gathered:
                 gatherings[one.name].update([pieces[name] for name in one.outputs])
             for name in plan.means:
-                sums[name] = sums[name] + averaged(loaded, name, found[name]) * count / self.steps
-            last, at = at, _Begun(_only_state(found, simulation), at.done + count)
+                sums[name] = sums[name] + averaged(run.load(count), name, found[name]) * count / self.steps
         return begun, last, sums
 
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A run after `done` steps."""
+    """A run after `done` steps. The axes of states are sorted by name: a program that reads something else has another layout."""
 
     state: Mapping[str, Array]
     done: int
+
+    @staticmethod
+    def of(run: _Run, loaded: Loaded, found: Mapping[str, Array], done: int, suffix: str = "") -> _Begun:
+        """From what a program gives under the names of states with that suffix."""
+        simulation = run.simulation
+        orders = {name: loaded.module.layout.sort(simulation.value_of(name).type.names) for name in simulation.carried}
+        return _Begun(
+            {name: transpose(np.asarray(found[name + suffix]), order, sorted(order)) for name, order in orders.items()},
+            done,
+        )
+
+    def inputs(self, run: _Run, loaded: Loaded) -> dict[str, Array]:
+        """What a program reads to go on from here."""
+        layout, value_of = loaded.module.layout, run.simulation.value_of
+        orders = {name: layout.sort(value_of(name).type.names) for name in self.state}
+        state = {name: transpose(array, sorted(orders[name]), orders[name]) for name, array in self.state.items()}
+        return {**state, "n": np.array(self.done)}
 
 
 def side_by_side_fits(plan: Plan) -> bool:
@@ -644,20 +662,18 @@ def recorded(
     types = types_of(simulation, {"value": value}, lets, given.streams)
     a_step = _numbers_a_step(plan, types, simulation.sizes, given.trials)
     length = _length_of_piece(simulation, a_step, given.trials, steps, 0)
-    state = {
-        name: array for name, array in run.call(run.load(length), "init", {}).items() if name in simulation.carried
-    }
+    first = run.load(length)
+    at = _Begun.of(run, first, run.call(first, "init", {}), 0)
     parts: list[Array] = []
     names: tuple[str, ...] = ()
     for done in range(0, steps, length):
         count = min(length, steps - done)
         loaded = run.load(count)
-        found = _go_on(run, count, state, done)
+        found, at = _go_on(run, count, at)
         type_ = _outputs(loaded.module, "piece")["value"].type
         order = loaded.module.layout.sort(type_.names)
-        names = (*_FRONT, *(axis for axis in order if axis not in _FRONT))
+        names = names or (*_FRONT, *(axis for axis in order if axis not in _FRONT))
         parts.append(np.asarray(found["value"]).transpose([order.index(axis) for axis in names]))
-        state = _only_state(found, simulation)
     return np.concatenate(parts, axis=1), names, _outputs(run.load(length).module, "piece")["value"].type.unit
 
 
@@ -687,25 +703,18 @@ def _of_results(plan: Plan) -> bool:
     return all(reads_results(one, frozenset()) for one in plan.rest.values())
 
 
-def _go_on(run: _Run, count: int, state: Mapping[str, Array], done: int) -> dict[str, Array]:
-    """The next steps. Raises: SpecError CS915 where a number leaves the finite ones."""
-    loaded = run.load(count)
-    found = run.call(loaded, "piece", {**state, "n": np.array(done)}, done, count)
+def _go_on(run: _Run, count: int, at: _Begun) -> tuple[dict[str, Array], _Begun]:
+    """The next steps, and where they end. Raises: SpecError CS915 where a number leaves the finite ones."""
+    loaded, done = run.load(count), at.done
+    found = run.call(loaded, "piece", at.inputs(run, loaded), done, count)
     if all(np.isfinite(array).all() for array in found.values() if np.asarray(array).dtype.kind == "f"):
-        return found
+        return found, _Begun.of(run, loaded, found, done + count, "[time = end]")
     if run.each:  # which of them it was shows when each runs by itself
         raise SpecError([Diagnostic("CS915", "a run with other parameters left the finite numbers")])
-    begun = {name: _by_name(loaded, run.simulation.value_of(name).type.names, array) for name, array in state.items()}
     given = _frames_of(run.given, done, count)
     raw, last = run.simulation.raw_parameters(), done + count
-    told = where_it_broke(run.simulation, given, raw, last, run.seed, run.first_trial, begun=(begun, done))
+    told = where_it_broke(run.simulation, given, raw, last, run.seed, run.first_trial, begun=(at.state, done))
     raise SpecError([told], run.simulation.sources)
-
-
-def _by_name(loaded: Loaded, names: frozenset[str], array: Array) -> Array:
-    """An array of a program with its axes sorted by name."""
-    order = loaded.module.layout.sort(names)
-    return np.asarray(array).transpose([order.index(name) for name in sorted(names)])
 
 
 def _frames_of(given: Given, done: int, count: int) -> Given:
@@ -717,10 +726,6 @@ def _frames_of(given: Given, done: int, count: int) -> Given:
         place = given.axes[name].index(TIME.name)
         arrays[name] = arrays[name][(*[slice(None)] * place, slice(done, done + count))]
     return replace(given, arrays=arrays)
-
-
-def _only_state(found: Mapping[str, Array], simulation: Simulation) -> dict[str, Array]:
-    return {name: np.asarray(found[f"{name}[time = end]"]) for name in simulation.carried}
 
 
 def _end(name: str) -> tree.Expression:

@@ -14,6 +14,7 @@ from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.experiments.claim import CellKey
 from cortexspec.experiments.session import Choice, Session
 from cortexspec.runtime import measure, plugins
+from cortexspec.testing.spiking import lif
 
 TEXT = """
 use watching
@@ -401,3 +402,28 @@ def test_a_quantile_is_of_a_share(text: str, code: str) -> None:
     with pytest.raises(SpecError) as error:
         compiled().measure({"q": text})
     assert [one.code for one in error.value.diagnostics] == [code]
+
+
+LATE = """
+circuit net {
+  population a[6] : lif(μ = 60 mV)
+  attribute a.lag = 0.6 ms
+  start a.v = 15 mV*uniform(0, 1)
+  connect wires: a -> a { rule = fixed_indegree(1); weight ~ uniform(0 mV, 5 mV); delay = pre.lag }
+}
+"""
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
+def test_what_is_on_its_way_arrives_in_the_program_that_goes_on(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs that read something else have another layout; here slots are as many as neurons, so no shape tells."""
+    pytest.importorskip({"torch": "torch.nn", "jax": "jax"}.get(backend, "numpy"))
+    monkeypatch.setattr("cortexspec.runtime.measure._LONGEST", 17)
+    settings: dict[str, Any] = {"dtype": "float64", "dt": "0.1 ms", "duration": "12 ms", "solver": "exact", "seed": 4}
+    sim = cs.compile(cs.parse(lif() + LATE), "net", backend=backend, **settings)
+    assert sim.sizes["wires.delay.slots"] == 6
+    measures = {"end": "quantile(a.v[time = end], 0.4)", "middle": "mean(median(a.v, over = [time]))"}
+    found = sim.measure(measures, warm_up="3 ms", trials=2)
+    run = sim.simulate(record=["a.v"], duration="15 ms", trials=2)["a.v"].values
+    assert found["end"] == pytest.approx(np.quantile(run[:, -1], 0.4), rel=1e-12)
+    assert found["middle"] == pytest.approx(np.median(run[:, 30:], axis=1).mean(), rel=1e-12)
