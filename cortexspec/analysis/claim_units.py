@@ -8,6 +8,7 @@ from fractions import Fraction
 from cortexspec.analysis.report import Report
 from cortexspec.diagnostics import Span
 from cortexspec.expressions import tree
+from cortexspec.expressions.print import print_expression
 from cortexspec.ir.types import unit_in_words
 from cortexspec.units import DIMENSIONLESS, Unit, unit_of
 
@@ -17,7 +18,7 @@ _REDUCED = ("max", "min", "mean", "median", "sum")  # of one quantity, or of sev
 
 
 class ClaimUnits:
-    """`measured` gives the unit of a measure or let of the experiment, None where it is not known."""
+    """`measured` gives the unit of a measure or let of the experiment, or of a measure `other.name`; None where it is not known."""
 
     def __init__(self, measured: Callable[[str], Unit | None], report: Report):
         self.measured, self.report = measured, report
@@ -27,8 +28,8 @@ class ClaimUnits:
         match node:
             case tree.Number(value=value, unit=unit):
                 return None if value == 0 else unit_of(unit) if unit and unit != "%" else DIMENSIONLESS
-            case tree.Name(name=name):
-                return self.measured(name)
+            case tree.Name() | tree.Member():
+                return self.measured(print_expression(node))
             case tree.Index(operand=operand):
                 return self.of(operand)
             case tree.Unary(operand=operand):

@@ -104,7 +104,7 @@ class ExperimentChecker:
             tuple(stimuli),
             tuple((name, self.resolved(self.values[name])) for name in lets if name not in self.undefined),
             tuple(
-                MeasureModel(name, self.resolved(self.values[name]), self.spans[name])
+                MeasureModel(name, self.resolved(self.values[name]), self.spans[name], self.unit(name))
                 for name in measures
                 if name not in self.undefined
             ),
@@ -194,6 +194,11 @@ class ExperimentChecker:
         self.types[name] = self.typed(self.values[name])
         self.busy.remove(name)
         return self.types[name]
+
+    def unit(self, name: str) -> Unit | None:
+        """The unit of a let or measure; None where it is not known, and for 0, which has any."""
+        operand = self.operand(name)
+        return operand.type.unit if operand is not None and not operand.zero else None
 
     def speaks_of_removed(self, name: str, seen: set[str]) -> bool:
         """A measure that names what this variant removed is undefined in it, and no mistake."""
@@ -554,8 +559,7 @@ class ExperimentChecker:
 
     def claim_units(self, claim: written.Claim, bound: set[str]) -> None:
         def measured(name: str) -> Unit | None:
-            operand = self.operand(name) if self.kinds.get(name) in ("measure", "let") and name not in bound else None
-            return operand.type.unit if operand is not None and not operand.zero else None
+            return self.unit(name) if self.kinds.get(name) in ("measure", "let") and name not in bound else None
 
         units = ClaimUnits(measured, self.report)
         within = None if claim.relative else claim.within

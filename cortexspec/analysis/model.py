@@ -257,6 +257,7 @@ class MeasureModel:
     name: str
     value: Expression
     span: Span | None = field(default=None, compare=False)
+    unit: Unit | None = None  # None where it is not known
 
 
 @dataclass(frozen=True, slots=True)

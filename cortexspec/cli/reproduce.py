@@ -102,6 +102,9 @@ def reproduce(
     finished is not run again, so an interrupted call goes on where it stopped. A cell whose data is absent is `not run`; one that
     fails stops no other, and the exit code is 1.
 
+    Measures are shown in the unit that the claims write, else in Hz for a rate, else in the coherent one. With --json figures are in
+    `unit`, and in coherent units (ms, mV, pA, nS, kHz, ..) where a claim writes none.
+
     Examples:
 
       cortexspec reproduce specs/cmc --report cmc.html

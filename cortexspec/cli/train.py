@@ -23,6 +23,7 @@ from cortexspec.cli.output import BROKEN, reporting, say, say_json
 
 if TYPE_CHECKING:
     from cortexspec.experiments.session import ExperimentRead
+    from cortexspec.experiments.shown_units import ShownUnits
 
 
 def train(
@@ -76,8 +77,9 @@ def train(
 
     with reporting(as_json):
         choice = Choice(file, backend=backend, dtype=dtype.value, data=data)
-        name = _chosen(experiment, read_experiments(choice))
-        key = CellKey(name, variant, _point(read_experiments(choice)[name], assignments(at)))
+        read = read_experiments(choice)
+        name = _chosen(experiment, read)
+        key, units = CellKey(name, variant, _point(read[name], assignments(at))), read[name].grid.units
         folder = out or Path("runs") / "-".join([name, variant, *[f"{k}={v}" for k, v in key.point], str(seed)])
         session = Session.open(choice, key, seed)
         if session.plan is None and session.search is None:
@@ -86,7 +88,7 @@ def train(
             say(f"{name} ({variant}, seed {seed}) on {backend}: {session.training()}")
             if session.data.dataset is not None and session.data.dataset.note:
                 say(session.data.dataset.note)
-        progress = _Progress(folder)
+        progress = _Progress(folder, units)
         try:
             history = session.train(folder, None if as_json else progress)
         except KeyboardInterrupt:
@@ -112,7 +114,7 @@ def train(
         return
     for measure, value in measures.items():
         if measure != "held_out":
-            say(f"{measure} = {value:.6g}")
+            say(f"{measure} = {units.text(measure, value, '{:.6g}'.format)}")
     say(f"trained parameters: {model}")
     if drawn:
         say(f"{len(drawn)} figures: {folder / 'figures'}")
@@ -152,8 +154,9 @@ def _numbers(text: str) -> list[int | float]:
 class _Progress:
     """A bar on a terminal; on both, a line an epoch from the record that training writes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, units: "ShownUnits") -> None:
         self._metrics = folder / "metrics.jsonl"
+        self._units = units
         self._told = self._size = 0
 
     def __call__(self, done: int, total: int, numbers: Mapping[str, float]) -> None:
@@ -164,7 +167,12 @@ class _Progress:
             bar = "#" * filled + "." * (width - filled)
             end = "\n" if done == total else ""
             name, value = next(iter(numbers.items()))
-            print(f"\r{bar} {done}/{total}  {name} {value:.4f} ", end=end, file=sys.stderr, flush=True)
+            print(
+                f"\r{bar} {done}/{total}  {name} {self._units.text(name, value, '{:.4f}'.format)} ",
+                end=end,
+                file=sys.stderr,
+                flush=True,
+            )
 
     def tell_epochs(self) -> None:
         """The epochs that ended since the last time."""
@@ -179,6 +187,7 @@ class _Progress:
         for line in lines[self._told :]:
             record = json.loads(line)
             epoch = record.pop("epoch")
-            said = "  ".join(f"{name} {value:.4g}" for name, value in record.items() if isinstance(value, (int, float)))
+            numbers = ((name, value) for name, value in record.items() if isinstance(value, (int, float)))
+            said = "  ".join(f"{name} {self._units.text(name, value, '{:.4g}'.format)}" for name, value in numbers)
             print(f"\repoch {epoch}: {said}".ljust(72), file=sys.stderr, flush=True)
         self._told = len(lines)

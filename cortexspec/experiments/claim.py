@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from cortexspec.analysis.claim_units import ClaimUnits
 from cortexspec.analysis.model import ClaimModel
+from cortexspec.analysis.report import Report
 from cortexspec.diagnostics import Diagnostic, SpecError
+from cortexspec.experiments.shown_units import ShownUnits
 from cortexspec.experiments.statistics import Spread, Verdict, judge_figure, judge_order, quantile
 from cortexspec.expressions import tree
 from cortexspec.expressions.linear import children
 from cortexspec.expressions.parse import parse_expression
 from cortexspec.expressions.print import print_expression
-from cortexspec.units import from_coherent, to_coherent
+from cortexspec.units import Unit, from_coherent, to_coherent, unit_of
 
 Array = np.ndarray[Any, Any]
 Point = tuple[tuple[str, Any], ...]  # (name, value) of every vary axis but the seed, in the order of the grid
@@ -41,7 +44,7 @@ class GridAxis:
 class Grid:
     """The grid of one experiment: its axes without the seed, its seeds, its variants without `base`.
 
-    `seeded`: whether anything in it is drawn or trained; if not, values are judged exactly.
+    `seeded`: whether anything in it is drawn or trained; if not, values are judged exactly. `units`: those that people read.
     """
 
     experiment: str
@@ -50,6 +53,7 @@ class Grid:
     variants: tuple[str, ...]
     measures: tuple[str, ...]
     seeded: bool = True
+    units: ShownUnits = ShownUnits()
 
     def points(self) -> Iterator[Point]:
         for rows in itertools.product(*(axis.rows for axis in self.axes)):
@@ -78,7 +82,7 @@ Lookup = Callable[[CellKey, str], Array]
 class Row:
     """One judged line of the claims table: `ours` is the value, or by how much a comparison's two sides differ.
 
-    Figures are in `unit`, the one that the claim writes; without one they are in coherent units.
+    Figures are in `unit`, the one that the claim writes; without one they are in coherent units, and people read them in `shown`.
     """
 
     claim: ClaimModel
@@ -89,6 +93,12 @@ class Row:
     tolerance: float | None = None
     sides: tuple[float, float] | None = None  # of a comparison, means over seeds
     unit: str = ""
+    shown: str = ""
+
+    @property
+    def reading(self) -> float:
+        """By how much figures are multiplied for people."""
+        return _reading(self.unit, self.shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +166,8 @@ def judge(claim: ClaimModel, grids: Mapping[str, Grid], home: str, lookup: Looku
 
 
 def _judge_row(claim: ClaimModel, scope: _Scope, row: Mapping[str, Any]) -> Row:
-    unit = next(_units(claim), "")
+    unit, shown = _unit_of(claim, scope)
+    reading = _reading(unit, shown)
     factor = from_coherent(1.0, unit) if unit else 1.0
     comparison = claim.value if isinstance(claim.value, tree.Binary) and claim.value.operator in _ORDERS else None
     if comparison is not None:
@@ -168,11 +179,11 @@ def _judge_row(claim: ClaimModel, scope: _Scope, row: Mapping[str, Any]) -> Row:
             same = bool(np.all(np.mean(np.atleast_1d(left), axis=0) == np.mean(np.atleast_1d(right), axis=0)))
             verdict = Verdict("holds" if same else "fails", "judged on means over seeds")
             sides = _average(left), _average(right)
-            return Row(claim, row, verdict, Spread.of([float(same)]), sides=sides, unit=unit)
+            return Row(claim, row, verdict, Spread.of([float(same)]), sides=sides, unit=unit, shown=shown)
         seeded = _seeded(scope, left, right)
-        verdict = judge_order(difference.tolist(), seeded)
+        verdict = judge_order(difference.tolist(), seeded, reading, shown)
         sides = _average(left), _average(right)
-        return Row(claim, row, verdict, Spread.of(difference.tolist()), sides=sides, unit=unit)
+        return Row(claim, row, verdict, Spread.of(difference.tolist()), sides=sides, unit=unit, shown=shown)
     raw = _value(claim.value, scope)
     value = np.atleast_1d(raw)
     if value.dtype == bool:
@@ -181,13 +192,14 @@ def _judge_row(claim: ClaimModel, scope: _Scope, row: Mapping[str, Any]) -> Row:
     spread = Spread.of(value.tolist())
     published = None if claim.published is None else factor * _mean(claim.published, scope)
     if claim.within is None:
-        return Row(claim, row, Verdict("printed", "no tolerance is claimed"), spread, published, unit=unit)
+        verdict = Verdict("printed", "no tolerance is claimed")
+        return Row(claim, row, verdict, spread, published, unit=unit, shown=shown)
     reference = published if claim.of is None else factor * _mean(claim.of, scope)
     if reference is None:
         raise _undefined(claim, "`within` has no reference: write `published x` or `of y`")
     tolerance = _mean(claim.within, scope) * (abs(reference) if claim.relative else factor)
-    verdict = judge_figure(value.tolist(), reference, tolerance, _seeded(scope, raw))
-    return Row(claim, row, verdict, spread, published, tolerance, unit=unit)
+    verdict = judge_figure(value.tolist(), reference, tolerance, _seeded(scope, raw), reading, shown)
+    return Row(claim, row, verdict, spread, published, tolerance, unit=unit, shown=shown)
 
 
 def _judge_truth(values: Array, by_seed: bool) -> Verdict:
@@ -196,13 +208,47 @@ def _judge_truth(values: Array, by_seed: bool) -> Verdict:
     return Verdict("holds" if bool(values.all()) else "fails", count if by_seed else "judged on means over seeds")
 
 
-def _units(claim: ClaimModel) -> Iterator[str]:
-    """The units that the claim writes beside its figures, in the order of its text. A per cent is none."""
-    pending = [part for part in (claim.published, claim.value) if part is not None]
+def _unit_of(claim: ClaimModel, scope: _Scope) -> tuple[str, str]:
+    """The unit that the claim writes for its figures, "" where it writes none, and the one that people read them in."""
+
+    def measured(name: str) -> Unit | None:
+        owner, _, own = name.rpartition(".")
+        known = scope.grids.get(owner or scope.home)
+        return known.units.measured.get(own) if known is not None and name not in scope.bound else None
+
+    units, value = ClaimUnits(measured, Report()), claim.value
+    match value:
+        case tree.Binary(operator=operator, left=left, right=right) if operator in _ORDERS:
+            sides = (left, right)
+        case _:
+            sides = (value, claim.published)
+    unit = units.alike((units.of(side) for side in sides if side is not None), claim.span)
+    own = tuple(_units(claim.row, claim.value, claim.published))
+    # Where the unit of the whole is not known, as of a function of claims, nobody knows better than what is written.
+    literal = next((text for text in own if unit is None or unit_of(text) == unit), "")
+    known = scope.grid.units
+    return literal, literal or replace(known, written=(*own, *known.written)).name(unit)
+
+
+def _reading(unit: str, shown: str) -> float:
+    return from_coherent(1.0, shown) if shown and not unit else 1.0
+
+
+def units_written(claims: Iterable[ClaimModel]) -> tuple[str, ...]:
+    """The units that claims write beside figures, each once."""
+    parts = ((one.row, one.value, one.published, one.of, one.within) for one in claims)
+    return tuple(dict.fromkeys(unit for each in parts for unit in _units(*each)))
+
+
+def _units(row: Mapping[str, Any], *parts: tree.Expression | None) -> Iterator[str]:
+    """The units that are written beside figures, in the order of the text, those of `for` where their name stands. A per cent is none."""
+    pending = [part for part in reversed(parts) if part is not None]
     while pending:
         node = pending.pop()
-        if isinstance(node, tree.Number) and node.unit and node.unit != "%":
+        if isinstance(node, (tree.Number, tree.ListOf)) and node.unit and node.unit != "%":
             yield node.unit
+        if isinstance(node, tree.Name) and isinstance(bound := row.get(node.name), str):
+            pending.append(parse_expression(bound))
         # What picks a cell, `rate[τ = 3 ms]`, is no figure.
         pending += [node.operand] if isinstance(node, tree.Index) else reversed(children(node))
 
@@ -305,7 +351,8 @@ _BINARY: Mapping[str, Callable[[Any, Any], Any]] = {
 
 def _named(name: str, expression: tree.Expression, scope: _Scope) -> Any:
     if name in scope.bound:
-        return scope.bound[name]
+        bound = scope.bound[name]  # a text where it is a quantity
+        return number_of(parse_expression(bound)) if isinstance(bound, str) else bound
     if name in scope.grid.measures:
         return _measure(scope.home, name, {}, scope)
     if name == "π":

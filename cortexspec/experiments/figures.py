@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+
+from cortexspec.experiments.shown_units import after_number, with_unit
 
 Array = np.ndarray[Any, Any]
 
@@ -55,17 +58,20 @@ _COURSES = {
 }
 
 
+_NO_UNITS: Mapping[str, str] = MappingProxyType({})
 _TOGETHER = 6  # labels that are still told apart in one panel
 
 
-def learning_curves(path: Path, histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> Path:
+def learning_curves(
+    path: Path, histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], units: Mapping[str, str] = _NO_UNITS
+) -> Path:
     """Loss and held-out accuracy by epoch, or how an optimised measure goes: `histories[label]` has one history a seed. A few labels
     share a panel a course, the band is the range over seeds; many have a panel each, a line a seed, of the held-out accuracy where
-    there is one."""
+    there is one. `units`: of what has one, by its name in the histories."""
     told = {name for runs in histories.values() for run in runs for entry in run for name in entry}
     shown = [name for name in _COURSES if name in told]
     if shown and len(histories) > _TOGETHER:
-        return _learning_apart(path, histories, "held_out" if "held_out" in shown else shown[0])
+        return _learning_apart(path, histories, "held_out" if "held_out" in shown else shown[0], units)
     figure, axes = blank(max(1, len(shown)))
     for (label, runs), colour in zip(histories.items(), cycle(), strict=False):
         for axis, measure in zip(axes[0], shown, strict=False):
@@ -77,14 +83,17 @@ def learning_curves(path: Path, histories: Mapping[str, Sequence[Sequence[Mappin
             axis.plot(epochs, curves.mean(0), color=colour, label=label)
             axis.fill_between(epochs, curves.min(0), curves.max(0), color=colour, alpha=0.2, lw=0)
     for axis, name in zip(axes[0], shown, strict=False):
-        axis.set(xlabel="epoch", ylabel=_COURSES[name], yscale=_scale([_courses(r, name) for r in histories.values()]))
+        scale = _scale([_courses(runs, name) for runs in histories.values()])
+        axis.set(xlabel="epoch", ylabel=with_unit(_COURSES[name], units.get(name, "")), yscale=scale)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     if len(histories) > 1:
         axes[0, -1].legend(handles, labels, frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return written(figure, path)
 
 
-def _learning_apart(path: Path, histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], name: str) -> Path:
+def _learning_apart(
+    path: Path, histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], name: str, units: Mapping[str, str]
+) -> Path:
     figure, axes = panelled(len(histories), width=2.1, height=1.7, columns=5, sharex=True, sharey=True)
     for panel, (label, runs) in zip(axes.flat, histories.items(), strict=False):
         curves = _courses(runs, name)
@@ -92,7 +101,7 @@ def _learning_apart(path: Path, histories: Mapping[str, Sequence[Sequence[Mappin
             panel.plot(np.arange(1, len(curve) + 1), curve, color=colour, lw=1.2)
         panel.set_title(label, fontsize=8)
     for panel in axes[:, 0]:
-        panel.set_ylabel(_COURSES[name], fontsize=8)
+        panel.set_ylabel(with_unit(_COURSES[name], units.get(name, "")), fontsize=8)
     for panel in axes[-1]:
         panel.set_xlabel("epoch", fontsize=8)
     axes[0, 0].set_yscale(_scale([_courses(runs, name) for runs in histories.values()]))
@@ -264,19 +273,21 @@ def by_variant(path: Path, measures: Mapping[str, Mapping[str, Array]]) -> Path:
     return written(figure, path)
 
 
-def weight_matrices(path: Path, matrices: Mapping[str, Array]) -> Path:
+def weight_matrices(path: Path, matrices: Mapping[str, Array], unit: str = "") -> Path:
     """Square matrices [target, source], a panel each, blue below 0 and red above; each has the scale that its title gives, beyond
-    which the largest 0.5 % lie."""
+    which the largest 0.5 % lie. `unit`: of the values."""
     figure, axes = panelled(len(matrices), width=2.6, height=2.7)
     for panel, (title, matrix) in zip(axes.flat, matrices.items(), strict=False):
         scale = float(np.nanquantile(np.abs(matrix), 0.995)) or float(np.nanmax(np.abs(matrix))) or 1.0
         panel.imshow(matrix, cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="nearest")
         panel.set(xlabel="source", ylabel="target", xticks=[], yticks=[])
-        panel.set_title(f"{title} (±{scale:.2g})", fontsize=8)
+        panel.set_title(f"{title} (±{scale:.2g}{after_number(unit)})", fontsize=8)
     return written(figure, path)
 
 
-def weight_by_distance(path: Path, pairs: Mapping[str, tuple[Array, Array]], unit: str = "") -> Path:
+def weight_by_distance(
+    path: Path, pairs: Mapping[str, tuple[Array, Array]], unit: str = "", weight_unit: str = ""
+) -> Path:
     """Size of each weight against distance, a panel a pair (distances, weights) [target, source]: every connection but those of a
     neuron with itself, and the mean in ten bins of as many connections. The title has Spearman's rank correlation."""
     figure, axes = panelled(len(pairs), width=2.8, height=2.5)
@@ -291,7 +302,7 @@ def weight_by_distance(path: Path, pairs: Mapping[str, tuple[Array, Array]], uni
             panel.plot(
                 [d[one].mean() for one in bins], [w[one].mean() for one in bins], "o-", color="black", ms=3, lw=1
             )
-        panel.set(xlabel=f"distance ({unit})" if unit else "distance", ylabel="|weight|")
+        panel.set(xlabel=with_unit("distance", unit), ylabel=with_unit("|weight|", weight_unit))
         panel.set_title(f"{title} (ρ = {rank_correlation(d, w):.2f})", fontsize=8)
     return written(figure, path)
 

@@ -31,6 +31,7 @@ from cortexspec.experiments.report import (
 )
 from cortexspec.experiments.reproduce import Table
 from cortexspec.experiments.session import Choice, Session
+from cortexspec.experiments.shown_units import ShownUnits
 from cortexspec.runtime.api import source_of
 
 _WORDS = ("holds", "fails", "undecided", "printed", "not run")
@@ -245,7 +246,8 @@ def _cells(table: Table, entries: Sequence[_Entry]) -> str:
             if all(np.ndim(result.measures.get(measure, 0.0)) == 0 for result in finished)
         ]
         lines = (_cell_line(table, one, measures) for one in own)
-        headings = ("variant", "at", "seed", "state", "s", *measures, "made", "address")
+        named = map(table.units(name).heading, measures)
+        headings = ("variant", "at", "seed", "state", "s", *named, "made", "address")
         count = sum(one.result is not None for one in own)
         parts.append(
             f"<details><summary>{escape(name)}: {count} of {len(own)}</summary>"
@@ -260,7 +262,8 @@ def _cells(table: Table, entries: Sequence[_Entry]) -> str:
 
 def _cell_line(table: Table, one: _Entry, measures: Iterable[str]) -> tuple[str, ...]:
     result = one.result
-    numbers = [_number(result.measures.get(measure)) if result else "" for measure in measures]
+    units = table.units(one.cell.experiment)
+    numbers = [_number(result.measures.get(measure), measure, units) if result else "" for measure in measures]
     return (
         escape(one.cell.variant),
         escape(point_text(one.cell.point)),
@@ -273,10 +276,10 @@ def _cell_line(table: Table, one: _Entry, measures: Iterable[str]) -> tuple[str,
     )
 
 
-def _number(value: object) -> str:
+def _number(value: object, measure: str, units: ShownUnits) -> str:
     if isinstance(value, complex):
-        return escape(f"{value:.4g}")
-    return figure(float(value)) if isinstance(value, int | float | np.number) else ""  # pyright: ignore[reportUnknownArgumentType]
+        return escape(f"{units.value(measure, value):.4g}")
+    return figure(float(units.value(measure, value))) if isinstance(value, int | float | np.number) else ""
 
 
 def _provenance(choice: Choice, table: Table, entries: Sequence[_Entry]) -> str:

@@ -22,6 +22,7 @@ from cortexspec.interpreter.trainer import Updates
 
 Array = np.ndarray[Any, Any]
 Arrays = dict[str, Array]
+OF_OBJECTIVE = ("best", "parents", "all")  # what a record tells of the measure itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,8 @@ def draw_table(table: Table, folder: Path) -> list[Drawn]:
     over seeds; each claimed number against each vary axis; accuracy against the number of parameters; measures with a value for each
     element, a column a seed; square matrices that are measured, and size of weight against distance where one of them is a distance."""
     files: list[Drawn] = []
-    for name, grid in table.grids.items():
+    for name in table.rows:
+        grid = table.grids[name]
         cells = {cell: found for cell, found in table.results.items() if cell.experiment == name and found}
         files += [Drawn(path, name, caption) for path, caption in _figures(table, grid, cells, folder)]
     return files
@@ -96,42 +97,50 @@ def draw_table(table: Table, folder: Path) -> list[Drawn]:
 def _figures(
     table: Table, grid: Grid, cells: Mapping[CellKey, Mapping[int, Result]], folder: Path
 ) -> Iterator[tuple[Path, str]]:
-    name = grid.experiment
+    name, units = grid.experiment, grid.units
     variants = list(dict.fromkeys(cell.variant for cell in cells))
     swept = [axis for axis in grid.axes if len(axis.rows) > 1]
     curves: dict[str, list[Any]] = {}
     for cell, found in cells.items():
         for result in found.values():
             if result.history:
-                curves.setdefault(cell.variant, []).append(result.history)
+                read = [{told: units.value(told, value) for told, value in each.items()} for each in result.history]
+                curves.setdefault(cell.variant, []).append(read)
     if curves:
-        path = figures.learning_curves(folder / f"{name}_learning.png", curves)
+        path = figures.learning_curves(
+            folder / f"{name}_learning.png", curves, {told: units.of(told) for told in units.measured}
+        )
         yield path, "Learning curves: the mean over seeds, and their range."
     numbers = [each for each in grid.measures if cells and all(_is_number(table.measure(cell, each)) for cell in cells)]
     if not swept and len(variants) > 1:
-        values = {each: {cell.variant: table.measure(cell, each) for cell in cells} for each in numbers}
+        values = {
+            each: {cell.variant: units.value(each, table.measure(cell, each)) for cell in cells} for each in numbers
+        }
         values = {each: found for each, found in values.items() if any(np.isfinite(v).any() for v in found.values())}
         spread = "a point a seed, the mean, one standard deviation to either side."
         if "accuracy" in values:
             accuracy = {"accuracy": values.pop("accuracy")}
             yield figures.by_variant(folder / f"{name}_accuracy.png", accuracy), f"Accuracy by variant: {spread}"
-        if values:
+        if values := {units.heading(each): found for each, found in values.items()}:
             yield figures.by_variant(folder / f"{name}_measures.png", values), f"Measures by variant: {spread}"
     for measure in _claimed(table, name, numbers):
         for axis in swept:
             if all(isinstance(row[0], int | float) for row in axis.rows):
                 by = axis.names[0]
                 series = {variant: _against(table, cells, variant, by, measure) for variant in variants}
-                path = figures.measure_by(folder / f"{name}_{measure}_by_{by}.png", by, measure, series)
+                path = folder / f"{name}_{measure}_by_{by}.png"
+                figures.measure_by(path, by, units.heading(measure), series)
                 yield path, f"`{measure}` against `{by}`: a point a seed, lines through the means."
     for measure in grid.measures:
         for cell, found in cells.items():
-            elements = {f"seed {seed}": np.asarray(r.measures.get(measure, 0.0)) for seed, r in sorted(found.items())}
+            kept = {f"seed {seed}": np.asarray(r.measures.get(measure, 0.0)) for seed, r in sorted(found.items())}
+            elements = {seed: units.value(measure, array) for seed, array in kept.items()}
             if all(array.ndim == 1 and not np.iscomplexobj(array) for array in elements.values()):
-                path = figures.distributions(folder / f"{name}_{cell.variant}_{measure}.png", elements, measure)
+                path = folder / f"{name}_{cell.variant}_{measure}.png"
+                figures.distributions(path, elements, units.heading(measure))
                 yield path, f"`{measure}` of `{cell.variant}`: every element, a column a seed."
     if not swept:
-        yield from _matrix_figures(name, _matrices(grid, cells), folder)
+        yield from _matrix_figures(grid, _matrices(grid, cells), folder)
     if "size" in grid.measures and "accuracy" in grid.measures and cells:
         sizes: dict[float, list[float]] = {}
         for cell in cells:
@@ -143,25 +152,26 @@ def _figures(
 
 
 def _matrices(grid: Grid, cells: Mapping[CellKey, Mapping[int, Result]]) -> dict[str, dict[str, Array]]:
-    """Of each measure that is a square matrix: that of the first seed, by variant."""
+    """Of each measure that is a square matrix: that of the first seed, by variant, in the unit that people read."""
     found: dict[str, dict[str, Array]] = {}
     for measure in grid.measures:
         for cell, by_seed in cells.items():
             first = by_seed[min(by_seed)].measures.get(measure)
             matrix = np.asarray(first if first is not None else 0.0)
             if matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] > 1 and not np.iscomplexobj(matrix):
-                found.setdefault(measure, {})[cell.variant] = matrix
+                found.setdefault(measure, {})[cell.variant] = grid.units.value(measure, matrix)
     return found
 
 
 def _matrix_figures(
-    experiment: str, matrices: Mapping[str, Mapping[str, Array]], folder: Path
+    grid: Grid, matrices: Mapping[str, Mapping[str, Array]], folder: Path
 ) -> Iterator[tuple[Path, str]]:
+    experiment, units = grid.experiment, grid.units
     far = {measure: each for measure, each in matrices.items() if all(map(is_distance, each.values()))}
     for measure, each in matrices.items():
         if measure in far:
             continue
-        path = figures.weight_matrices(folder / f"{experiment}_{measure}.png", each)
+        path = figures.weight_matrices(folder / f"{experiment}_{measure}.png", each, units.of(measure))
         yield path, f"`{measure}` [target, source] by variant, of the first seed."
         for distance, known in far.items():
             pairs = {
@@ -170,11 +180,12 @@ def _matrix_figures(
                 if variant in known and known[variant].shape == matrix.shape
             }
             if pairs:
-                path = figures.weight_by_distance(folder / f"{experiment}_{measure}_by_{distance}.png", pairs)
-                yield (
-                    path,
-                    f"Size of `{measure}` against `{distance}`, of the first seed; ρ is Spearman's rank correlation.",
+                path = folder / f"{experiment}_{measure}_by_{distance}.png"
+                figures.weight_by_distance(path, pairs, units.of(distance), units.of(measure))
+                caption = (
+                    f"Size of `{measure}` against `{distance}`, of the first seed; ρ is Spearman's rank correlation."
                 )
+                yield path, caption
 
 
 def is_distance(matrix: Array) -> bool:
@@ -357,7 +368,8 @@ def _against(
     series: dict[float, list[float]] = {}
     for cell in cells:
         if cell.variant == variant:
-            series.setdefault(float(dict(cell.point)[axis]), []).extend(table.measure(cell, measure).tolist())
+            values = table.units(cell.experiment).value(measure, table.measure(cell, measure))
+            series.setdefault(float(dict(cell.point)[axis]), []).extend(values.tolist())
     return series
 
 

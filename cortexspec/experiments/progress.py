@@ -13,6 +13,7 @@ import numpy as np
 from cortexspec.experiments.cells import CellStore, Result
 from cortexspec.experiments.report import figure
 from cortexspec.experiments.reproduce import Failure, Status, Task
+from cortexspec.experiments.shown_units import ShownUnits
 
 _REFRESH_SECONDS = 0.5
 
@@ -198,14 +199,16 @@ class Lines:
         self._done += 1
         at = [f"{name}={value}" for name, value in task.cell.point]
         where = " ".join([task.cell.experiment, task.cell.variant, *at, f"seed={task.seed}"])
-        self._write(f"[{self._done}/{self._total}] {where}: {_told(outcome, status)}")
+        self._write(f"[{self._done}/{self._total}] {where}: {_told(outcome, status, task.units)}")
 
 
-def _told(outcome: Result | Failure, status: Status) -> str:
+def _told(outcome: Result | Failure, status: Status, units: ShownUnits) -> str:
     if isinstance(outcome, Failure):
         return f"failed: {outcome.reason}"
     numbers = ", ".join(
-        f"{name} {figure(float(value))}" for name, value in outcome.measures.items() if _is_number(value)
+        f"{name} {units.text(name, float(value), figure)}"
+        for name, value in outcome.measures.items()
+        if _is_number(value)
     )
     took = f"{outcome.seconds:.1f} s" if status == "ran" else status
     return f"{f'diverged: {outcome.diverged}' if outcome.diverged else numbers} ({took})"

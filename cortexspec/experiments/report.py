@@ -9,6 +9,7 @@ import numpy as np
 
 from cortexspec.experiments.claim import BASE, CellKey, Point, Row
 from cortexspec.experiments.reproduce import Failure, Table
+from cortexspec.experiments.shown_units import after_number
 from cortexspec.experiments.statistics import Spread
 
 CLAIM_HEADINGS = ("claim", "where", "paper", "ours", "verdict", "reason")
@@ -75,7 +76,8 @@ def measured(table: Table, experiment: str) -> Measured | None:
         for cell in cells
     )
     labels = ("variant", *(["at"] if at else []), "seeds")
-    return Measured((*labels, *(grid.measures[place] for place in shown)), len(labels), tuple(rows))
+    headings = (grid.units.heading(grid.measures[place]) for place in shown)
+    return Measured((*labels, *headings), len(labels), tuple(rows))
 
 
 def markdown(table: Table) -> str:
@@ -120,11 +122,12 @@ def point_text(point: Point) -> str:
 
 
 def mean_text(table: Table, cell: CellKey, measure: str) -> str:
-    """Mean ± standard deviation over the seeds that gave a number, and how many did not; empty where there is nothing, or no number."""
+    """Mean ± standard deviation over the seeds that gave a number, in the unit that people read, and how many did not; empty where
+    there is nothing, or no number."""
     lost = len(table.failures.get(cell, {}))
     if not table.results.get(cell):
         return "failed" if lost else ""
-    values = np.asarray(table.measure(cell, measure))
+    values = np.asarray(table.units(cell.experiment).value(measure, table.measure(cell, measure)))
     if values.ndim != 1 or not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
         return ""
     diverged = sum(bool(result.diverged) for result in table.results[cell].values())
@@ -144,8 +147,8 @@ def _at(row: Row) -> str:
 def _published(row: Row) -> str:
     if row.published is None:
         return ""
-    room = f" ± {figure(row.tolerance)}" if row.tolerance is not None else ""
-    return f"{figure(row.published)}{room}{_unit(row)}"
+    room = f" ± {figure(row.reading * row.tolerance)}" if row.tolerance is not None else ""
+    return f"{figure(row.reading * row.published)}{room}{after_number(row.shown)}"
 
 
 def _ours(row: Row) -> str:
@@ -153,12 +156,9 @@ def _ours(row: Row) -> str:
     if row.ours.count == 0:
         return "-"
     if row.sides is not None:
-        value = f"{figure(row.sides[0])} against {figure(row.sides[1])}"
+        value = " against ".join(figure(row.reading * side) for side in row.sides)
     else:
         known = row.ours.half_width == row.ours.half_width
-        value = figure(row.ours.mean) + (f" ± {figure(row.ours.half_width)}" if known else "")
-    return f"{value}{_unit(row)} (n = {row.ours.count})"
-
-
-def _unit(row: Row) -> str:
-    return f" {row.unit}" if row.unit else ""
+        room = f" ± {figure(row.reading * row.ours.half_width)}" if known else ""
+        value = figure(row.reading * row.ours.mean) + room
+    return f"{value}{after_number(row.shown)} (n = {row.ours.count})"

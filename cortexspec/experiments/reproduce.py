@@ -20,6 +20,7 @@ from cortexspec.experiments.cells import CellStore, Result, as_kept, now
 from cortexspec.experiments.claim import BASE, CellKey, Grid, Row, judge, needed_cells
 from cortexspec.experiments.executors import opened
 from cortexspec.experiments.session import AUTO, Choice, ExperimentRead, Session, read_experiments
+from cortexspec.experiments.shown_units import ShownUnits
 from cortexspec.experiments.statistics import Spread, Verdict
 from cortexspec.experiments.train import Report
 from cortexspec.ir.op import Array
@@ -38,6 +39,7 @@ class Task:
     seed: int
     key: str
     store: Path
+    units: ShownUnits = field(default=ShownUnits(), compare=False)  # for who follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class Watch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What `reproduce` gives: the rows by experiment, each cell's results by seed, and why a cell did not run or failed.
+    """What `reproduce` gives: the rows by experiment, each cell's results by seed, in coherent units, and why a cell did not run or
+    failed.
 
     `addresses`: where each cell with its seed is kept. `seconds`: how long the call took.
     """
@@ -80,6 +83,11 @@ class Table:
     def measure(self, cell: CellKey, name: str) -> Array:
         """A measure over the seeds [seed, own...]; NaN where a seed diverged or failed."""
         return _over_seeds(self.results[cell], self.failures.get(cell, {}), name)
+
+    def units(self, experiment: str) -> ShownUnits:
+        """Those that people read."""
+        grid = self.grids.get(experiment)
+        return grid.units if grid is not None else ShownUnits()
 
     @property
     def failed(self) -> bool:
@@ -175,7 +183,8 @@ def reproduce(
     rows = {name: tuple(_judged(read[name], grids, results, why_not)) for name in chosen}
     addresses = {(task.cell, task.seed): key for key, tasks in wanted.items() for task in tasks}
     seconds = time.perf_counter() - started
-    return Table(rows, results, not_run, {name: grids[name] for name in chosen}, failures, addresses, seconds)
+    seen = {name: grids[name] for name in dict.fromkeys([*chosen, *(cell.experiment for cell in cells)])}
+    return Table(rows, results, not_run, seen, failures, addresses, seconds)
 
 
 def run_all(
@@ -249,7 +258,7 @@ def _addressed(
                     raise
                 not_run[cell] = error.diagnostics[0].message
                 continue
-            wanted.setdefault(key, []).append(Task(choice, cell, seed, key, store))
+            wanted.setdefault(key, []).append(Task(choice, cell, seed, key, store, grids[cell.experiment].units))
     return wanted, not_run
 
 

@@ -17,9 +17,9 @@ from cortexspec.analysis.apply_variant import Cell, Merged, cell_of, merge_like
 from cortexspec.analysis.data_sets import check_dataset, signature_of
 from cortexspec.analysis.draws import hangs_on_draws
 from cortexspec.analysis.elaborate import around_of, check_cell, experiments_of, library_of, model_of_cell, time_unit_of
-from cortexspec.analysis.model import ClaimModel, Model
+from cortexspec.analysis.model import ClaimModel, ExperimentModel, Model
 from cortexspec.analysis.report import Report
-from cortexspec.analysis.training import running_mean
+from cortexspec.analysis.training import OBJECTIVES, running_mean
 from cortexspec.contracts.backend import Options, Recipe, Trainer
 from cortexspec.contracts.dataset import Dataset, DatasetEntry, Field, Places, Split
 from cortexspec.diagnostics import Diagnostic, SpecError
@@ -34,11 +34,12 @@ from cortexspec.experiments.across import (
     settled,
 )
 from cortexspec.experiments.cells import CellStore, Result, address
-from cortexspec.experiments.claim import BASE, CellKey, Grid, number_of
+from cortexspec.experiments.claim import BASE, CellKey, Grid, number_of, units_written
 from cortexspec.experiments.images import IMAGES
 from cortexspec.experiments.objective import MeasuredObjective, trained_names
-from cortexspec.experiments.optimise import Search, optimise
+from cortexspec.experiments.optimise import OF_OBJECTIVE, Search, optimise
 from cortexspec.experiments.settings import claims_of, grid_of, parameters_of, plan_of, search_of, section
+from cortexspec.experiments.shown_units import ShownUnits
 from cortexspec.experiments.train import Plan, check_streams, train
 from cortexspec.experiments.train import Report as TrainReport
 from cortexspec.expressions import tree
@@ -94,7 +95,10 @@ class ExperimentRead:
 
 
 def read_experiments(choice: Choice) -> dict[str, ExperimentRead]:
-    """Every experiment of the file, `like` resolved. Raises: SpecError with every mistake."""
+    """Every experiment of the file, `like` resolved, with the units of what it measures where it checks.
+
+    Raises: SpecError with every mistake of `like`.
+    """
     source = source_with_data(choice)
     report = Report()
     experiments = experiments_of(source.spec)
@@ -104,14 +108,23 @@ def read_experiments(choice: Choice) -> dict[str, ExperimentRead]:
     for name in experiments:
         merged = merge_like(experiments, name, report)
         if merged is not None:
-            grid = grid_of(name, merged.body)
-            if not grid.seeded:
-                asked, model = check_cell(source.spec, library, merged, "", around, Report())
-                drawn = asked is not None and model is not None and hangs_on_draws(asked, model, library)
-                grid = replace(grid, seeded=drawn)
-            read[name] = ExperimentRead(merged, grid, tuple(claims_of(merged.body)))
+            wrong = Report()
+            asked, model = check_cell(source.spec, library, merged, "", around, wrong)
+            claims, grid = tuple(claims_of(merged.body)), grid_of(name, merged.body)
+            drawn = grid.seeded or bool(asked and model and hangs_on_draws(asked, model, library))
+            units = ShownUnits() if asked is None or wrong.failed else _units_of(asked, claims)
+            grid = replace(grid, seeded=drawn, units=units)
+            read[name] = ExperimentRead(merged, grid, claims)
     _require(report, source)
     return read
+
+
+def _units_of(experiment: ExperimentModel, claims: Sequence[ClaimModel]) -> ShownUnits:
+    """What an epoch tells of a measure that is optimised has its unit."""
+    measured = {one.name: one.unit for one in experiment.measures if one.unit is not None}
+    optimised = [print_expression(value) for word, value in (experiment.train or {}).items() if word in OBJECTIVES]
+    told = {name: measured[one] for one in optimised if one in measured for name in OF_OBJECTIVE}
+    return ShownUnits({**told, **measured}, units_written(claims))
 
 
 @dataclass(frozen=True, slots=True)

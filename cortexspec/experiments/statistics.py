@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from cortexspec.experiments.shown_units import after_number
 from cortexspec.ir.op import Array
 
 Word = Literal["holds", "fails", "undecided", "printed", "not run"]
@@ -47,48 +48,51 @@ class Verdict:
     reason: str
 
 
-def judge_order(differences: Sequence[float], seeded: bool) -> Verdict:
+def judge_order(differences: Sequence[float], seeded: bool, reading: float = 1.0, unit: str = "") -> Verdict:
     """`larger - smaller`, paired by seed [n]: holds where the mean exceeds 2 standard errors, fails below -2, else undecided.
 
-    A value that depends on no seed (`seeded` False) is judged exactly. One that is not a number decides nothing.
+    A value that depends on no seed (`seeded` False) is judged exactly. One that is not a number decides nothing. The reason has
+    figures in `unit`, `reading` times the values.
     """
     if (without := _without_value(differences)) is not None:
         return without
     spread = Spread.of(differences)
+    said = f"difference {reading * spread.mean:+.4g}{after_number(unit)}"
     if not seeded:
-        return Verdict("holds" if spread.mean > 0 else "fails", f"difference {spread.mean:+.4g}, exact")
+        return Verdict("holds" if spread.mean > 0 else "fails", f"{said}, exact")
     if spread.count < 2:
-        return Verdict("undecided", f"difference {spread.mean:+.4g} with one seed")
+        return Verdict("undecided", f"{said} with one seed")
     if spread.error == 0:
         word: Word = "holds" if spread.mean > 0 else "fails" if spread.mean < 0 else "undecided"
-        return Verdict(word, f"difference {spread.mean:+.4g} in each of {spread.count} seeds")
+        return Verdict(word, f"{said} in each of {spread.count} seeds")
     ratio = spread.mean / spread.error
     word = "holds" if ratio > DECISIVE else "fails" if ratio < -DECISIVE else "undecided"
-    return Verdict(word, f"difference {spread.mean:+.4g} = {ratio:+.1f} standard errors, {spread.count} seeds")
+    return Verdict(word, f"{said} = {ratio:+.1f} standard errors, {spread.count} seeds")
 
 
-def judge_figure(values: Sequence[float], wanted: float, tolerance: float, seeded: bool) -> Verdict:
+def judge_figure(
+    values: Sequence[float], wanted: float, tolerance: float, seeded: bool, reading: float = 1.0, unit: str = ""
+) -> Verdict:
     """Whether the mean over seeds lies within `tolerance` of `wanted`, paired like an inequality on the room that is left.
 
-    Holds where the distance is below the tolerance by more than 2 standard errors, fails where it is above by as much.
+    Holds where the distance is below the tolerance by more than 2 standard errors, fails where it is above by as much. The reason
+    has figures in `unit`, `reading` times the values.
     """
     if (without := _without_value(values)) is not None:
         return without
     spread = Spread.of(values)
     distance = abs(spread.mean - wanted)
     room = tolerance - distance
+    where = (
+        f"{reading * distance:.3g} from {reading * wanted:.6g}{after_number(unit)}, {reading * tolerance:.3g} allowed"
+    )
     if not seeded:
-        return Verdict(
-            "holds" if room >= 0 else "fails", f"{distance:.3g} from {wanted:.6g}, {tolerance:.3g} allowed, exact"
-        )
-    where = f"{distance:.3g} from {wanted:.6g}, {tolerance:.3g} allowed"
+        return Verdict("holds" if room >= 0 else "fails", f"{where}, exact")
     if spread.count < 2:
         return Verdict("undecided", f"{where}, one seed")
-    if room > DECISIVE * spread.error:
-        return Verdict("holds", f"{where}, standard error {spread.error:.2g}")
-    if room < -DECISIVE * spread.error:
-        return Verdict("fails", f"{where}, standard error {spread.error:.2g}")
-    return Verdict("undecided", f"{where}, standard error {spread.error:.2g}")
+    decisive = DECISIVE * spread.error
+    word: Word = "holds" if room > decisive else "fails" if room < -decisive else "undecided"
+    return Verdict(word, f"{where}, standard error {reading * spread.error:.2g}")
 
 
 def quantile(values: Array, share: float, axis: Sequence[int]) -> Array:
