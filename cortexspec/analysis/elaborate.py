@@ -55,7 +55,7 @@ def elaborate(
     given: Arguments = arguments if isinstance(arguments, Mapping) else {}
     if experiment is not None:
         return _of_experiment(spec, library, report, experiment, variant or "", circuit, given)
-    template = _circuit(library, circuit, report)
+    template = circuit_of(library, circuit, report)
     if template is None:
         return None, report.diagnostics
     positional = tuple(arguments) if arguments is not None and not isinstance(arguments, Mapping) else ()
@@ -79,7 +79,7 @@ def elaborate_experiment(
     merged = merge_like(around.experiments, name, report) if name in around.experiments else None
     if name not in around.experiments:
         report.add("CS301", f"there is no experiment `{name}`", help=suggestion(name, around.experiments))
-    if merged is None or _circuit(library, merged.circuit, report) is None:
+    if merged is None or circuit_of(library, merged.circuit, report) is None:
         return None, report.diagnostics
     point = [_as_edit(key, value, library.templates[merged.circuit]) for key, value in (arguments or {}).items()]
     found, _ = check_cell(spec, library, merged, variant or "", around, report, point)
@@ -111,7 +111,7 @@ def check(
         else:
             report.put(*check_alone(template, library))
     for merged in around.merged.values():
-        if _circuit(library, merged.circuit, report) is None:
+        if circuit_of(library, merged.circuit, report) is None:
             continue
         variants = [one.name for one in merged.body if isinstance(one, written.Variant)]
         before = report.errors
@@ -330,7 +330,8 @@ def _items(spec: Spec, sources: Mapping[str, Spec], report: Report, seen: tuple[
             report.add("CS905", f'the file "{item.file}" is not there', item.span)
 
 
-def _circuit(library: Library, name: str | None, report: Report) -> Template | None:
+def circuit_of(library: Library, name: str | None, report: Report) -> Template | None:
+    """The circuit of a name, or the only one there is. Reports: CS301."""
     circuits = [one for one in library.templates.values() if one.kind == "circuit"]
     if name is None:
         if len(circuits) == 1:
@@ -353,7 +354,7 @@ def _of_experiment(
         report.add("CS301", f"there is no experiment `{name}`", help=suggestion(name, experiments))
         return None, report.diagnostics
     merged = merge_like(experiments, name, report)
-    if merged is None or _circuit(library, merged.circuit, report) is None:
+    if merged is None or circuit_of(library, merged.circuit, report) is None:
         return None, report.diagnostics
     if circuit is not None and circuit != merged.circuit:
         report.add("CS301", f"`{name}` is an experiment of `{merged.circuit}`, not of `{circuit}`")

@@ -16,7 +16,15 @@ import numpy as np
 from cortexspec.analysis.apply_variant import Cell, Merged, cell_of, merge_like
 from cortexspec.analysis.data_sets import check_dataset, signature_of
 from cortexspec.analysis.draws import hangs_on_draws
-from cortexspec.analysis.elaborate import around_of, check_cell, experiments_of, library_of, model_of_cell, time_unit_of
+from cortexspec.analysis.elaborate import (
+    around_of,
+    check_cell,
+    circuit_of,
+    experiments_of,
+    library_of,
+    model_of_cell,
+    time_unit_of,
+)
 from cortexspec.analysis.model import ClaimModel, ExperimentModel, Model
 from cortexspec.analysis.report import Report
 from cortexspec.analysis.training import OBJECTIVES, running_mean
@@ -97,7 +105,7 @@ class ExperimentRead:
 def read_experiments(choice: Choice) -> dict[str, ExperimentRead]:
     """Every experiment of the file, `like` resolved, with the units of what it measures where it checks.
 
-    Raises: SpecError with every mistake of `like`.
+    Raises: SpecError with every mistake of `like`, and for a circuit that is not there.
     """
     source = source_with_data(choice)
     report = Report()
@@ -107,7 +115,7 @@ def read_experiments(choice: Choice) -> dict[str, ExperimentRead]:
     around = around_of(source.spec, Report())
     for name in experiments:
         merged = merge_like(experiments, name, report)
-        if merged is not None:
+        if merged is not None and circuit_of(library, merged.circuit, report) is not None:
             wrong = Report()
             asked, model = check_cell(source.spec, library, merged, "", around, wrong)
             claims, grid = tuple(claims_of(merged.body)), grid_of(name, merged.body)

@@ -277,6 +277,13 @@ def test_a_dotted_name_is_varied_and_selected(tmp_path: Path):
     assert [row.verdict.word for row in rows] == ["holds"]
 
 
+def test_a_circuit_that_is_not_there_is_told(tmp_path: Path):
+    file = tmp_path / "model.cortex"
+    file.write_text(DOTTED.replace("e of net", "e of nets"), encoding="utf-8")
+    with pytest.raises(SpecError, match="there is no circuit `nets`"):
+        read_experiments(Choice(file, "interpreter"))
+
+
 def test_what_is_varied_is_a_number_below_0_too(tmp_path: Path):
     file = tmp_path / "model.cortex"
     file.write_text(DOTTED.replace("logspace(0.1, 10, count = 3)", "[-2, 0.1, 10]"), encoding="utf-8")

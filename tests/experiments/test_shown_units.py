@@ -1,6 +1,7 @@
 """People read what is measured in a named unit; cells, JSON and Python have coherent values."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,17 @@ def found(choice: Choice) -> tuple[Table, list[str]]:
     return reproduce(choice, ["relaxed"], store=store, workers=0, watch=Lines(lines.append)), lines
 
 
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """The figures by the names of their files, in the place of these."""
+    import matplotlib.pyplot as plt
+
+    drawn: dict[str, Any] = {}
+    monkeypatch.setattr(figures, "written", lambda figure, path, **rest: drawn.setdefault(path.stem, figure) and path)
+    yield drawn
+    plt.close("all")
+
+
 @pytest.mark.parametrize(
     ("unit", "written", "shown"),
     [
@@ -141,11 +153,9 @@ def test_a_line_a_cell_has_the_unit_after_each_value(found: tuple[Table, list[st
 
 
 def test_figures_have_the_unit_at_their_axes(
-    found: tuple[Table, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    found: tuple[Table, list[str]], tmp_path: Path, seen: dict[str, Any]
 ) -> None:
     table, _ = found
-    seen: dict[str, Any] = {}
-    monkeypatch.setattr(figures, "written", lambda figure, path, **rest: seen.setdefault(path.stem, figure) and path)
     assert {drawn.path.stem for drawn in draw_table(table, tmp_path)} == seen.keys()
     panels = seen["relaxed_measures"].axes[:4]
     assert [panel.get_xlabel() for panel in panels] == list(HEADINGS[2:])
@@ -210,12 +220,8 @@ def test_an_epoch_tells_the_unit_of_what_is_optimised(choice: Choice, tmp_path: 
     assert "level = " in result.stdout and " V\n" in result.stdout
 
 
-def test_learning_curves_of_a_measure_have_its_unit(
-    choice: Choice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_learning_curves_of_a_measure_have_its_unit(choice: Choice, tmp_path: Path, seen: dict[str, Any]) -> None:
     table = reproduce(choice, ["searched"], store=tmp_path, workers=0)
-    seen: dict[str, Any] = {}
-    monkeypatch.setattr(figures, "written", lambda figure, path, **rest: seen.setdefault(path.stem, figure) and path)
     draw_table(table, tmp_path)
     (panel,) = seen["searched_learning"].axes
     assert panel.get_ylabel() == "mean of the parents (V)"
