@@ -104,7 +104,9 @@ def quantile(values: Array, share: float, axis: Sequence[int]) -> Array:
     ordered = np.sort(values.transpose([*axis, *rest]).reshape(-1, *(values.shape[one] for one in rest)), axis=0)
     place = share * np.maximum((~np.isnan(ordered)).sum(axis=0) - 1, 0)
     below, above = (np.take_along_axis(ordered, f(place).astype(int)[np.newaxis], 0)[0] for f in (np.floor, np.ceil))
-    return below + (above - below) * (place - np.floor(place))
+    # At a place itself nothing is added, whose difference may be that of infinite values.
+    between = above > below
+    return below + np.subtract(above, below, out=np.zeros_like(below), where=between) * (place - np.floor(place))
 
 
 def _without_value(values: Sequence[float]) -> Verdict | None:

@@ -235,8 +235,12 @@ def _quantile(build: Builder, arguments: Operands, settings: Settings) -> Operan
         return write.gather(build, value, write.gather(build, order, there, axis.name), axis.name)
 
     low = at(below)
-    step = write.mul(build, write.sub(build, at(write.ceil(build, place)), low), write.sub(build, place, below))
-    return _reduced(x, write.add(build, low, step), settings, partial(np.nanquantile, q=share))
+    rest = write.sub(build, place, below)
+    step = write.mul(build, write.sub(build, at(write.ceil(build, place)), low), rest)
+    # At a place itself nothing is added, whose difference may be that of infinite values.
+    between = write.gt(build, rest, write.zero_like(build, rest))
+    found = write.where(build, between, write.add(build, low, step), low)
+    return _reduced(x, found, settings, partial(np.nanquantile, q=share))
 
 
 # Shape

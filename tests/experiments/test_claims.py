@@ -133,6 +133,9 @@ def test_median_and_quantile_leave_out_what_is_no_number_but_no_run_that_diverge
     for value, mean in wanted.items():
         (row,) = judge(claim(value), {"g": grid}, "g", lambda key, measure: np.array(arrays[measure]))
         np.testing.assert_allclose(row.ours.mean, mean, err_msg=value)
+    arrays["f"][0] = [np.inf, nan, 1.0, np.inf]
+    (row,) = judge(claim("min(median(f), 9)"), {"g": grid}, "g", lambda key, measure: np.array(arrays[measure]))
+    np.testing.assert_allclose(row.ours.mean, (9 + 4) / 2)
     arrays["f"][0] = [nan] * 4
     (row,) = judge(claim("median(f)"), {"g": grid}, "g", lambda key, measure: np.array(arrays[measure]))
     assert np.isnan(row.ours.mean)

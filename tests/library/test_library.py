@@ -118,6 +118,9 @@ def test_a_quantile_leaves_out_what_is_no_number(share: float) -> None:
     for over, places in ((("x",), 0), (("k",), 1), (("x", "k"), None)):
         found = call("quantile", (x, values), over=over, share=share)
         np.testing.assert_allclose(found, np.nanquantile(values, share, axis=places), rtol=1e-14)
+    values[0, 2], values[1] = np.inf, [np.nan, np.inf, np.inf, -1]
+    found = call("median", (x, values), over=("k",))
+    np.testing.assert_allclose(found, np.nanmedian(values, axis=1), rtol=1e-14)
     values[2] = np.nan
     found = call("quantile", (x, values), over=("k",), share=share)
     np.testing.assert_array_equal(np.isnan(found), [False, False, True])
