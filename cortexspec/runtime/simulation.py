@@ -17,7 +17,7 @@ from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec.expressions.parse import parse_expression
 from cortexspec.expressions.tree import Expression
 from cortexspec.interpreter import run
-from cortexspec.ir.module import Function, Module, Value
+from cortexspec.ir.module import APART, Function, Module, Value
 from cortexspec.ir.op import Array, transpose
 from cortexspec.ir.types import Type
 from cortexspec.lowering.declarations import TRIAL
@@ -190,9 +190,11 @@ class Simulation:
         return self._as_written({name: found[name] for name in self._buffers}, self._main.module)
 
     def set_buffers(self, buffers: Mapping[str, Array]) -> None:
-        """Raises: SpecError CS501 for a connection of a neuron that is not there, CS916 for a delay that is longer than the longest was."""
+        """Raises: SpecError CS301 for an unknown name, CS501 for a wrong shape and for a connection of a neuron that is not there,
+        CS916 for a delay that is longer than the longest was.
+        """
         kept = {name: np.array(array) for name, array in buffers.items()}
-        self._check_places(kept)
+        self._check_buffers(kept)
         self._buffers |= kept
         if self._main is not None:
             self._main.simulator.set_buffers(self.in_layout(self._main.module, kept))
@@ -200,8 +202,15 @@ class Simulation:
         if self._main is not None:
             self._renew_tables(self._main)
 
-    def _check_places(self, buffers: Mapping[str, Array]) -> None:
+    def _check_buffers(self, buffers: Mapping[str, Array]) -> None:
         """Compiled kernels write where these say."""
+        types = {buffer.value.name: buffer.value.type for buffer in self._plain.buffers}
+        for name, array in buffers.items():
+            if name not in types:
+                raise SpecError([_unknown("buffer", name, types)])
+            wanted = tuple(types[name].axis(axis).size.evaluate(self.sizes) for axis in self._axes(name))
+            if array.shape != wanted:
+                raise SpecError([Diagnostic("CS501", f"`{name}` has the shape {wanted}, it is given {array.shape}")])
         late = {steps_of(one): self.sizes[slots_of(one)] + 1 for one in delayed(self.model)}
         ends = {
             f"{one.path}.{side}": sum(each.size for each in neurons_of(self.model, path, self.sizes))
@@ -341,10 +350,13 @@ class Simulation:
             plain = {
                 name: one for name, one in module.functions.items() if not wanted.training and name not in (wrt or {})
             }
-            unread = {*self.states} - {*self.carried}
-            plain = {name: remove_unread(forget_reached(one), unread) for name, one in plain.items()}
+            plain = {name: forget_reached(function) for name, function in plain.items()}
             module = replace(module.with_functions(**plain), sizes=sizes)
             module = optimised(module, self.backend, self.settings)
+            # Behind the passes: some count on the number of the step, which nothing may have read.
+            unread = {*self.states} - {*self.carried}
+            forms = [form for name in plain for form in (name, name + APART) if form in module.functions]
+            module = module.with_functions(**{name: remove_unread(module.function(name), unread) for name in forms})
             module, settled = with_settled(module, list(wrt or {}))
             module = with_adjoints(module, self.backend, self.settings, wrt or {}, self.trainable)
             module, ahead = without_ahead(module, wanted.ahead)

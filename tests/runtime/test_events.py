@@ -175,3 +175,27 @@ def test_a_run_without_gradient_carries_nothing_of_a_backward_pass(backend, monk
             ask()
         told.append(error.value.diagnostics[0].message)
     assert told[0] == told[1] and "after step" in told[0]
+
+
+def test_nor_do_populations_of_one_neuron():
+    """JAX keeps two forms of what goes through them, which are given the same."""
+    text = """
+    circuit ring() {
+      population a, b, c : lif(μ = 60 mV)
+      connect a -> b { weight = 1 mV }
+      connect b -> c { weight = 1 mV }
+      connect c -> a { weight = 1 mV }
+    }
+    circuit net { part rings[3] : ring }
+    """
+    settings = {"dtype": "float64", "dt": "0.1 ms", "duration": "12 ms", "solver": "exact"}
+    sims = [
+        cs.compile(cs.parse(lif() + text), "net", backend=backend, **settings) for backend in ("interpreter", "jax")
+    ]
+    measures = {"v": "mean(rings.a.v)", "end": "quantile(rings.c.v[time = end], 0.5)"}
+    wanted, found = (sim.measure(measures, trials=2, warm_up="2 ms") for sim in sims)
+    made = [function for loaded in sims[1]._loaded.values() for function in loaded.module.functions.values()]
+    assert {"piece", "piece_apart", "measures", "measures_apart"} <= {function.name for function in made}
+    assert not any("reached" in value.name for function in made for value in function.inputs)
+    for name in measures:
+        assert found[name] == pytest.approx(wanted[name], rel=1e-12)

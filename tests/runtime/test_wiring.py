@@ -401,6 +401,9 @@ def test_buffers_lead_nowhere_else(name, value, code):
     with pytest.raises(cs.SpecError, match=code):
         sim.set_buffers({name: np.full_like(before[name], value)})
     np.testing.assert_array_equal(sim.buffers()[name], before[name])
+    for wrong, code in (({"wires.delay.steps": np.array(3)}, "CS501"), ({"wires.delay": np.array(3)}, "CS301")):
+        with pytest.raises(cs.SpecError, match=code):
+            sim.set_buffers(wrong)
 
 
 def test_wiring_has_a_seed_of_its_own():
