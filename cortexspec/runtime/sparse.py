@@ -1,7 +1,7 @@
 """Which drawn projections are summed from a table of what each target has, or by events, and what the program reads for that.
 
 A dense product multiplies every pair, mostly by zero; a table reads only what is connected, but one row after the other. The
-bounds are measured, see docs/decisions/0043. Where spikes are sent, only the connections of those sources that fired are read: 0051.
+bounds are measured, see docs/decisions/0043. Where spikes are sent, only the connections of those sources that fired are read: 0051, 0065.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 from cortexspec.analysis.model import Model, Projection
 from cortexspec.ir.op import Array
+from cortexspec.lowering.delays import delays_each
 from cortexspec.lowering.edges import source_path
 from cortexspec.lowering.trains import sends_spikes
 from cortexspec.lowering.wiring import DENSE_LIMIT, has_table
@@ -23,6 +24,8 @@ DENSEST = 0.25  # share of the pairs that the table has room for
 # The same where weights or what comes before them are trained: the derivative of a read row is an added one, which is slow.
 DENSEST_TRAINED = 0.045
 MOST_BY_EVENTS = 0.5  # share of the pairs; a product of more of them reads each anyway
+# Connections with a delay each are no product, however few pairs there are; with fewer of them one addition an edge is as fast.
+FEWEST_LATE = 2000
 _AT_ONCE = 8  # slots that engines read together
 
 
@@ -64,7 +67,8 @@ def tables(
         targets, sources = (_count(model, path, sizes) for path in (projection.target, source_path(projection)))
         if sends_spikes(model, projection):
             pre = np.asarray(buffers[f"{projection.path}.pre"])
-            if targets * sources >= FEWEST_PAIRS and len(pre) <= MOST_BY_EVENTS * targets * sources:
+            sparse = targets * sources >= FEWEST_PAIRS and len(pre) <= MOST_BY_EVENTS * targets * sources
+            if sparse or (len(pre) >= FEWEST_LATE and delays_each(model, projection)):
                 counts = np.bincount(pre, minlength=sources)
                 found[projection.path] = Events(np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]))
             continue

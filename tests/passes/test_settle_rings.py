@@ -26,6 +26,7 @@ CIRCUITS = {
     "  connect late: a -> a { rule = fixed_indegree(2); weight = J; delay = 30 ms }\n"
     "  connect now: a -> a { rule = fixed_indegree(2); weight = J }",
     "shared": "param J = 0.7 mV  trainable\n  population a[210] : lif\n  connect wires: a -> a { rule = bernoulli(5%); weight = J; DELAY }",
+    "small": "population a[60] : lif\n  connect wires: a -> a { rule = bernoulli(0.9); weight ~ uniform(-1 mV, 1 mV) trainable; DELAY }",
     "one": "population a[6] : lif\n  connect wires: a -> a { weight ~ uniform(-1 mV, 2 mV) trainable; delay = 0.7 ms }",
     "none": "param lag = 0 ms\n  population a[6] : lif\n  connect wires: a -> a { weight ~ uniform(0 mV, 2 mV) trainable; delay = lag }",
     "parts": "part ring[3] : two\n  connect wires: ring.a -> ring.b { weight ~ uniform(0 mV, 3 mV) trainable; delay = 2.3 ms }",

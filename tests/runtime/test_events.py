@@ -75,23 +75,34 @@ def test_a_compiler_that_fails_is_none(monkeypatch, tmp_path):
 
 
 DELAYED = """
-circuit net {
-  population a[230] : lif
+circuit net(N: int = 230, p: real = 0.05) {
+  population a[N] : lif
   start a.v = 15 mV*uniform(0, 1)
-  connect wires: a -> a { rule = bernoulli(0.05); weight ~ uniform(-1 mV, 1 mV); delay ~ uniform(0.2 ms, 1.4 ms) }
+  connect wires: a -> a { rule = bernoulli(p); weight ~ uniform(-1 mV, 1 mV); delay ~ uniform(0.2 ms, 1.4 ms) }
 }
 """
 
 
+def by_all_edges(monkeypatch):
+    """What arrives is summed over all connections, or from a matrix."""
+    monkeypatch.setattr("cortexspec.runtime.sparse.FEWEST_PAIRS", 10**12)
+    monkeypatch.setattr("cortexspec.runtime.sparse.FEWEST_LATE", 10**12)
+
+
+@pytest.mark.parametrize(("N", "p"), [(230, 0.05), (60, 0.9)])
+@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
-def test_a_delay_for_each_connection(backend, monkeypatch):
+def test_a_delay_for_each_connection(backend, compiled, N, p, monkeypatch):
+    if not compiled:
+        monkeypatch.setattr(native, "library", lambda *_: None)
+
     def run():
         settings = {"dtype": "float64", "dt": "0.1 ms", "duration": "30 ms", "solver": "exact", "seed": 4}
-        simulation = cs.compile(cs.parse(lif() + DELAYED), "net", backend=backend, **settings)
+        simulation = cs.compile(cs.parse(lif() + DELAYED), "net", {"N": N, "p": p}, backend=backend, **settings)
         return simulation, simulation.simulate(record=["a.fired", "a.v"])
 
     by_events, found = run()
-    monkeypatch.setattr("cortexspec.runtime.sparse.FEWEST_PAIRS", 10**12)
+    by_all_edges(monkeypatch)
     by_edges, wanted = run()
     assert "deliver" in by_events.program and "deliver" not in by_edges.program
     np.testing.assert_array_equal(found["a.fired"], wanted["a.fired"])
@@ -110,6 +121,25 @@ circuit net {
 """
 
 
+@pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
+def test_gradients_of_few_neurons_with_a_delay_for_each_connection(backend, monkeypatch):
+    def run(engine):
+        settings = {"dtype": "float64", "dt": "0.1 ms", "duration": "8 ms", "solver": "exact", "seed": 4}
+        text = DELAYED.replace("uniform(-1 mV, 1 mV)", "uniform(-1 mV, 1 mV) trainable")
+        simulation = cs.compile(cs.parse(lif() + text), "net", {"N": 60, "p": 0.9}, backend=engine, **settings)
+        return simulation, *simulation.value_and_grad("mean(a.v^2)/(1 mV^2)", trials=2)
+
+    by_events, value, found = run(backend)
+    assert set(by_events._tables) == {"wires"}
+    by_all_edges(monkeypatch)
+    by_edges, wanted_value, wanted = run("interpreter")
+    assert not by_edges._tables
+    assert value == pytest.approx(wanted_value, rel=1e-12)
+    gradient = wanted["wires.weight"]
+    assert np.abs(gradient).max() > 0
+    np.testing.assert_allclose(found["wires.weight"], gradient, rtol=1e-9, atol=1e-12 * np.abs(gradient).max())
+
+
 @pytest.mark.parametrize("surrogate", ["triangle", "boxcar", "fast_sigmoid"])
 @pytest.mark.parametrize("backend", ["interpreter", "torch", "jax"])
 def test_gradients_leave_out_what_came_near_no_threshold(backend, surrogate, monkeypatch):
@@ -124,7 +154,7 @@ def test_gradients_leave_out_what_came_near_no_threshold(backend, surrogate, mon
     assert asks(by_events) == (surrogate != "fast_sigmoid")
     by_events.simulate(record=["a.v"])
     assert not asks(by_events)
-    monkeypatch.setattr("cortexspec.runtime.sparse.FEWEST_PAIRS", 10**12)
+    by_all_edges(monkeypatch)
     _, wanted_value, wanted = run("interpreter")
     assert value == pytest.approx(wanted_value, rel=1e-12)
     for name, gradient in wanted.items():
