@@ -5,7 +5,7 @@ from __future__ import annotations
 from cortexspec.contracts.program import Term, Writer
 from cortexspec.ir.op import Op
 from cortexspec.ir.ops import arith
-from cortexspec_torch.emit.base import emit
+from cortexspec_torch.emit.base import emit, numbers_ahead
 
 OPERATORS: dict[type[Op], str] = {
     arith.Add: "+",
@@ -46,7 +46,7 @@ def _operator(sign: str):
         number = write.literals(sign, a, b) if sign in "+-*/" and write.results[0].type.dtype == "float" else None
         if number is not None:
             return number
-        left, right = write.aligned(a, b)
+        left, right = write.aligned(*numbers_ahead(write, a, b))
         return f"{left} {sign} {right}"
 
     return write_operator
@@ -117,6 +117,7 @@ def power(op: arith.Power, write: Writer, a: Term, b: Term) -> str:
 
 @emit.register
 def where(op: arith.Where, write: Writer, condition: Term, a: Term, b: Term) -> str:
+    a, b = numbers_ahead(write, a, b)
     if a.literal and b.literal:
         a = write.array(a)
     return f"torch.where({', '.join(write.aligned(write.array(condition), a, b))})"

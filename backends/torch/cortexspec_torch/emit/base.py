@@ -28,6 +28,12 @@ def dtype(type_: Type) -> str:
     return {"float": "FLOAT", "int": "torch.int64", "bool": "torch.bool", "bits": "torch.int64"}[type_.dtype]
 
 
+def numbers_ahead(write: Writer, *terms: Term) -> tuple[Term, ...]:
+    """In a loop, numbers as arrays that are made in front of it: of a Python number each call makes one, which takes as long as
+    the arithmetic on a small array."""
+    return terms if write.block is write.top else tuple(write.array(term) for term in terms)
+
+
 def arranged(write: Writer, term: Term, wanted: Sequence[str]) -> str:
     """The term with its axes in the order `wanted`; of what a loop only reads the view is made in front of it."""
     text = in_order(term, term.axes, wanted)

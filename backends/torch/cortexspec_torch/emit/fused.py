@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cortexspec.contracts.program import Term, Writer
-from cortexspec_torch.emit.base import arranged, emit
+from cortexspec.ir.types import Type
+from cortexspec_torch.emit.base import arranged, emit, numbers_ahead
 from cortexspec_torch.fuse import (
     ExpmAdjoint,
     ExpmKept,
@@ -55,7 +56,7 @@ def _first(write: Writer, parts: list[Given], axes: Sequence[str]) -> tuple[str,
             text = f"{name}({write.align(small[1][0], axes)}, {left}, {right}{scale})"
             return text, _without(parts, matrices[0], small)
         text = f"{'torch.bmm' if batched else 'torch.mm'}({left}, {right})"
-        return text + _scaled(part.scale), _without(parts, matrices[0])
+        return text + _scaled(write, part.scale), _without(parts, matrices[0])
     base = next((given for given in ones if given[1][0].axes == tuple(axes)), None)
     if products and base is not None and not write.records and not any(term.literal for term in products[0][1]):
         part, (a, b) = products[0]
@@ -63,8 +64,9 @@ def _first(write: Writer, parts: list[Given], axes: Sequence[str]) -> tuple[str,
         return f"torch.addcmul({texts}{_option('value', part.scale)})", _without(parts, base, products[0])
     if products:
         part, (a, b) = products[0]
-        left, right = (write.align(term, axes) for term in sorted((a, b), key=lambda term: term.literal))
-        return f"torch.mul({left}, {right})" + _scaled(part.scale), _without(parts, products[0])
+        factors = numbers_ahead(write, *sorted((a, b), key=lambda term: term.literal))
+        left, right = (write.align(term, axes) for term in factors)
+        return f"torch.mul({left}, {right})" + _scaled(write, part.scale), _without(parts, products[0])
     whole = next((given for given in ones if given[1][0].axes == tuple(axes)), None)
     if whole is not None:
         other = _without(parts, whole)
@@ -76,7 +78,7 @@ def _first(write: Writer, parts: list[Given], axes: Sequence[str]) -> tuple[str,
     part, (x,) = whole
     if x.literal:  # for two numbers torch.mul would take torch's default precision
         return f"torch.tensor({x} * {part.scale!r}, dtype=FLOAT, device=DEVICE)", _without(parts, whole)
-    return f"torch.mul({x}, {part.scale!r})", _without(parts, whole)
+    return f"torch.mul({x}, {_number(write, part.scale)})", _without(parts, whole)
 
 
 def _axes_of(given: Given) -> set[str]:
@@ -91,7 +93,8 @@ def added(write: Writer, part: Part, values: Sequence[Term], axes: Sequence[str]
     texts = [write.align(term, axes) for term in values]
     if part.kind == "plain":
         if values[0].literal:
-            return f".add_({texts[0]})" if part.scale == 1 else f".add_({part.scale!r} * {texts[0]})"
+            ahead = numbers_ahead(write, values[0])[0]
+            return f".add_({ahead})" if part.scale == 1 else f".add_({part.scale!r} * {values[0]})"
         if part.scale == -1:
             return f".sub_({texts[0]})"
         return f".add_({texts[0]}{_option('alpha', part.scale)})"
@@ -121,8 +124,13 @@ def _option(name: str, scale: float) -> str:
     return "" if scale == 1 else f", {name}={scale!r}"
 
 
-def _scaled(scale: float) -> str:
-    return "" if scale == 1 else f".mul_({scale!r})"
+def _scaled(write: Writer, scale: float) -> str:
+    return "" if scale == 1 else f".mul_({_number(write, scale)})"
+
+
+def _number(write: Writer, scale: float) -> str:
+    """A number as this place wants it."""
+    return numbers_ahead(write, write.number(scale, Type()))[0]
 
 
 def _without(parts: list[Given], *taken: Given) -> list[Given]:
