@@ -228,6 +228,8 @@ class _Folder:
                 if known is not None:
                     taken = a if known.value else b
                     return taken if taken.type == type_ else self.spread(taken, type_)
+                if a.name == b.name:
+                    return a if a.type == type_ else self.spread(a, type_)
             case _:
                 return None
         return None
@@ -495,7 +497,7 @@ class _Folder:
     def concat(self, op: Concat, parts: tuple[Value, ...]) -> Folded:
         if len(parts) == 1:
             return Again(Rename(((op.parts[0], op.axis.name),)), parts)
-        return self.concat_of_spread(op, parts) or self.concat_of_slices(op, parts)
+        return self.concat_of_spread(op, parts) or self.concat_of_slices(op, parts) or self.concat_of_alike(op, parts)
 
     def concat_of_spread(self, op: Concat, parts: tuple[Value, ...]) -> Folded:
         """One value at every place of every part."""
@@ -524,6 +526,40 @@ class _Folder:
                 return None
             cuts.append(cut)
         return Again(Slice(cuts[0].axis, cuts[0].start, cuts[-1].stop, op.axis), self.operands(parts[0]))
+
+    def concat_of_alike(self, op: Concat, parts: tuple[Value, ...]) -> Folded:
+        """What is computed alike of parts that lie side by side is computed of the whole: `concat(a[0:3] + b[0:3], a[3:5] + b[3:5])`."""
+        if not isinstance(self.op(parts[0]), Elementwise) or not self.lie_together(op, parts):
+            return None
+        whole = [self.together(op, operands) for operands in zip(*map(self.operands, parts), strict=True)]
+        return Again(self.made[parts[0].name].op, tuple(whole))
+
+    def lie_together(self, op: Concat, parts: tuple[Value, ...]) -> bool:
+        """Whether these are one value for all parts, slices side by side, or made alike of such, and nobody else reads them."""
+        if len({part.name for part in parts}) == 1:
+            return not any(parts[0].type.has(name) for name in op.parts)
+        first = self.op(parts[0])
+        if isinstance(first, Const):
+            return all(self.op(part) == first for part in parts)
+        if isinstance(first, Slice):
+            return self.concat_of_slices(op, parts) is not None
+        return (
+            isinstance(first, Elementwise)
+            and all(part.type.has(name) for part, name in zip(parts, op.parts, strict=True))
+            and all(self.op(part) == first and self.reads.get(part.name, 0) == 1 for part in parts)
+            and all(self.lie_together(op, operands) for operands in zip(*map(self.operands, parts), strict=True))
+        )
+
+    def together(self, op: Concat, parts: tuple[Value, ...]) -> Value:
+        """The whole of parts that lie together."""
+        if len({part.name for part in parts}) == 1 or isinstance(self.op(parts[0]), Const):
+            return parts[0]
+        if isinstance(self.op(parts[0]), Slice):
+            slices = self.concat_of_slices(op, parts)
+            assert isinstance(slices, Again)
+            return self.line(slices.op, *slices.operands)
+        whole = [self.together(op, operands) for operands in zip(*map(self.operands, parts), strict=True)]
+        return self.line(self.made[parts[0].name].op, *whole)
 
     def merge(self, axes: tuple[str, ...], axis: Axis, x: Value) -> Folded:
         if len(axes) == 1:

@@ -7,10 +7,11 @@ from cortexspec.interpreter import run
 from cortexspec.ir.builder import Builder
 from cortexspec.ir.module import Layout, Value
 from cortexspec.ir.ops import write
-from cortexspec.ir.ops.arith import Mul
+from cortexspec.ir.ops.arith import Add, Mul, Tanh
 from cortexspec.ir.ops.constant import Identity
 from cortexspec.ir.ops.reduce import Mean, Sum
 from cortexspec.ir.ops.scan import Scan
+from cortexspec.ir.ops.shape import Concat, Slice
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis, Type
 from cortexspec.passes.fold_constants import fold_constants
@@ -107,3 +108,50 @@ def test_nothing_times_a_state_goes_where_the_state_itself_stays_out_of_bounds(s
     after = both([X, rate], make, {"x": np.array([1.0, 2.0, 4.0]), "r": np.array([0.5, -1.0, 0.0])})
     (scan,) = (line.op for line in after.body if isinstance(line.op, Scan))
     assert (Mean in kinds(scan.body)) == stays
+
+
+HALVES = (Axis("first", Size.of(2)), Axis("second", Size.of(1)))
+
+
+def in_halves(build, x):
+    return [
+        write.slice_(build, x, "cells", start, stop, half)
+        for start, stop, half in ((0, 2, HALVES[0]), (2, 3, HALVES[1]))
+    ]
+
+
+def test_what_is_computed_alike_of_parts_is_computed_of_the_whole():
+    y = Value("y", X.type)
+
+    def make(build, last=write.tanh):
+        sums = [write.add(build, a, b) for a, b in zip(in_halves(build, X), in_halves(build, y), strict=True)]
+        parts = [write.tanh(build, write.scale(build, sums[0], 2.0)), last(build, write.scale(build, sums[1], 2.0))]
+        return write.concat(build, parts, ["first", "second"], Axis("whole", Size.of(3)))
+
+    arrays = {"x": np.array([0.1, -2.0, 3.0]), "y": np.array([1.0, 0.25, -1.0])}
+    alike = kinds(both([X, y], make, arrays))
+    assert Concat not in alike and Slice not in alike and alike.count(Add) == alike.count(Tanh) == 1
+    other = kinds(both([X, y], lambda build: make(build, write.sigmoid), arrays))
+    assert Concat in other and other.count(Add) == 2
+
+
+def test_parts_in_another_order_or_read_elsewhere_stay_parts():
+    def turned(build):
+        first, second = (write.tanh(build, part) for part in in_halves(build, X))
+        return write.concat(build, [second, first], ["second", "first"], Axis("whole", Size.of(3)))
+
+    assert Concat in kinds(both([X], turned, {"x": np.array([0.1, -2.0, 3.0])}))
+
+    def read_twice(build):
+        first, second = (write.tanh(build, part) for part in in_halves(build, X))
+        whole = write.concat(build, [first, second], ["first", "second"], Axis("whole", Size.of(3)))
+        return write.mul(build, whole, write.sum_(build, first, ["first"]))
+
+    assert Concat in kinds(both([X], read_twice, {"x": np.array([0.1, -2.0, 3.0])}))
+
+
+def test_a_choice_between_one_thing_is_no_choice():
+    def make(build):
+        return write.where(build, write.gt(build, X, write.zero_like(build, X)), X, X)
+
+    assert kinds(both([X], make, {"x": np.array([0.1, -2.0, 3.0])})) == []
