@@ -18,7 +18,7 @@ from cortexspec.runtime.spike_trains import SpikeTrains
 
 _WINDOW = 256.0  # of a spectrum, in ms
 _PER_UNIT = 1000  # Hz in a rate of one a millisecond
-_IN_A_ROW = 6  # names above a panel
+_BESIDE, _A_LETTER = 0.5, 0.075  # inches that a name above the panels takes
 _A_DECADE = 16  # points of a spectrum in each decade, where there are as many
 _BINS = 30
 _FASTEST = 1000.0  # Hz
@@ -35,7 +35,8 @@ def activity(path: Path, runs: Mapping[str, Mapping[str, SpikeTrains]]) -> Path:
         draw_rates(rates, populations)
         draw_spectrum(power, populations)
     handles, labels = max((raster.get_legend_handles_labels() for raster in axes[0]), key=lambda found: len(found[1]))
-    columns = min(len(labels), _IN_A_ROW * len(runs))
+    columns = max(int(figure.get_figwidth() / (_BESIDE + _A_LETTER * max(map(len, labels)))), 1)
+    columns = min(len(labels), columns)
     figure.legend(handles, labels, frameon=False, fontsize=8, loc="upper center", ncols=columns)
     return figures.written(figure, path, above=0.25 * -(-len(labels) // columns))
 

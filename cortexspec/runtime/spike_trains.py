@@ -95,8 +95,9 @@ class _Watching:
 
 
 def spiking(simulation: Simulation) -> tuple[str, ...]:
-    """The populations that spike."""
-    return tuple(one.path for one in simulation.model.populations if one.spike is not None)
+    """The populations that spike; sources that a connection has in place are none."""
+    in_place = {f"{one.path}.source" for one in simulation.model.projections}
+    return tuple(one.path for one in simulation.model.populations if one.spike is not None and one.path not in in_place)
 
 
 def spike_trains(
@@ -109,7 +110,7 @@ def spike_trains(
     shown: int = _SHOWN,
     seed: int | None = None,
 ) -> dict[str, SpikeTrains]:
-    """What each population fires in one trial of this length after the warm-up (all that spike, where none is named).
+    """What each population fires in one trial of this length after the warm-up (all that spike but sources in place, where none is named).
 
     Nothing of the run is kept but this. `shown`: so many neurons of each have their trains told.
     Raises: SpecError CS915 where a number leaves the finite ones.

@@ -27,6 +27,7 @@ circuit net {
   population S[20] : source
   population E[12] : leaky
   connect S -> E { rule = bernoulli(0.5); weight = 0.1 V }
+  connect source() -> E { weight = 0.01 V }
 }
 
 experiment busy of net {
@@ -92,7 +93,7 @@ def test_what_fires_is_drawn_beside_the_results(tmp_path: Path, drawn: list[Any]
     assert [panel.get_title() for panel in top] == ["base", "quiet"]
     assert top[0].get_xlabel() == "time (ms)" and top[0].get_xlim() == (0, 100)
     legend = [text.get_text() for text in drawn[0].legends[0].get_texts()]
-    assert legend == ["S", "E"]
+    assert legend == ["S", "E"]  # what drives E in place is none of the circuit's populations
     rows = np.concatenate([np.asarray(line.get_ydata()) for line in top[0].lines])
     assert rows.min() >= 0 and rows.max() <= 31  # 20 sources, 12 neurons above them
     labels = [panel.get_xlabel() for panel in drawn[0].axes[::2]]
@@ -102,6 +103,15 @@ def test_what_fires_is_drawn_beside_the_results(tmp_path: Path, drawn: list[Any]
     assert sorted(store.rglob("*.json")) == kept
     again = [np.asarray(line.get_ydata()) for line in drawn[1].axes[0].lines]
     assert all(map(np.array_equal, again, [np.asarray(line.get_ydata()) for line in top[0].lines]))
+
+
+def test_long_names_stay_within_the_figure(drawn: list[Any], tmp_path: Path) -> None:
+    runs = {"base": {f"cortex.layer_{i}.excitatory_population": poisson(0.01, steps=2000) for i in range(8)}}
+    spike_figures.activity(tmp_path / "a.png", runs)
+    (figure,) = drawn
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
 
 
 def test_rates_are_drawn_as_a_density(drawn: list[Any]) -> None:
