@@ -44,12 +44,16 @@ class Counts:
         return float(np.mean(self.seconds)) if self.seconds else float("nan")
 
 
+DRAWING = "drawing figures"
+
+
 class Progress:
     """Counts a sweep as it goes. A `Watch`."""
 
     def __init__(self) -> None:
         self.experiments: dict[str, Counts] = {}
         self.failures: list[tuple[Task, Failure]] = []
+        self.doing = ""  # what follows the cells
         self._by_key: dict[str, str] = {}
         self._store: CellStore | None = None
         self._over = set[str]()
@@ -59,6 +63,9 @@ class Progress:
             self.experiments.setdefault(task.cell.experiment, Counts()).total += 1
             self._by_key[task.key] = task.cell.experiment
             self._store = CellStore(task.store)
+
+    def drawing(self) -> None:
+        self.doing = DRAWING
 
     def ended(self, task: Task, outcome: Result | Failure, status: Status) -> None:
         counts = self.experiments[task.cell.experiment]
@@ -153,6 +160,9 @@ class LiveTable:
     def ended(self, task: Task, outcome: Result | Failure, status: Status) -> None:
         self.progress.ended(task, outcome, status)
 
+    def drawing(self) -> None:
+        self.progress.drawing()
+
     def __enter__(self) -> LiveTable:
         self._live.start()
         self._thread.start()
@@ -175,6 +185,7 @@ class LiveTable:
 
         took = clock(time.monotonic() - self._started)
         grid = Table(title=f"{self._title}  {took}".strip(), title_justify="left", title_style="bold")
+        grid.caption, grid.caption_justify = self.progress.doing or None, "left"
         for place, heading in enumerate(HEADINGS):
             grid.add_column(
                 heading, justify="left" if place == 0 else "right", style="red" if heading == "failed" else ""
@@ -191,6 +202,9 @@ class Lines:
         self._write = write
         self._total = 0
         self._done = 0
+
+    def drawing(self) -> None:
+        self._write(DRAWING)
 
     def begin(self, tasks: Sequence[Task]) -> None:
         self._total = len(tasks)

@@ -63,6 +63,10 @@ class Watch(Protocol):
         """A cell was found, ran, or failed."""
         ...
 
+    def drawing(self) -> None:
+        """All cells are over, and their figures are drawn, for which networks may run again."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

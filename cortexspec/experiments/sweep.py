@@ -52,6 +52,8 @@ def reproduce(
     )  # fmt: skip
     write_whole(store / CLAIMS, markdown(table).encode())
     folder = store / FIGURES
+    if watch is not None:
+        watch.drawing()
     figures = [
         *draw_table(table, folder),
         *draw_networks(choice, table, folder, store=store),

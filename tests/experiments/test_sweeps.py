@@ -25,7 +25,7 @@ from cortexspec.experiments.claim import CellKey
 from cortexspec.experiments.executors import opened
 from cortexspec.experiments.figures import rank_correlation
 from cortexspec.experiments.portrait import draw_table, is_distance
-from cortexspec.experiments.progress import HEADINGS, Lines, LiveTable, Progress, clock, rows
+from cortexspec.experiments.progress import DRAWING, HEADINGS, Lines, LiveTable, Progress, clock, rows
 from cortexspec.experiments.reproduce import Table, Task, reproduce, run_task
 from cortexspec.experiments.session import Choice
 
@@ -347,8 +347,18 @@ def test_the_live_table_is_drawn_at_a_terminal(choice: Choice, tmp_path: Path, m
     terminal.isatty = lambda: True  # type: ignore[method-assign]
     with LiveTable(terminal, "net") as table:
         reproduce(choice, store=tmp_path / "results", workers=0, watch=table)
+        assert DRAWING not in terminal.getvalue()
+        table.drawing()
     last = terminal.getvalue()
-    assert "experiment" in last and "6/6" in last and "time left" in last
+    assert "experiment" in last and "6/6" in last and "time left" in last and DRAWING in last
+
+
+def test_figures_are_told_of_before_they_are_drawn(choice: Choice, tmp_path: Path) -> None:
+    written: list[str] = []
+    cs.reproduce(
+        choice.file, backend="interpreter", results=tmp_path / "results", workers=0, watch=Lines(written.append)
+    )
+    assert len(written) == 7 and written[-1] == DRAWING
 
 
 def test_only_what_is_finished_is_judged_when_nothing_may_run(choice: Choice, tmp_path: Path) -> None:
