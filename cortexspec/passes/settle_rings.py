@@ -90,29 +90,17 @@ def settle_rings(function: Function) -> Function:
 
 def _settled(line: Line, names: Names, made: Mapping[str, Line]) -> Sequence[Line]:
     loop = loop_of(line)
-    found = list(_rings(loop))
-    if not found:
-        return (line,)
-    before, after = Builder(names), Builder(names)
-    before.span = after.span = line.span
     number = next((carry for carry in loop.carries if _counts(carry, made_by(loop.lines))), None)
     if number is None:
-        loop, number = _counting(loop, before)
-        made = made_by(before.lines)
+        return (line,)
+    found = list(_rings(loop))
+    before, after = Builder(names), Builder(names)
+    before.span = after.span = line.span
     start = made.get(number.start.name)
     first = None if start is not None and start.op == Const(0, "int") else number.start
     for ring in found:
         loop = _Writing(loop, ring, number, first, before, after).loop()
     return (*before.lines, loop.line(), *after.lines)
-
-
-def _counting(loop: Loop, before: Builder) -> tuple[Loop, Carry]:
-    """The loop with the number of its step, from 0, where nothing else has it."""
-    start, names = write.integer(before, 0), before.names
-    inside, result = (Value(names.fresh("n"), start.type) for _ in range(2))
-    build = Builder(names)
-    carry = Carry(start, inside, write.add(build, inside, write.integer(build, 1)), result)
-    return replace(loop, lines=(*loop.lines, *build.lines), carries=(*loop.carries, carry)), carry
 
 
 def _counts(carry: Carry, made: Mapping[str, Line]) -> bool:
