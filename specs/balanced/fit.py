@@ -1,7 +1,7 @@
 """Constants of the circuit, recovered from the spikes of the simulated network by maximum likelihood, with error bars.
 
-python specs/balanced/fit.py                   # 2 x 2,000 neurons, 200 inputs each, 8 stimuli of 3 s: two minutes of a core
-python specs/balanced/fit.py --seeds 3            # three networks
+python specs/balanced/fit.py                   # three networks of 2 x 2,000 neurons, 200 inputs each, 8 stimuli of 3 s
+python specs/balanced/fit.py --seeds 1            # one network
 
 Counts of the excitatory neurons alone are read. The theory is that of the circuit (`network_of`) with one constant unknown at a time: the
 time constant of inhibitory synapses, or the weight of inhibition among inhibitory neurons.
@@ -58,12 +58,14 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=200)
     parser.add_argument("--stimuli", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each stimulus")
-    parser.add_argument("--seeds", type=int, default=1, help="networks, each with wiring of its own")
+    parser.add_argument("--seeds", type=int, default=3, help="networks, each with wiring of its own")
     chosen = parser.parse_args()
+    found: dict[str, list[tuple[float, float]]] = {"tau_I": [], "J_II": []}
     for seed in range(1, chosen.seeds + 1):
         tuned = simulated(chosen.neurons, chosen.inputs, chosen.stimuli, chosen.seconds, seed=seed)
-        for name in ("tau_I", "J_II"):
+        for name, each in found.items():
             value, error = recovered(tuned, name)
+            each.append((value, error))
             unit = "ms" if name == "tau_I" else "V/Hz"
             off = (value / TRUTH[name] - 1) * 100
             print(
@@ -71,6 +73,12 @@ def main() -> None:
                 f"{(value - TRUTH[name]) / error:+.1f} standard errors",
                 flush=True,
             )
+    for name, each in found.items() if chosen.seeds > 1 else ():
+        values, errors = np.array(each).T
+        print(
+            f"{name} over {len(values)} networks: {values.mean():.4g} ± {values.std(ddof=1) / np.sqrt(len(values)):.2g} (standard error), "
+            f"truth {TRUTH[name]:g}; they scatter by {values.std(ddof=1):.2g}, their error bars say {np.sqrt((errors**2).mean()):.2g}"
+        )
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def network_of(simulation: Any, angles: int = 32, parameters: Mapping[str, Any] 
         a, b = order.index(target), order.index(source)
         degrees[a, b], profiles[a, b] = one.in_degree, one.profile
         kernel = blocks[a].kernel(one)
-        weights[a, b], kernels[a][b] = kernel.area, _of_unit_area(kernel)
+        weights[a, b], kernels[a][b] = kernel.area, kernel.over(kernel.area)
     inputs = degrees[degrees > 0].mean()
     sizes = np.array([block.neurons for block in blocks])
     kinds = {one.degree for one in pairs.values()}
@@ -72,11 +72,6 @@ def unfit(what: str, help: str = "") -> SpecError:
 
 
 _NONE = Kernel(1.0, 0.0, 0.0, 0.0, 0.0)
-
-
-def _of_unit_area(kernel: Kernel) -> Kernel:
-    w = kernel.area
-    return Kernel(1.0, kernel.k2 / w**2, kernel.d2 / w**2, kernel.k3 / w**3, kernel.kd2 / w**3)
 
 
 @dataclass(frozen=True, eq=False)

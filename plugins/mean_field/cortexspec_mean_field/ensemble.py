@@ -84,14 +84,26 @@ class Ensemble:
             found = found - np.einsum("ab,abi,abj->aij", gain, averages, averages)
         return found + network.spread[:, None, None] ** 2
 
+    @cached_property
+    def spread(self) -> tuple[Array, Array]:
+        """Distance of the mean from the threshold and its variance between neurons of which nu and q are those of the theory.
+
+        [population, angle] each. At order 1 and in the limit they are d and alpha^2. At order 2 nu and q have corrections, so that
+        neurons with d and alpha^2 and without these would fire more: a tenth at K = 200.
+        """
+        return matched(self.rates, self.squares, self.variance, self.top, np.einsum("aii->ai", self.covariance))
+
     def at(self, population: int, angles: Any) -> Process:
         """The process at any angles [..., angle], between those of the grid as the trigonometric polynomial through them."""
         weights = interpolation(np.asarray(angles), self.mean.shape[-1])
-        covariance = weights @ self.covariance[population] @ weights.swapaxes(-1, -2)
+        distance, quenched = (one[population] for one in self.spread)
+        whole = self.covariance[population]
+        wider = np.sqrt(quenched / np.einsum("ii->i", whole))
+        covariance = weights @ (whole * wider * wider[:, None]) @ weights.swapaxes(-1, -2)
         jitter = _JITTER * np.abs(np.einsum("...ii->...i", covariance).real).max()
         return Process(
             threshold=self.equations.network.threshold[population],
-            mean=weights @ self.mean[population],
+            mean=self.equations.network.threshold[population] - weights @ distance,
             covariance=covariance + jitter * np.eye(weights.shape[-2]),
             variance=weights @ self.variance[population],
             rise=weights @ self.rise[population],
@@ -131,6 +143,29 @@ class Process:
         """nu of neurons with this mean potential."""
         gap = self.threshold - potential
         return self.top * np.exp(-gap * gap / (2 * self.variance))
+
+
+def matched(rates: Array, squares: Array, variance: Array, top: Array, near: Array) -> tuple[Array, Array]:
+    """Distance from the threshold and variance of a Gaussian mean potential of which these are E[nu] and E[nu^2].
+
+    `near`: a variance to start from. d^2 = -2 (s^2 + alpha^2) ln(nu sqrt(s^2 + alpha^2) / (nu_max s)), as for given nu, makes E[nu^2]
+    an equation for alpha^2 alone: Newton's method in its logarithm, with two steps more for a derivative in the imaginary part.
+    """
+    log_quenched, more = np.log(near), 2
+    for _ in range(_SWEEPS):
+        a = np.exp(log_quenched)
+        wide, twice = variance + a, variance + 2 * a
+        height = -2 * np.log(rates / top * np.sqrt(wide / variance))
+        apart = np.log(squares / top**2) + np.log(twice / variance) / 2 + wide * height / twice
+        slope = a * (1 / twice + (height - 1) / twice - 2 * wide * height / twice**2)
+        step = apart / slope
+        log_quenched = log_quenched - step / np.maximum(1, np.abs(step.real))
+        more -= bool(np.abs(step.real).max() < 1e-12)
+        if more <= 0:
+            break
+    a = np.exp(log_quenched)
+    wide = variance + a
+    return np.sqrt(-2 * wide * np.log(rates / top * np.sqrt(wide / variance))), a
 
 
 def interpolation(angles: Array, size: int) -> Array:

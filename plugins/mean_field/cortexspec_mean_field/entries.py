@@ -14,7 +14,7 @@ from cortexspec.ir.types import RuleError
 from cortexspec.units import DIMENSIONLESS, Unit, parse_unit
 from cortexspec_mean_field.circuit import network_of
 from cortexspec_mean_field.network import BalancedNetwork
-from cortexspec_mean_field.theory import RiceTheory, rice_theory
+from cortexspec_mean_field.theory import Closing, RiceTheory, rice_theory
 
 Array = np.ndarray[Any, Any]
 _MEMBER = re.compile(
@@ -31,17 +31,18 @@ _SAMPLES = 20_000  # tuning curves that are drawn
 
 
 class RiceTheories:
-    """Numbers of one circuit's theory, each a call; each order is solved once."""
+    """Numbers of one circuit's theory, each a call; each order and closure is solved once."""
 
     def __init__(self, circuit: Circuit, calls: Sequence[Call]):
         network = network_of(circuit.simulation)
-        solved: dict[float, RiceTheory | SpecError] = {}
+        solved: dict[tuple[float, Closing], RiceTheory | SpecError] = {}
         found: list[float] = []
         for call in calls:
             order, member = order_of(call.settings), str(call.settings["member"])
-            if order not in solved:
-                solved[order] = _solved(network, order)
-            theory = solved[order]
+            closure = closure_of(call.settings)
+            if (order, closure) not in solved:
+                solved[order, closure] = _solved(network, order, closure)
+            theory = solved[order, closure]
             if member == "exists":
                 found.append(float(isinstance(theory, RiceTheory)))
             elif isinstance(theory, RiceTheory):
@@ -54,10 +55,10 @@ class RiceTheories:
         raise AssertionError("the entry has no gradient")
 
 
-def _solved(network: BalancedNetwork, order: float) -> RiceTheory | SpecError:
+def _solved(network: BalancedNetwork, order: float, closure: Closing) -> RiceTheory | SpecError:
     """The theory, or why there is none: a network that cannot balance, or whose state ends."""
     try:
-        return rice_theory(network, order)
+        return rice_theory(network, order, closure=closure)
     except SpecError as error:
         if not {one.code for one in error.diagnostics} <= {"CS953", "CS954"}:
             raise
@@ -69,6 +70,13 @@ def order_of(settings: Mapping[str, Any]) -> float:
     if order in (1, 2, np.inf) and not isinstance(order, bool):
         return float(order)
     raise SpecError([Diagnostic("CS505", f"the order of `rice_theory` is 1, 2 or infinity, not {order}")])
+
+
+def closure_of(settings: Mapping[str, Any]) -> Closing:
+    closure = settings["closure"]
+    if closure in ("poisson", "rice"):
+        return closure
+    raise SpecError([Diagnostic("CS505", f"the closure of `rice_theory` is poisson or rice, not {closure}")])
 
 
 def stimuli_of(settings: Mapping[str, Any]) -> int:
@@ -148,7 +156,7 @@ ANALYSES = (
         "rice_theory",
         RiceTheories,
         (0, 0),
-        {"order": 2, "stimuli": 12, "member": ""},
+        {"order": 2, "closure": "poisson", "stimuli": 12, "member": ""},
         f"mean-field theory of a balanced network of threshold-crossing neurons, without a run; a `let` of it has {_KNOWN}",
         unit=unit_of,
         wired=False,

@@ -44,9 +44,19 @@ class Corrections:
 class Equations:
     """One network at one order. `epsilon` is 1/sqrt(K), and 0 in the limit of many inputs."""
 
-    def __init__(self, network: BalancedNetwork, order: int, epsilon: Any, places: Array | None = None):
-        """`places`: angles that stand for all others, by evenness; None for every angle."""
+    def __init__(
+        self,
+        network: BalancedNetwork,
+        order: int,
+        epsilon: Any,
+        places: Array | None = None,
+        beyond: tuple[Array, Array] | None = None,
+    ):
+        """`places`: angles that stand for all others, by evenness; None for every angle. `beyond` [population, angle]: variances of
+        the potential and of its derivative over those of Poisson trains, 1 if not given."""
         self.network, self.order, self.epsilon, self.places = network, order, epsilon, places
+        ones = (np.ones(network.drive.shape),) * 2 if beyond is None else beyond
+        self.beyond = ones if places is None else tuple(one[:, places] for one in ones)
         self.threshold = network.threshold[:, None]
         self.drive = network.drive if places is None else network.drive[:, places]
         self._cubics: dict[tuple[str, int], Array] = {}
@@ -124,7 +134,7 @@ class Equations:
         sines = np.sin(waves)[:, (driven > 0) & (2 * driven < size)]
         basis = np.concatenate([np.cos(waves), sines], axis=1)
         basis = np.kron(np.eye(count), basis / np.linalg.norm(basis, axis=0))
-        mean = _matrix(_circulants(self.network.effective()[..., None] * self.network.profiles))
+        mean = _matrix(circulants(self.network.effective()[..., None] * self.network.profiles))
         within = basis.T @ mean @ basis
         found = (basis @ -np.linalg.solve(within, basis.T @ drive.ravel())).reshape(drive.shape)
         return found if self.places is None else found[:, self.places]
@@ -136,7 +146,9 @@ class Equations:
     def moments(self, rates: Array, squares: Array) -> Moments:
         spread = self.network.spread[:, None] ** 2
         return Moments(
-            _apply(self.temporal, rates), _apply(self.rising, rates), self.quenching(rates, squares) + spread
+            _apply(self.temporal, rates) * self.beyond[0],
+            _apply(self.rising, rates) * self.beyond[1],
+            self.quenching(rates, squares) + spread,
         )
 
     def quenching(self, rates: Array, squares: Array) -> Array:
@@ -154,7 +166,7 @@ class Equations:
 
     @cached_property
     def _circulants(self) -> Array:
-        return self._folded(_circulants(self.network.profiles))
+        return self._folded(circulants(self.network.profiles))
 
     def _folded(self, matrices: Array) -> Array:
         """On the places alone: what they stand for has their values."""
@@ -167,7 +179,7 @@ class Equations:
 
     def _convolutions(self, profiles: Array) -> Array:
         """[target, source, angle] to one matrix over (population, place)."""
-        return _matrix(self._folded(_circulants(profiles)))
+        return _matrix(self._folded(circulants(profiles)))
 
     def corrections(self, m: Array, moments: Moments, rates: Array, squares: Array) -> Corrections:
         """Section 3, finite K. Third moments of rates are those of leading order, which is enough here."""
@@ -258,7 +270,7 @@ def _by_mean(distance: Array, variance: Array) -> tuple[Array, Array]:
     return slope, slope * (slope * slope - 3 / variance)
 
 
-def _circulants(profiles: Array) -> Array:
+def circulants(profiles: Array) -> Array:
     """[..., angle] to [..., angle, angle], so that a product is the convolution (1/2 pi) int f(phi - psi) g(psi) dpsi."""
     size = profiles.shape[-1]
     places = (np.arange(size)[:, None] - np.arange(size)) % size

@@ -10,7 +10,7 @@ import numpy as np
 
 from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec_mean_field.network import BalancedNetwork
-from cortexspec_mean_field.theory import STEP, RiceTheory, moved, rice_theory
+from cortexspec_mean_field.theory import STEP, Closing, RiceTheory, moved, rice_theory
 
 Array = np.ndarray[Any, Any]
 _ITERATIONS, _SETTLED = 50, 1e-7
@@ -31,22 +31,29 @@ class Fit:
 class _Objective:
     """-log p and its gradient by the logarithms of the parameters; each solution starts from the one before."""
 
-    def __init__(self, build: Build, names: tuple[str, ...], log_density: Callable[[RiceTheory], Any], order: float):
-        self.build, self.names, self.log_density, self.order = build, names, log_density, order
-        self.unknowns: Array | None = None
+    def __init__(
+        self,
+        build: Build,
+        names: tuple[str, ...],
+        log_density: Callable[[RiceTheory], Any],
+        order: float,
+        closure: Closing,
+    ):
+        self.build, self.names, self.log_density, self.order, self.closure = build, names, log_density, order, closure
+        self.near: RiceTheory | None = None
         self.evaluations = 0
 
     def __call__(self, logs: Array) -> tuple[float, Array]:
         self.evaluations += 1
         values = dict(zip(self.names, np.exp(logs), strict=True))
         try:
-            theory = rice_theory(self.build(values), self.order, start=self.unknowns)
+            theory = rice_theory(self.build(values), self.order, closure=self.closure, start=self.near)
         except SpecError:  # no such state: as unlikely as can be
             return np.inf, np.zeros_like(logs)
         found = self.log_density(theory)
         if not np.isfinite(found):
             return np.inf, np.zeros_like(logs)
-        self.unknowns = theory.unknowns
+        self.near = theory
         slopes = [
             np.imag(self.log_density(moved(theory, self.build({**values, name: values[name] * (1 + 1j * STEP)}))))
             / STEP
@@ -55,15 +62,22 @@ class _Objective:
         return -float(found), -np.array(slopes)
 
 
-def fit(build: Build, start: Mapping[str, float], log_density: Callable[[RiceTheory], Any], *, order: float = 2) -> Fit:
+def fit(
+    build: Build,
+    start: Mapping[str, float],
+    log_density: Callable[[RiceTheory], Any],
+    *,
+    order: float = 2,
+    closure: Closing = "poisson",
+) -> Fit:
     """The parameters, all positive, of greatest likelihood from `start`: Newton's method in their logarithms.
 
     `build(parameters)` gives the network and `log_density(theory)` the log-likelihood of the data, both with complex numbers.
     Raises: SpecError where the theory has no solution at `start`, CS955 where the data cannot be there, or nothing is found.
     """
     names = tuple(start)
-    objective = _Objective(build, names, log_density, order)
-    rice_theory(build(start), order)
+    objective = _Objective(build, names, log_density, order, closure)
+    rice_theory(build(start), order, closure=closure)
     place = np.log([start[name] for name in names])
     value, slope = objective(place)
     if not np.isfinite(value):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -14,11 +14,28 @@ Array = np.ndarray[Any, Any]
 _NEAR = 1e-12
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A share of the synapses: k(t) = c exp(A t) b, with dynamics A, impulse b and readout c."""
+
+    share: Any
+    dynamics: Array
+    impulse: Array
+    readout: Array
+
+    def transfer(self, frequencies: Array) -> tuple[Array, Array]:
+        """Real and imaginary part of the Fourier transform of k, [frequency], each complex for derivatives."""
+        a, b, c = self.dynamics, self.impulse, self.readout
+        at = np.linalg.solve(a @ a + frequencies[:, None, None] ** 2 * np.eye(len(b)), b[:, None])[..., 0]
+        return -(at @ (c @ a)), -frequencies * (at @ c)
+
+
 @dataclass(frozen=True, slots=True)
 class Kernel:
     """Moments of k(t), what one spike of unit weight adds to the potential after a time t.
 
-    area = int k, k2 = int k^2, d2 = int k'^2, k3 = int k^3, kd2 = int k k'^2. They may be complex, for derivatives.
+    area = int k, k2 = int k^2, d2 = int k'^2, k3 = int k^3, kd2 = int k k'^2. They may be complex, for derivatives. `parts`: the
+    whole of it, where it is known.
     """
 
     area: Any
@@ -26,6 +43,13 @@ class Kernel:
     d2: Any
     k3: Any
     kd2: Any
+    parts: tuple[Part, ...] = ()
+
+    def over(self, area: Any) -> Kernel:
+        """The same of a spike that is so many times smaller."""
+        parts = tuple(replace(part, impulse=part.impulse / area) for part in self.parts)
+        powers = {"area": 1, "k2": 2, "d2": 2, "k3": 3, "kd2": 3}
+        return Kernel(**{name: getattr(self, name) / area**power for name, power in powers.items()}, parts=parts)
 
 
 def linear_kernel(dynamics: Any, impulse: Any, readout: Any) -> Kernel:
@@ -48,6 +72,7 @@ def linear_kernel(dynamics: Any, impulse: Any, readout: Any) -> Kernel:
         d2=second @ np.kron(slope, slope),
         k3=third @ reduce(np.kron, (c, c, c)),
         kd2=third @ reduce(np.kron, (c, slope, slope)),
+        parts=(Part(1.0, a, b, c),),
     )
 
 
@@ -59,8 +84,11 @@ def exponential(membrane: Any, synapse: Any) -> Kernel:
 
 
 def mean_kernel(*weighted: tuple[float, Kernel]) -> Kernel:
-    """Moments averaged over synapses that differ: (share, kernel) each. Of these the theory needs no more."""
-    return Kernel(*(sum(share * getattr(one, field.name) for share, one in weighted) for field in fields(Kernel)))
+    """Moments averaged over synapses that differ: (share, kernel) each."""
+    names = ("area", "k2", "d2", "k3", "kd2")
+    parts = tuple(replace(part, share=share * part.share) for share, one in weighted for part in one.parts)
+    whole = parts if all(one.parts for _, one in weighted) else ()
+    return Kernel(*(sum(share * getattr(one, name) for share, one in weighted) for name in names), parts=whole)
 
 
 def _moment(a: Array, b: Array, power: int) -> Array:

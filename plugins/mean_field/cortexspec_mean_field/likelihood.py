@@ -14,6 +14,7 @@ from cortexspec_mean_field.theory import RiceTheory
 Array = np.ndarray[Any, Any]
 Branches = Literal["physical", "all"]
 _MODE_STEPS, _MODE = 100, 1e-10
+_SOFT = 0.1  # of a curvature's rounded end at 0, in units of that of the rate
 
 
 def log_likelihood(
@@ -61,7 +62,8 @@ def log_likelihood_of_counts(
 ) -> Any:
     """log p of Poisson spike counts [neuron, stimulus] over `duration`, summed over neurons, by Laplace's method in x.
 
-    Of neurons below threshold, where the posterior has one mode. `angles` as in `log_likelihood`.
+    Of neurons below threshold, where the posterior has one mode. Near threshold, where a second one begins, the curvature of the
+    posterior goes through 0 and the method's width to infinity: counts are taken to widen no prior. `angles` as in `log_likelihood`.
     """
     process = theory.ensemble.at(theory.index(population), angles)
     n = np.asarray(counts, float)
@@ -70,10 +72,12 @@ def log_likelihood_of_counts(
     if np.iscomplexobj(process.mean):  # the mode moves with what the imaginary part is a derivative by
         slope, bend = _slopes(process, precision, n, duration, x)
         x = x - np.linalg.solve(bend, slope[..., None])[..., 0]
-    _, bend = _slopes(process, precision, n, duration, x)
     expected = process.rate(x) * duration
     poisson = (n * np.log(expected) - expected - gammaln(n + 1)).sum(axis=-1)
-    width = _log_det(-bend) - n.shape[-1] * np.log(2 * np.pi)
+    told = expected * ((process.threshold - x) / process.variance) ** 2 + (n - expected) / process.variance
+    least = _SOFT / process.variance
+    told = (told + np.sqrt(told * told + least * least)) / 2
+    width = _log_det(precision + told[..., None] * np.eye(n.shape[-1])) - n.shape[-1] * np.log(2 * np.pi)
     return (_normal(process, x) + poisson - width / 2).sum()
 
 

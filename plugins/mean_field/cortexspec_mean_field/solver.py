@@ -46,10 +46,12 @@ def solve(network: BalancedNetwork, order: int, epsilon: float) -> Array:
     return unfolded(follow(modulated, begin, "an untuned drive", "its modulation is raised"), size)
 
 
-def again(network: BalancedNetwork, order: int, epsilon: float, start: Array) -> Array | None:
-    """The solution near `start` [3, population, angle], or None."""
+def again(
+    network: BalancedNetwork, order: int, epsilon: float, start: Array, beyond: tuple[Array, Array] | None = None
+) -> Array | None:
+    """The solution near `start` [3, population, angle], or None. `beyond` as of `Equations`."""
     places = network.half
-    found = newton(Equations(network, order, epsilon, places), start if places is None else start[..., places])
+    found = newton(Equations(network, order, epsilon, places, beyond), start if places is None else start[..., places])
     return None if found is None else unfolded(found[0], network.drive.shape[-1])
 
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import ndtr
 
 from cortexspec_mean_field.ensemble import Ensemble, interpolation
 from cortexspec_mean_field.equations import Equations, Moments
+from cortexspec_mean_field.existence import no_solution
 from cortexspec_mean_field.network import BalancedNetwork
 from cortexspec_mean_field.solver import Factors, again, bound, derivative, factors, solve
+from cortexspec_mean_field.trains import Closure, Trains
 
 Array = np.ndarray[Any, Any]
 STEP = 1e-30
+Closing = Literal["poisson", "rice"]
 _HALVINGS = 60
+_ROUNDS, _CONVERGED = 60, 1e-9  # of the trains, by a factor of about 0.4 each
+_TRAINS = ("covariance", "variance", "rise")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +36,11 @@ class RiceTheory:
     order: float
     unknowns: Array
     near: RiceTheory | None = None  # one whose tuning curves are almost these
+    trains: Trains | None = None  # where the closure is not that of Poisson trains
 
     @cached_property
     def equations(self) -> Equations:
-        return equations(self.network, self.order)
+        return equations(self.network, self.order, self.trains)
 
     @cached_property
     def factors(self) -> Factors:
@@ -93,8 +99,9 @@ class RiceTheory:
     def density(self, rate: Any, population: int | str = 0, angle: int = 0) -> Array:
         """Probability density of the rates of neurons at one angle, both branches included, in 1/rate."""
         a = self.index(population)
-        s, alpha = np.sqrt(self.moments.variance[a, angle]), np.sqrt(self.moments.quenched[a, angle])
-        y, gamma, delta = rate / self.top[a, angle], s / alpha, self.distance[a, angle] / alpha
+        distance, quenched = (one[a, angle] for one in self.ensemble.spread)
+        s, alpha = np.sqrt(self.moments.variance[a, angle]), np.sqrt(quenched)
+        y, gamma, delta = rate / self.top[a, angle], s / alpha, distance / alpha
         height = np.sqrt(-2 * np.log(y))
         # cosh in two halves, each with the Gaussian: neither overflows far from the mean
         both = sum(np.exp(-((delta - sign * gamma * height) ** 2) / 2) for sign in (-1, 1)) / 2
@@ -103,11 +110,12 @@ class RiceTheory:
     def quantile(self, share: float, population: int | str = 0) -> float:
         """The rate below which this share of a population's neurons is, all angles together and both branches included."""
         a, low, high = self.index(population), 0.0, float(self.top[self.index(population)].max())
-        s, alpha = np.sqrt(self.moments.variance[a]), np.sqrt(self.moments.quenched[a])
+        distance, quenched = (one[a] for one in self.ensemble.spread)
+        s, alpha = np.sqrt(self.moments.variance[a]), np.sqrt(quenched)
         for _ in range(_HALVINGS):
             rate = (low + high) / 2
             reach = s * np.sqrt(2 * np.maximum(np.log(self.top[a] / rate), 0))  # from the threshold, for this rate
-            below = ndtr((self.distance[a] - reach) / alpha) + ndtr((-self.distance[a] - reach) / alpha)
+            below = ndtr((distance - reach) / alpha) + ndtr((-distance - reach) / alpha)
             low, high = (rate, high) if float(np.where(rate < self.top[a], below, 1.0).mean()) < share else (low, rate)
         return (low + high) / 2
 
@@ -122,25 +130,67 @@ class RiceTheory:
         return population if isinstance(population, int) else self.network.names.index(population)
 
 
-def equations(network: BalancedNetwork, order: float) -> Equations:
+def equations(network: BalancedNetwork, order: float, trains: Trains | None = None) -> Equations:
     limit = order == np.inf
-    return Equations(network, 1 if limit else int(order), 0.0 if limit else network.K**-0.5)
+    beyond = None if trains is None else (trains.variance, trains.rise)
+    return Equations(network, 1 if limit else int(order), 0.0 if limit else network.K**-0.5, beyond=beyond)
 
 
-def rice_theory(network: BalancedNetwork, order: float = 2, *, start: Array | None = None) -> RiceTheory:
-    """The theory of a network at order 1, 2 or infinity. `start`: unknowns of a network near this one, tried first.
+def rice_theory(
+    network: BalancedNetwork,
+    order: float = 2,
+    *,
+    closure: Closing = "poisson",
+    start: RiceTheory | None = None,
+) -> RiceTheory:
+    """The theory of a network at order 1, 2 or infinity. `start`: the theory of a network near this one, tried first.
 
+    `closure`: the variance of a potential in time is that of Poisson trains, or that of the trains which such neurons fire, with what
+    neurons share where connections have a finite probability.
     Raises: SpecError CS953 where balance cannot be, naming the condition; CS954 where no state below threshold is found.
     """
     at = equations(network, order)
-    found = None if start is None else again(network, at.order, at.epsilon, start)
-    return RiceTheory(network, order, solve(network, at.order, at.epsilon) if found is None else found)
+    found = None if start is None else again(network, at.order, at.epsilon, start.unknowns)
+    poisson = RiceTheory(network, order, solve(network, at.order, at.epsilon) if found is None else found)
+    if closure == "poisson":
+        return poisson
+    own = Closure(network)
+    trains = own.poisson() if start is None or start.trains is None else start.trains
+    unknowns = poisson.unknowns if start is None or start.trains is None else start.unknowns
+    for _ in range(_ROUNDS):
+        before, trains = trains, own.after(equations(network, order, trains), unknowns, trains)
+        unknowns = again(network, at.order, at.epsilon, unknowns, (trains.variance, trains.rise))
+        if unknowns is None:
+            raise no_solution("none was found with the correlations of the trains")
+        if _change(before, trains) < _CONVERGED:
+            return RiceTheory(network, order, unknowns, trains=trains)
+    raise no_solution("the correlations of the trains do not settle")
+
+
+def _change(before: Trains, after: Trains) -> float:
+    return max(float(np.abs(after.variance - before.variance).max()), float(np.abs(after.rise - before.rise).max()))
 
 
 def moved(theory: RiceTheory, network: BalancedNetwork) -> RiceTheory:
     """The theory of a network with an imaginary part, tiny: what is computed of it has the derivative as its own."""
-    change = derivative(theory.factors, theory.unknowns, equations(network, theory.order), STEP)
-    return RiceTheory(network, theory.order, theory.unknowns + 1j * STEP * change, theory)
+
+    def solution(trains: Trains | None) -> Array:
+        change = derivative(theory.factors, theory.unknowns, equations(network, theory.order, trains), STEP)
+        return theory.unknowns + 1j * STEP * change
+
+    trains = theory.trains
+    if trains is None:
+        return RiceTheory(network, theory.order, solution(None), theory)
+    own = Closure(network)
+    for _ in range(_ROUNDS):
+        before, trains = trains, own.after(equations(network, theory.order, trains), solution(trains), trains)
+        # values stand: only what moves them is sought
+        trains = replace(
+            trains, **{one: getattr(theory.trains, one) + 1j * getattr(trains, one).imag for one in _TRAINS}
+        )
+        if _change(before, trains) < _CONVERGED * STEP:
+            break
+    return RiceTheory(network, theory.order, solution(trains), theory, trains)
 
 
 def gradient(

@@ -11,6 +11,7 @@ from cortexspec_mean_field import (
     rice_theory,
     selectivity,
 )
+from cortexspec_mean_field.theory import moved
 
 from cortexspec.diagnostics import SpecError
 
@@ -34,6 +35,16 @@ def test_samples_have_the_products_of_the_theory(limit) -> None:
     rates = limit.ensemble.sample(0, 200_000, np.random.default_rng(0), angles)
     np.testing.assert_allclose(rates.mean(axis=0), limit.rates[0, ::4], rtol=0.02)
     np.testing.assert_allclose(rates.T @ rates / len(rates), limit.ensemble.pairs[0, ::4, ::4], rtol=0.06)
+
+
+@pytest.mark.parametrize("closure", ["poisson", "rice"])
+def test_samples_have_the_rates_and_squares_of_the_theory_at_order_2(ring, closure: str) -> None:
+    """Its corrections are a tenth of a rate at K = 200."""
+    theory = rice_theory(ring(K=200, probability=0.1), 2, closure=closure)
+    rates = theory.ensemble.sample(0, 100_000, np.random.default_rng(0))
+    np.testing.assert_allclose(rates.mean(axis=0), theory.rates[0], rtol=0.015)
+    np.testing.assert_allclose((rates**2).mean(axis=0), theory.squares[0], rtol=0.04)
+    assert theory.quantile(0.5) == pytest.approx(np.quantile(rates, 0.5), rel=0.02)
 
 
 def test_selectivity_of_known_curves() -> None:
@@ -66,6 +77,24 @@ def test_derivatives_are_those_of_differences(ring, order: float) -> None:
         np.testing.assert_allclose(found[name], (ahead - behind) / (2 * step), rtol=1e-4, atol=1e-6)
 
 
+def test_derivatives_through_the_trains_are_those_of_differences(ring) -> None:
+    parameters = {"tau_i": 0.003, "inhibition": 1.0}
+
+    def quantity(theory):
+        at = theory.ensemble.at(0, STIMULI)
+        return np.array([theory.mean[0], theory.top[0, 3], at.mean[1], at.covariance[2, 3]])
+
+    def theory_of(name, value):
+        return rice_theory(ring({name: value}, K=200, probability=0.1, angles=12), 2, closure="rice")
+
+    for name, value in parameters.items():
+        theory, step = theory_of(name, value), 1e-3 * value
+        shifted = moved(theory, ring({name: value + 1e-30j}, K=200, probability=0.1, angles=12))
+        found = np.imag(quantity(shifted)) / 1e-30
+        ahead, behind = (quantity(theory_of(name, value + sign * step)) for sign in (1, -1))
+        np.testing.assert_allclose(found, (ahead - behind) / (2 * step), rtol=2e-4)
+
+
 def test_the_likelihood_is_a_density_of_curves(limit) -> None:
     """Integrated over two rates it is 1, all branches counted."""
     angles = np.array([0.0, 1.0])
@@ -86,6 +115,16 @@ def test_counts_are_as_likely_as_an_integral_says(limit) -> None:
         exact = np.log((prior * np.exp(log_poisson)).sum() / prior.sum())
         found = log_likelihood_of_counts(limit, [[count]], 10.0, np.array([0.5]))
         assert found == pytest.approx(exact, abs=0.06)
+
+
+def test_the_likelihood_of_a_neuron_that_comes_to_its_threshold_has_no_peak_of_its_own(ring) -> None:
+    """One of a simulated network, at whose mode the curvature goes through 0 where the time constant is 3 ms."""
+    counts, angles = [[98, 72, 75, 93, 78, 78, 71, 77]], 2 * np.pi * np.arange(8) / 8 - 0.358
+    found = [
+        log_likelihood_of_counts(rice_theory(ring({"tau_i": tau}, K=200, probability=0.1), 2), counts, 3.0, angles)
+        for tau in (0.0029, 0.00295, 0.003, 0.00305, 0.0031)
+    ]
+    assert np.abs(np.diff(found, 2)).max() < 0.3
 
 
 @pytest.mark.parametrize("what", ["rates", "counts"])
