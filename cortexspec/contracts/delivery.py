@@ -43,13 +43,14 @@ class Delivery:
         ring: Term,
         now: Term,
         *when: Term,
+        helper: str = "deliver",
     ) -> str | Term:
         rest, weight = _rest(op, ring), write.array(weight)
         delay, reached = op.parted(when)
         sent = self._sent(write, z, op.pre, ring, rest)
         asked = "".join(f", {self._sent(write, one, op.pre, ring, rest)}" for one in reached)
         place = f"{self._ring(op, write, ring)}, {_when(write, op.delay, now, delay)}"
-        text = f"{write.helper('deliver')}({sent}, {rows}, {target}, {weight}, {place}, {_per(weight, target)}{asked})"
+        text = f"{write.helper(helper)}({sent}, {rows}, {target}, {weight}, {place}, {_per(weight, target)}{asked})"
         return self.order.in_layout(write, text, [op.slot, op.post, *rest])
 
     def collect(

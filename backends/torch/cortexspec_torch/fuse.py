@@ -58,6 +58,14 @@ class Update(Op):
 
 
 @dataclass(frozen=True, slots=True)
+class Within(Op):
+    """An operation that changes some places of an array, in that array."""
+
+    name: ClassVar[str] = "torch.within"
+    op: Op
+
+
+@dataclass(frozen=True, slots=True)
 class Gathered(Scan):
     """A loop with sums of products, which a call makes within it or behind it, as its number of samples wants.
 

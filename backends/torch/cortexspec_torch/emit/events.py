@@ -12,4 +12,5 @@ def _repeated(write: Writer, text: str, pre: Size, rest: str) -> str:
     return f"{text}.expand(-1, {rest})"
 
 
-Delivery(ORDER, arranged, _repeated).register(emit)
+DELIVERY = Delivery(ORDER, arranged, _repeated)
+DELIVERY.register(emit)

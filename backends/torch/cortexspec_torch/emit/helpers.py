@@ -493,8 +493,27 @@ def per_edge(z, rows, target, ring, now, delay, steps):
     return by_edge(*given)
 
 
-def delivered(z, rows, target, weight, ring, now, delay, steps, per):
-    found = ring.contiguous().clone() if ring.is_contiguous() else ring.contiguous()
+def untaped(*tensors):
+    """Whether autograd follows none of these."""
+    return not torch.is_grad_enabled() or not any(x.requires_grad for x in tensors)
+
+
+def put_within(x, place, index, row):
+    """`index_copy`, into an array that nothing reads as it was, where autograd follows nothing."""
+    return x.index_copy_(place, index, row) if untaped(x, row) else x.index_copy(place, index, row)
+
+
+def deliver_within(z, rows, target, weight, ring, now, delay, steps, per, reached=None):
+    """`deliver`, into a ring that nothing reads as it was, where autograd follows nothing."""
+    given = (z, rows, target, weight, ring, now, delay, steps, per)
+    if not untaped(z, weight, ring):
+        return deliver(*given, reached)
+    return delivered(*given, ring) if ring.is_contiguous() else ring.copy_(delivered(*given))
+
+
+def delivered(z, rows, target, weight, ring, now, delay, steps, per, found=None):
+    if found is None:
+        found = ring.contiguous().clone() if ring.is_contiguous() else ring.contiguous()
     if event_kernel("deliver", found, (z, rows, target, weight, found, now, delay), steps, per):
         return found
     edges, pre = edges_of(rows, active_sources(z))

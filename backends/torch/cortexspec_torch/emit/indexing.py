@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from cortexspec.contracts.program import Term, Writer
 from cortexspec.ir.ops import indexing
+from cortexspec.ir.ops.events import Deliver
 from cortexspec.ir.types import Type
 from cortexspec_torch.emit.base import dtype, emit, in_layout, in_order, spread
+from cortexspec_torch.emit.events import DELIVERY
+from cortexspec_torch.fuse import Within
 
 
 def _replaced(axes: tuple[str, ...], name: str, by: tuple[str, ...]) -> list[str]:
@@ -65,10 +68,22 @@ def scatter_add(op: indexing.ScatterAdd, write: Writer, values: Term, index: Ter
 
 
 @emit.register
+def within(op: Within, write: Writer, *operands: Term) -> str | Term:
+    if isinstance(op.op, indexing.Put):
+        return _put(op.op, write, *operands, within=True)
+    assert isinstance(op.op, Deliver)
+    return DELIVERY.deliver(op.op, write, *operands, helper="deliver_within")
+
+
+@emit.register
 def put(op: indexing.Put, write: Writer, x: Term, row: Term, index: Term) -> str | Term:
+    return _put(op, write, x, row, index, within=False)
+
+
+def _put(op: indexing.Put, write: Writer, x: Term, row: Term, index: Term, *, within: bool) -> str | Term:
     index, row = write.array(index), write.array(row)
     place = x.axes.index(op.axis)
     rest = [name for name in x.axes if name != op.axis]
-    added = in_order(row, row.axes, rest)
-    text = f"{x}.index_copy({place}, {index}.reshape(1), {added}.unsqueeze({place}))"
+    given = f"{place}, {index}.reshape(1), {in_order(row, row.axes, rest)}.unsqueeze({place})"
+    text = f"{write.helper('put_within')}({x}, {given})" if within else f"{x}.index_copy({given})"
     return in_layout(write, text, list(x.axes))

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from cortexspec.contracts.program import Block, Term, Writer, identifier, margin
 from cortexspec.ir.module import Line, Value
-from cortexspec.ir.ops import arith, linear, shape
+from cortexspec.ir.ops import arith, events, indexing, linear, shape
 from cortexspec.ir.ops.scan import Scan
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Type
@@ -29,6 +29,7 @@ from cortexspec_torch.fuse import (
     TanhBackward,
     Terms,
     Update,
+    Within,
     is_matrix_product,
     live,
     orientation,
@@ -153,8 +154,7 @@ class _Loop:
         inputs = op.split(op.body.inputs)
         for value, term in zip(inputs[0], consts, strict=True):
             write.bind(value, write.same(term, value.type))
-        if not write.records:
-            self.updated = _updates(op)
+        self.updated = _rings(op) if write.records else {**_updates(op), **_rings(op)}
         following = op.divide(op.body.outputs)[0]
         starts = [write.array(term) if not isinstance(term, Pending) else term for term in carry]
         for value, start, new in zip(inputs[1], starts, following, strict=True):
@@ -509,6 +509,41 @@ def _updates(op: Scan) -> dict[str, Line]:
         if update is not None:
             found[new.name] = update
     return found
+
+
+def _rings(op: Scan) -> dict[str, Line]:
+    """The lines that deliver into a carry, and clear its places before, by result."""
+    found: dict[str, Line] = {}
+    for old, new in zip(op.split(op.body.inputs)[1], op.divide(op.body.outputs)[0], strict=True):
+        lines = _written_into(op, old, new)
+        if any(isinstance(line.op, Within) and isinstance(line.op.op, events.Deliver) for line in lines.values()):
+            found |= lines
+    return found
+
+
+def _written_into(op: Scan, old: Value, new: Value) -> dict[str, Line]:
+    """Lines that one after the other change places of a carry, from its old value to its next, where only a copy is taken of either."""
+    given = [value.name for value in op.body.outputs]
+    found: dict[str, Line] = {}
+    value = old
+    while value.name != new.name:
+        readers = [line for line in op.body.body if any(operand.name == value.name for operand in line.operands)]
+        if len(readers) != 1 or value.name in given:
+            return {}
+        (line,) = readers
+        place = 0 if isinstance(line.op, indexing.Put) else 4 if isinstance(line.op, events.Deliver) else None
+        if place is None or [operand.name for operand in line.operands].index(value.name) != place:
+            return {}
+        if [operand.name for operand in line.operands].count(value.name) > 1:
+            return {}
+        found[line.result.name] = replace(line, op=Within(line.op))
+        value = line.result
+    copied = all(
+        isinstance(line.op, indexing.Gather)
+        for line in op.body.body
+        if any(operand.name == new.name for operand in line.operands)
+    )
+    return found if copied and given.count(new.name) == 1 else {}
 
 
 def _update(line: Line, op: Terms, old: Value) -> Line | None:
