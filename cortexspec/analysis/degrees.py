@@ -10,6 +10,7 @@ from cortexspec.diagnostics import Diagnostic
 from cortexspec.expressions import tree
 
 _PLACES = {"fixed_indegree": "source", "fixed_outdegree": "target"}
+_NEAR = 1e-6  # 0.07*100 is 7, as it is when it is drawn
 
 
 def impossible_degrees(model: Model) -> Iterator[Diagnostic]:
@@ -22,7 +23,7 @@ def impossible_degrees(model: Model) -> Iterator[Diagnostic]:
                 if degree is None or any(one.name in ("multapses", "where", "chance") for one in more):
                     continue
                 places = _places(model, projection, _PLACES[name], more)
-                if places is not None and degree > places:
+                if places is not None and degree > places + _NEAR:
                     side = f"{_PLACES[name]}s"
                     message = f"`{name}` wants {degree:g} {side}, but `{projection.path}` has {places}"
                     help = "with `multapses = true` a pair may be connected more than once"
