@@ -42,7 +42,7 @@ from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis
 from cortexspec.schema import statement as written
 from cortexspec.schema.spec import Template
-from cortexspec.units import DIMENSIONLESS, UnitError, unit_of
+from cortexspec.units import DIMENSIONLESS, SYMBOLS, UnitError, unit_of
 
 DEEPEST = 32  # parts inside parts
 MOST = 20_000  # variables, populations, connections and rounds of loops together
@@ -942,7 +942,8 @@ class Expander:
         if path in self.removed:
             self.mention_of_removed(path, span)
         else:
-            near = suggestion(name, [*body.reachable(), *known]) or help
+            unit = f"`{name}` is a unit, and stands behind a number: `1 {name}`" if name in SYMBOLS else ""
+            near = suggestion(name, [*body.reachable(), *known]) or unit or help
             self.report.add("CS301", f"there is no `{name}` here", span, help=near)
 
     def mention_of_removed(self, path: str, span: Span | None) -> None:
