@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from cortexspec_mean_field.equations import Equations
+from cortexspec_mean_field.existence import TOO_ALIKE, no_solution
 
 Array = np.ndarray[Any, Any]
-_SWEEPS, _CONVERGED, _JITTER = 500, 1e-13, 1e-10
+_SWEEPS, _CONVERGED, _JITTER, _MATCHED = 500, 1e-13, 1e-10, 1e-6
 
 
 class Ensemble:
@@ -90,8 +91,22 @@ class Ensemble:
 
         [population, angle] each. At order 1 and in the limit they are d and alpha^2. At order 2 nu and q have corrections, so that
         neurons with d and alpha^2 and without these would fire more: a tenth at K = 200.
+        Raises: SpecError CS954 where no variance has both, as with connections so even that neurons would differ by less than nothing.
         """
-        return matched(self.rates, self.squares, self.variance, self.top, np.einsum("aii->ai", self.covariance))
+        near = np.einsum("aii->ai", self.covariance)
+        self._stop(~(near.real > 0), "neurons of one preference differ by a variance below 0")
+        distance, quenched = matched(self.rates, self.squares, self.variance, self.top, near)
+        real, v, d = quenched.real, self.variance.real, distance.real
+        squares = self.top.real**2 * np.sqrt(v / (v + 2 * real)) * np.exp(-(d**2) / (v + 2 * real))
+        self._stop(
+            ~(np.abs(squares / self.squares.real - 1) < _MATCHED), "no spread of mean potentials has these rates"
+        )
+        return distance, quenched
+
+    def _stop(self, where: Array, what: str) -> None:
+        if where.any():
+            names = [f"`{name}`" for name, one in zip(self.equations.network.names, where, strict=True) if one.any()]
+            raise no_solution(f"{what} in {' and '.join(names)}", help=TOO_ALIKE)
 
     def at(self, population: int, angles: Any) -> Process:
         """The process at any angles [..., angle], between those of the grid as the trigonometric polynomial through them."""
@@ -110,9 +125,16 @@ class Ensemble:
         )
 
     def sample(self, population: int, count: int, rng: np.random.Generator, angles: Any = None) -> Array:
-        """Tuning curves drawn from the theory, [neuron, angle], at these angles from a neuron's preference (None: the grid)."""
+        """Tuning curves drawn from the theory, [neuron, angle], at these angles from a neuron's preference (None: the grid).
+
+        Raises: SpecError CS954 where the theory has a covariance that no neurons have.
+        """
         process = self.at(population, self.equations.network.angles if angles is None else angles)
-        root = np.linalg.cholesky(process.covariance.real)
+        try:
+            root = np.linalg.cholesky(process.covariance.real)
+        except np.linalg.LinAlgError:
+            name = self.equations.network.names[population]
+            raise no_solution(f"no tuning curves of `{name}` have this covariance", help=TOO_ALIKE) from None
         drawn = rng.standard_normal((count, process.mean.shape[-1]))
         return process.rate(process.mean.real + np.einsum("...ij,...j->...i", root, drawn))
 

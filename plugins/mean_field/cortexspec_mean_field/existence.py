@@ -92,9 +92,12 @@ def unbalanced(what: str, help: str) -> SpecError:
     return SpecError([Diagnostic("CS953", f"this network has no balanced state: {what}", help=help)])
 
 
-def no_solution(what: str, bound: float | None = None) -> SpecError:
+_TOO_FAST = "rates cannot exceed nu_max s/sqrt(s^2 + alpha^2): weaken the drive, or make the synapses faster"
+TOO_ALIKE = "fixed in-degrees leave neurons too alike for it: take random ones, or a spread of thresholds"
+
+
+def no_solution(what: str, bound: float | None = None, help: str = _TOO_FAST) -> SpecError:
     message = f"the theory has no solution: {what}"
-    help = "rates cannot exceed nu_max s/sqrt(s^2 + alpha^2): weaken the drive, or make the synapses faster"
     if bound is not None:
         message += f"; the largest rate over that bound was {bound:.4g} at the last solution"
     return SpecError([Diagnostic("CS954", message, help=help)])

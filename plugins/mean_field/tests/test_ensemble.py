@@ -189,3 +189,26 @@ def test_quantiles_and_products_are_those_of_samples(ring) -> None:
     shifted = np.roll(rates, -len(angles) // 4, axis=1)
     assert theory.pair(np.pi / 2) == pytest.approx((rates * shifted).mean(), rel=0.03)
     assert theory.pair(0) == pytest.approx(theory.squares[0].mean(), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("order", "K", "probability", "what"),
+    [
+        (1, 50, 0.4, "differ by a variance below 0"),
+        (2, 50, 0.0, "no spread of mean potentials has these rates"),
+    ],
+)
+def test_neurons_that_would_differ_by_less_than_nothing_are_refused(
+    ring, order: int, K: int, probability: float, what: str
+) -> None:
+    theory = rice_theory(ring(K=K, probability=probability, degree="fixed", angles=8), order)
+    for ask in (lambda: theory.quantile(0.5), lambda: theory.ensemble.sample(0, 10, np.random.default_rng(0))):
+        with pytest.raises(SpecError, match=f"CS954.*{what}"):
+            ask()
+
+
+def test_a_covariance_that_no_neurons_have_is_refused(ring) -> None:
+    theory = rice_theory(ring(K=500, probability=0.05, degree="fixed", angles=8), 2)
+    assert 0 < theory.quantile(0.5) < theory.mean[0]
+    with pytest.raises(SpecError, match=r"CS954.*no tuning curves of `.*` have this covariance"):
+        theory.ensemble.sample(0, 10, np.random.default_rng(0))
