@@ -68,7 +68,10 @@ def disturbed(
     pause: float,
     report: Callable[[Killed], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """The same with one kill for each entry of `kills`, `worker` or `sweep`, each within `pause` seconds from when cells run."""
+    """The same with one kill for each entry of `kills`, `worker` or `sweep`, each within `pause` seconds from when cells run.
+
+    Ends with a `SystemExit` that says so where the sweep is done before the last kill.
+    """
     waiting = list(kills)
     while True:
         sweep = subprocess.Popen(
@@ -93,6 +96,9 @@ def disturbed(
         if sweep.returncode in (0, 1):
             if json.loads(output)["failed"]:  # a cell whose worker was killed as often as it was tried; it runs now
                 continue
+            if waiting:
+                done = f"{len(kills) - len(waiting)} of {len(kills)} kills"
+                raise SystemExit(f"the sweep was done after {done}: take longer cells or a shorter --pause")
             return table_of(output, folder)
 
 

@@ -68,9 +68,12 @@ def choice(tmp_path: Path) -> Choice:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return alone(TEXT, tmp_path_factory.mktemp("alone"))
+
+
+def alone(text: str, folder: Path) -> dict[str, Any]:
     """The table of a sweep in one process that nobody disturbs."""
-    folder = tmp_path_factory.mktemp("alone")
-    (folder / "net.cortex").write_text(TEXT, encoding="utf-8")
+    (folder / "net.cortex").write_text(text, encoding="utf-8")
     arguments = ["reproduce", str(folder / "net.cortex"), "-b", "interpreter", "--workers", "0", "--json"]
     found = CLI.invoke(app, [*arguments, "--results", str(folder / "results")])
     assert found.exit_code == 0, found.output
@@ -103,8 +106,11 @@ def wrong_when(excited: Callable[[Task], bool]) -> Callable[[Task], Result]:
 
 @pytest.mark.timeout(900)  # a second or two of work a process, however busy the machine is
 def test_a_killed_sweep_ends_with_the_table_of_an_undisturbed_one(
-    choice: Choice, undisturbed: dict[str, Any], tmp_path: Path
+    choice: Choice, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:
+    long = TEXT.replace("duration = 20;", "duration = 1000;")  # seconds of cells, of which kills wait for 0.4 at most
+    undisturbed = alone(long, tmp_path_factory.mktemp("alone"))
+    choice.file.write_text(long, encoding="utf-8")
     killed: list[Any] = []
     arguments = [str(choice.file), "-b", "interpreter", "--workers", "1"]
     table = disturbed(
