@@ -13,6 +13,7 @@ from cortexspec.analysis.rules.no_feed_through_loop import no_feed_through_loop
 from cortexspec.analysis.rules.no_read_new_cycle import no_read_new_cycle
 from cortexspec.analysis.rules.sizes_fit_rules import sizes_fit_rules
 from cortexspec.analysis.rules.starts_are_known import starts_are_known
+from cortexspec.analysis.rules.synapses_read_where_they_live import synapses_read_where_they_live
 from cortexspec.diagnostics import Diagnostic
 
 Rule = Callable[[Facts], Iterator[Diagnostic]]
@@ -23,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     impulses_enter_linearly,
     crossings_are_smooth,
     inputs_are_connected,
+    synapses_read_where_they_live,
     sizes_fit_rules,
     fixed_values,
     starts_are_known,
