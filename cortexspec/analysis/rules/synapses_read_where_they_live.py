@@ -12,7 +12,9 @@ from cortexspec.analysis.rules.facts import Facts
 from cortexspec.diagnostics import Diagnostic, Span
 from cortexspec.expressions import tree
 
-_GRADED = "weights do not act on it here: make it an output of the source neuron and connect that, or `send` it in `on pre`"
+_GRADED = (
+    "weights do not act on it here: make it an output of the source neuron and connect that, or `send` it in `on pre`"
+)
 _AT_CONNECTIONS = "declare the state `per connection`, which reads both ends"
 
 
@@ -24,7 +26,9 @@ def synapses_read_where_they_live(facts: Facts) -> Iterator[Diagnostic]:
             continue
         living = _living(synapse, projection)
         for path, span in _elsewhere(facts, synapse.output, living, "post"):
-            message = f"the output of a synapse is one value a target, but `{_short(path)}` is one a {_WORDS[living[path]]}"
+            message = (
+                f"the output of a synapse is one value a target, but `{_short(path)}` is one a {_WORDS[living[path]]}"
+            )
             yield Diagnostic("CS501", message, span or facts.model.variables[path].span, help=_GRADED)
         for update in (*synapse.on_pre, *synapse.on_post):
             mine = synapse.extents.get(update.state)
