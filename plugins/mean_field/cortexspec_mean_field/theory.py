@@ -126,6 +126,17 @@ class RiceTheory:
         along = products[every[:, None], (every[:, None] + every) % size].mean(axis=0)
         return float(interpolation(np.array([apart]), size)[0] @ along)
 
+    def fano(self, deviations: Any, duration: float) -> Array:
+        """Fano factor of spike counts over `duration`, [population, angle, deviation].
+
+        Of neurons whose mean potential is so many standard deviations of its own movement below the threshold (or above, which is
+        the same): less than 1 near the threshold, where crossings follow each other evenly, and more further away, where they come
+        together. Raises: SpecError CS952 for kernels of which the moments alone are known.
+        """
+        own = Closure(self.network)
+        lagged = own.potential(self.equations, self.unknowns, self.trains)
+        return own.fano(lagged, np.atleast_1d(np.asarray(deviations, float)), duration)
+
     def index(self, population: int | str) -> int:
         return population if isinstance(population, int) else self.network.names.index(population)
 

@@ -76,21 +76,59 @@ class Closure:
 
     def after(self, equations: Equations, unknowns: Array, before: Trains) -> Trains:
         """The trains of neurons that are driven by trains `before`, which `equations` have. Shapes: unknowns [3, population, angle]."""
-        network, w = self.network, self.frequencies
-        rates, squares = np.exp(unknowns[1]), np.exp(unknowns[2])
-        moments = equations.moments(rates, squares)
+        moments = equations.moments(np.exp(unknowns[1]), np.exp(unknowns[2]))
         poisson = Moments(moments.variance / before.variance, moments.rise / before.rise, moments.quenched)
-        distance = network.threshold[:, None] - unknowns[0]
-        spectra = np.einsum("wl,bjl->wbj", self.cosines, before.covariance)
+        distance = self.network.threshold[:, None] - unknowns[0]
+        lagged = self.potential(equations, unknowns, before)
+        some, mirrored = self._places
+        found = _crossings(lagged[:, :, some], distance[:, some], moments.quenched[:, some])[:, mirrored]
+        level, _, bend = lagged[..., 0]
+        return Trains(found * np.exp(unknowns[2])[..., None], level / poisson.variance, bend / poisson.rise)
+
+    def potential(self, equations: Equations, unknowns: Array, trains: Trains | None) -> Array:
+        """Autocovariance of a neuron's potential in time, its derivative by lag and less its second, from lag 0 on.
+
+        [derivative, population, angle, lag]. It is driven by `trains`, which `equations` have, or by Poisson ones.
+        """
+        rates = np.exp(unknowns[1])
+        if trains is None:
+            return np.einsum("oabl,abij,bj->oail", self._private, circulants(self.network.profiles), rates)
+        w, moments = self.frequencies, equations.moments(rates, np.exp(unknowns[2]))
+        distance = self.network.threshold[:, None] - unknowns[0]
+        spectra = np.einsum("wl,bjl->wbj", self.cosines, trains.covariance)
         extra = np.einsum("abw,abij,wbj->wai", self._gain, self._apart, spectra)
         extra = (extra + self._shared(rates, spectra, moments, distance)) * self.widths[:, None, None]
-        private = np.einsum("oabl,abij,bj->oail", self._private, self._apart, rates)
         phase = np.outer(w, np.concatenate([[0.0], self.lags]))
         waves = np.stack([np.cos(phase), -w[:, None] * np.sin(phase), w[:, None] ** 2 * np.cos(phase)])
-        level, slope, bend = private + np.einsum("wai,owl->oail", extra, waves)
-        whole = Moments(level[..., 0], bend[..., 0], moments.quenched)
-        covariance = self._crossings(whole, level[..., 1:], slope[..., 1:], bend[..., 1:], distance, squares)
-        return Trains(covariance, whole.variance / poisson.variance, whole.rise / poisson.rise)
+        private = np.einsum("oabl,abij,bj->oail", self._private, self._apart, rates)
+        return private + np.einsum("wai,owl->oail", extra, waves)
+
+    def fano(self, lagged: Array, deviations: Array, duration: float) -> Array:
+        """Fano factor of spike counts of neurons whose mean is so many s below the threshold, [population, angle, deviation].
+
+        1 + 2 int (1 - u / duration) C(u) du / nu over lags u > 0 of the trains' autocovariance C. `lagged` as of `potential`.
+        """
+        some, mirrored = self._places
+        lagged, found = lagged[:, :, some], []
+        level, _, bend = lagged[..., 0]
+        same = Moments(level, bend, 0 * level)
+        edges = np.concatenate([[0.0], self.lags])
+        widths, overlap = np.diff(edges) / 2, np.maximum(1 - edges / duration, 0)
+        for deviation in deviations:
+            distance = np.sqrt(level) * deviation
+            apart = _crossings(lagged, distance, same.quenched)
+            height = np.concatenate([apart[..., :1], apart], axis=-1) * overlap
+            area = (height[..., 1:] + height[..., :-1]) @ widths
+            found.append(1 + 2 * area * gauss_rate(distance, same, 1))
+        return np.stack(found, axis=-1)[:, mirrored]
+
+    @property
+    def _places(self) -> tuple[Any, Any]:
+        """Angles that stand for all others, by evenness, and where each angle is among them."""
+        size, half = self.network.drive.shape[-1], self.network.half
+        if half is None:
+            return slice(None), slice(None)
+        return half, np.minimum(np.arange(size), size - np.arange(size))
 
     @cached_property
     def _apart(self) -> Array:
@@ -181,39 +219,34 @@ class Closure:
         power = sum((basis @ closed[:, rows, :half] @ basis.T) ** 2 for rows in (slice(half), slice(half, None)))
         return (power @ noise.reshape(len(noise), -1, 1)).reshape(-1, count, size)
 
-    def _crossings(
-        self, whole: Moments, level: Array, slope: Array, bend: Array, distance: Array, squares: Array
-    ) -> Array:
-        """Pair density of upward crossings less the square of the rate, averaged over neurons whose means are spread, [..., lag].
 
-        A mean that is spread as a Gaussian adds its variance to the covariance at every lag, so no average over it is needed.
-        """
-        half, size = self.network.half, distance.shape[-1]
-        some = slice(None) if half is None else half
-        level, slope, bend = level[:, some], slope[:, some], bend[:, some]
-        d, alpha, rise = (one[:, some, None] for one in (distance, whole.quenched, whole.rise))
-        variance, correlated = whole.variance[:, some, None] + alpha, level + alpha
-        det, total = variance**2 - correlated**2, variance + correlated
-        drift = -slope * d / total  # of the derivative at the first crossing, and less this at the second
-        spread = rise - slope**2 * variance / det
-        spread = np.where(spread.real > 1e-9 * rise.real, spread, 1e-9 * rise)
-        common = (bend - slope**2 * correlated / det) / spread
-        common = np.where(np.abs(common.real) < 1 - 1e-6, common, np.sign(common.real) * (1 - 1e-6))
-        root = np.sqrt(spread)
-        reach = np.maximum(drift.real, 0) + 8 * root.real
-        first = reach[..., None] * (_NODE + 1) / 2
-        apart = (first - drift[..., None]) / root[..., None]
-        second = common[..., None] * root[..., None] * apart - drift[..., None]
-        rest = (root * np.sqrt(1 - common**2))[..., None]
-        score = second / rest
-        upward = second * ndtr(score) + rest * np.exp(-score * score / 2) / np.sqrt(2 * np.pi)
-        both = (first * np.exp(-apart * apart / 2) * upward) @ _WEIGHT / 2 * reach / (np.sqrt(2 * np.pi) * root)
-        pairs = both * np.exp(-d * d / total) / (2 * np.pi * np.sqrt(det))
-        far = gauss_rate(
-            distance[:, some], Moments(whole.variance[:, some], whole.rise[:, some], whole.quenched[:, some]), 2
-        )
-        found = (pairs / far[..., None] - 1) * squares[:, some, None]
-        return found if half is None else found[:, np.minimum(np.arange(size), size - np.arange(size))]
+def _crossings(lagged: Array, distance: Array, quenched: Array) -> Array:
+    """Pair density of upward crossings over the square of the rate, less 1, averaged over neurons whose means are spread, [..., lag].
+
+    A mean that is spread as a Gaussian adds its variance to the covariance at every lag, so no average over it is needed.
+    Shapes: `lagged` [3, ..., lag] as of `Closure.potential`; distance from the threshold and variance of the means, [...].
+    """
+    level, slope, bend = lagged[..., 1:]
+    d, alpha = distance[..., None], quenched[..., None]
+    s2, rise = lagged[0, ..., :1], lagged[2, ..., :1]
+    variance, correlated = s2 + alpha, level + alpha
+    det, total = variance**2 - correlated**2, variance + correlated
+    drift = -slope * d / total  # of the derivative at the first crossing, and less this at the second
+    spread = rise - slope**2 * variance / det
+    spread = np.where(spread.real > 1e-9 * rise.real, spread, 1e-9 * rise)
+    common = (bend - slope**2 * correlated / det) / spread
+    common = np.where(np.abs(common.real) < 1 - 1e-6, common, np.sign(common.real) * (1 - 1e-6))
+    root = np.sqrt(spread)
+    reach = np.maximum(drift.real, 0) + 8 * root.real
+    first = reach[..., None] * (_NODE + 1) / 2
+    apart = (first - drift[..., None]) / root[..., None]
+    second = common[..., None] * root[..., None] * apart - drift[..., None]
+    rest = (root * np.sqrt(1 - common**2))[..., None]
+    score = second / rest
+    upward = second * ndtr(score) + rest * np.exp(-score * score / 2) / np.sqrt(2 * np.pi)
+    both = (first * np.exp(-apart * apart / 2) * upward) @ _WEIGHT / 2 * reach / (np.sqrt(2 * np.pi) * root)
+    pairs = both * np.exp(-d * d / total) / (2 * np.pi * np.sqrt(det))
+    return pairs / gauss_rate(d, Moments(s2, rise, alpha), 2) - 1
 
 
 def _real_form(real: Array, imaginary: Array) -> Array:
