@@ -98,6 +98,8 @@ def reproduce(
 ) -> None:
     """Run what the claims of a spec need, and judge them.
 
+    An experiment that claims nothing runs where -e names it: every variant at every place of its grid, for its measures.
+
     A row a claim: the paper's figure, ours with its spread over seeds, the verdict and its reason. A cell that an earlier call
     finished is not run again, so an interrupted call goes on where it stopped. A cell whose data is absent is `not run`; one that
     fails stops no other, and the exit code is 1.
@@ -171,17 +173,16 @@ def print_table(table: "Table") -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=140)
-    for experiment, rows in table.rows.items():
-        if not rows:
-            continue
+    for experiment in table.shown:
         grid = Grid(title=experiment, title_justify="left", title_style="bold", show_lines=False)
         for heading in CLAIM_HEADINGS:
             grid.add_column(heading, overflow="fold")
-        for row in rows:
+        for row in table.rows[experiment]:
             *cells, word, reason = map(escape, claim_cells(row))
             style = _STYLES.get(word, "")
             grid.add_row(*cells, f"[{style}]{word}[/]" if style else word, reason)
-        console.print(grid)
+        if table.rows[experiment]:
+            console.print(grid)
         found = measured(table, experiment)
         for part in found.parts(console.width) if found is not None else ():
             console.print(f"{experiment}: mean ± standard deviation over seeds", markup=False)
@@ -191,6 +192,9 @@ def print_table(table: "Table") -> None:
             for texts in part.rows:
                 grid.add_row(*map(escape, texts))
             console.print(grid)
+    quiet = [name for name in table.rows if name not in table.shown]
+    if quiet:
+        console.print(f"nothing ran of what claims nothing: {', '.join(quiet)}; -e NAME runs all of one", markup=False)
     for cell, seed, failure in failed_cells(table):
         console.print(f"failed: {cell_name(cell)} seed = {seed}: {failure.reason}", markup=False)
     for cell, why in table.not_run.items():

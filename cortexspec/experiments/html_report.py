@@ -85,7 +85,6 @@ class _Entry:
 def html(choice: Choice, table: Table, figures: Sequence[Drawn] = ()) -> str:
     """The whole page. Figures are read from their files and become part of it."""
     entries = _entries(table)
-    shown = [name for name, rows in table.rows.items() if rows]
     title, about = _title(choice)
     body = [
         f"<h1>{escape(title)}</h1>",
@@ -93,10 +92,13 @@ def html(choice: Choice, table: Table, figures: Sequence[Drawn] = ()) -> str:
         f'<p class="soft">Claims of <code>{escape(choice.file.name)}</code>, judged {escape(now())}</p>',
         _tiles(table, entries),
         "<nav>"
-        + " ".join(f'<a href="#{escape(name)}">{escape(name)}</a>' for name in [*shown, "cells", "provenance"])
+        + " ".join(f'<a href="#{escape(name)}">{escape(name)}</a>' for name in [*table.shown, "cells", "provenance"])
         + "</nav>",
         _missing(table, entries),
-        *(_experiment(table, name, [one for one in figures if one.experiment == name], entries) for name in shown),
+        *(
+            _experiment(table, name, [one for one in figures if one.experiment == name], entries)
+            for name in table.shown
+        ),
         _cells(table, entries),
         _provenance(choice, table, entries),
     ]
@@ -190,12 +192,12 @@ def _missing(table: Table, entries: Sequence[_Entry]) -> str:
 
 
 def _experiment(table: Table, name: str, figures: Sequence[Drawn], entries: Sequence[_Entry]) -> str:
-    claims = (
+    claims = [
         (*map(escape, cells[:4]), _badge(cells[4]), escape(cells[5])) for cells in map(claim_cells, table.rows[name])
-    )
+    ]
     return (
         f'<section id="{escape(name)}"><h2>{escape(name)}</h2>'
-        + _grid(CLAIM_HEADINGS, claims)
+        + (_grid(CLAIM_HEADINGS, claims) if claims else "")
         + _figures(figures)
         + _measures(table, name)
         + "</section>"
@@ -303,7 +305,7 @@ def _provenance(choice: Choice, table: Table, entries: Sequence[_Entry]) -> str:
         *(
             (f"seeds of {escape(name)}", escape(", ".join(map(str, grid.seeds))))
             for name, grid in table.grids.items()
-            if table.rows.get(name)
+            if name in table.shown
         ),
         *(("made by", f"{escape(text)} ({count} cells)") for text, count in made.most_common()),
         ("cells made", escape(f"{times[0]} to {times[-1]}") if times else ""),

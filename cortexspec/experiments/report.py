@@ -83,10 +83,9 @@ def measured(table: Table, experiment: str) -> Measured | None:
 def markdown(table: Table) -> str:
     """Every experiment's claims and measures, a section each."""
     parts: list[str] = []
-    for experiment, rows in table.rows.items():
-        if not rows:
-            continue
-        parts += [f"## {experiment}", _grid(CLAIM_HEADINGS, map(claim_cells, rows))]
+    for experiment in table.shown:
+        rows = table.rows[experiment]
+        parts += [f"## {experiment}", *([_grid(CLAIM_HEADINGS, map(claim_cells, rows))] if rows else [])]
         found = measured(table, experiment)
         if found is not None:
             parts += ["Mean ± standard deviation over seeds:", _grid(found.headings, found.rows)]

@@ -94,6 +94,12 @@ class Table:
         return grid.units if grid is not None else ShownUnits()
 
     @property
+    def shown(self) -> tuple[str, ...]:
+        """The experiments that there is something to tell about."""
+        ran = {cell.experiment for cell in self.results}
+        return tuple(name for name, rows in self.rows.items() if rows or name in ran)
+
+    @property
     def failed(self) -> bool:
         """Whether a claim fails (`--strict`)."""
         return any(row.verdict.word == "fails" for rows in self.rows.values() for row in rows)
@@ -132,7 +138,8 @@ def reproduce(
     run: Callable[[Task], Result] = run_task,
     only_kept: bool = False,
 ) -> Table:
-    """Runs what the claims of the named experiments need (default: every one but those of a profile) and judges them.
+    """Runs what the claims of the named experiments need (default: every one but those of a profile) and judges them; one that is
+    named and claims nothing runs whole, every variant at every point.
 
     An experiment whose name is `PROFILE` or ends in `_PROFILE` belongs to a profile; those of `smoke`, `parity`, `demo` and `full`
     run when they are asked for alone. Results are kept in `store` as each cell ends; a later call finds them. A cell whose data is
@@ -150,7 +157,7 @@ def reproduce(
     _check_names(experiments, read)
     chosen = [name for name in read if _belongs(name, experiments, profile)]
     grids = {name: experiment.grid for name, experiment in read.items()}
-    cells = list(dict.fromkeys(cell for name in chosen for cell in _cells_of(read[name], grids)))
+    cells = list(dict.fromkeys(cell for name in chosen for cell in _cells_of(read[name], grids, name in experiments)))
     results: dict[CellKey, dict[int, Result]] = {cell: {} for cell in cells}
     failures: dict[CellKey, dict[int, Failure]] = {}
     wanted, not_run = _addressed(choice, cells, grids, store)
@@ -321,13 +328,14 @@ def _is_of(name: str, profile: str) -> bool:
     return name == profile or name.endswith(f"_{profile}")
 
 
-def _cells_of(experiment: ExperimentRead, grids: Mapping[str, Grid]) -> Iterable[CellKey]:
-    """The cells its claims read, and base at every point."""
+def _cells_of(experiment: ExperimentRead, grids: Mapping[str, Grid], named: bool) -> Iterable[CellKey]:
+    """The cells its claims read, and base at every point; all of one that is named and claims nothing."""
     grid = experiment.grid
-    if not experiment.claims:
+    if not (experiment.claims or named):
         return
-    for point in grid.points():
-        yield CellKey(grid.experiment, BASE, point)
+    for variant in (BASE,) if experiment.claims else (BASE, *grid.variants):
+        for point in grid.points():
+            yield CellKey(grid.experiment, variant, point)
     for claim in experiment.claims:
         yield from needed_cells(claim, grids, grid.experiment)
 

@@ -26,6 +26,7 @@ from cortexspec.experiments.executors import opened
 from cortexspec.experiments.figures import rank_correlation
 from cortexspec.experiments.portrait import draw_table, is_distance
 from cortexspec.experiments.progress import DRAWING, HEADINGS, Lines, LiveTable, Progress, clock, rows
+from cortexspec.experiments.report import markdown
 from cortexspec.experiments.reproduce import Table, Task, reproduce, run_task
 from cortexspec.experiments.session import Choice
 
@@ -365,6 +366,27 @@ def test_figures_are_told_of_before_they_are_drawn(choice: Choice, tmp_path: Pat
         choice.file, backend="interpreter", results=tmp_path / "results", workers=0, watch=Lines(written.append)
     )
     assert len(written) == 7 and written[-1] == DRAWING
+
+
+def test_an_experiment_that_claims_nothing_runs_whole_where_it_is_named(choice: Choice, tmp_path: Path) -> None:
+    silent = "\n".join(line for line in TEXT.splitlines() if "claim" not in line)
+    choice.file.write_text(silent.replace("vary {", "vary { a.b = [0, 2];"), encoding="utf-8")
+    arguments = ["reproduce", str(choice.file), "-b", "interpreter", "--workers", "0", "--results", str(tmp_path / "r")]
+    unnamed = CLI.invoke(app, arguments)
+    assert unnamed.exit_code == 0 and not list((tmp_path / "r").glob("cells/*"))
+    assert unnamed.stdout.startswith("nothing ran of what claims nothing: whole; -e NAME runs all of one")
+    report = tmp_path / "report.html"
+    named = CLI.invoke(app, [*arguments, "-e", "whole", "--report", str(report)])
+    table = cs.reproduce(choice.file, ["whole"], backend="interpreter", results=tmp_path / "r", only_kept=True)
+    cells = {(cell.variant, dict(cell.point)["a.b"]): cell for cell in table.results}
+    assert cells.keys() == {(variant, b) for variant in ("base", "excited", "calm") for b in (0, 2)}
+    low, high = (table.measure(cells["base", b], "on") for b in (0, 2))
+    assert low.shape == (2,) and (low < high).all()
+    page = Page()
+    page.feed(report.read_text(encoding="utf-8"))
+    assert {"whole", "cells"} <= page.ids
+    for text in (named.stdout, page.text, markdown(table)):
+        assert f"{high.mean():.4g} ± " in text and "verdict" not in text
 
 
 def test_only_what_is_finished_is_judged_when_nothing_may_run(choice: Choice, tmp_path: Path) -> None:
