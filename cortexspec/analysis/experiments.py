@@ -192,6 +192,8 @@ class ExperimentChecker:
             return None
         self.busy.append(name)
         self.types[name] = self.typed(self.values[name])
+        if self.kinds[name] == "measure":
+            self.refuse_time(self.values[name])
         self.busy.remove(name)
         return self.types[name]
 
@@ -221,6 +223,21 @@ class ExperimentChecker:
         build = Builder(self.typing.names)
         build.span = node.span
         return translate(resolved, _Scope(self), build)
+
+    def refuse_time(self, node: tree.Expression) -> None:
+        """CS301 where a measure reads `t`, itself or through a let: it is made of recordings, which have rows."""
+        seen: set[str] = set()
+        stack = [(node, node.span)]
+        while stack:
+            root, span = stack.pop()
+            for name, at in [(inner.name, inner.span) for inner in walk(root) if isinstance(inner, tree.Name)]:
+                if name == "t":
+                    help = "select rows, a step each: `x[time = 0..99]`"
+                    self.report.add("CS301", "a measure has no `t`", at if root is node else span, help=help)
+                    return
+                if name in self.values and name not in seen:
+                    seen.add(name)
+                    stack.append((self.values[name], at if root is node else span))
 
     def refuse_statistics(self, node: tree.Expression) -> None:
         """CS308 where what is no measure calls a statistic, itself or through a let."""

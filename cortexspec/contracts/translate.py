@@ -475,7 +475,18 @@ class _Walker:
         value = self._static(node)
         if not isinstance(value, int):
             return self.stop("CS501", "a whole number is wanted here", node)
+        if isinstance(node, tree.Number | tree.Unary | tree.Binary | tree.Call):
+            self.unitless(self.walk(node), node)
         return value
+
+    def unitless(self, operand: Operand, node: tree.Expression) -> Operand:
+        """Places along an axis have no unit: 100 ms would be taken for the place 100."""
+        unit = operand.type.unit
+        if unit == DIMENSIONLESS:
+            return operand
+        help = "time is counted in steps of `dt`, from 0" if unit == parse_unit("ms")[0] else ""
+        label = f"expected a pure number, found {unit.name()}"
+        return self.stop("CS401", "places along an axis are counted", node, label=label, help=help)
 
     # Selection.
 
@@ -548,7 +559,7 @@ class _Walker:
             return Window(first, last - first + 1)
         operand = self.walk(node)
         if operand.literal is None or operand.literal.ndim:
-            return operand
+            return self.unitless(operand, node)
         return Window(self.whole(node), 1, single=True)
 
 
