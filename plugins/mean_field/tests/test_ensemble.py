@@ -83,7 +83,8 @@ def test_derivatives_through_the_trains_are_those_of_differences(ring) -> None:
 
     def quantity(theory):
         at = theory.ensemble.at(0, STIMULI)
-        return np.array([theory.mean[0], theory.top[0, 3], at.mean[1], at.covariance[2, 3]])
+        likelihood = log_likelihood_of_counts(theory, [[2, 9, 4, 0, 1, 3]], 2.0, STIMULI)
+        return np.array([theory.mean[0], theory.top[0, 3], at.mean[1], at.covariance[2, 3], likelihood])
 
     def theory_of(name, value):
         return rice_theory(ring({name: value}, K=200, probability=0.1, angles=12), 2, closure="rice")
