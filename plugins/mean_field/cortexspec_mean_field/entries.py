@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from cortexspec.ir.types import RuleError
 from cortexspec.units import DIMENSIONLESS, Unit, parse_unit
 from cortexspec_mean_field.circuit import network_of
 from cortexspec_mean_field.network import BalancedNetwork
-from cortexspec_mean_field.theory import Closing, RiceTheory, rice_theory
+from cortexspec_mean_field.theory import Closing, RiceTheory, require_word, rice_theory
 
 Array = np.ndarray[Any, Any]
 _MEMBER = re.compile(
@@ -74,9 +74,8 @@ def order_of(settings: Mapping[str, Any]) -> float:
 
 def closure_of(settings: Mapping[str, Any]) -> Closing:
     closure = settings["closure"]
-    if closure in ("poisson", "rice"):
-        return closure
-    raise SpecError([Diagnostic("CS505", f"the closure of `rice_theory` is poisson or rice, not {closure}")])
+    require_word("closure of `rice_theory`", closure, get_args(Closing))
+    return closure
 
 
 def stimuli_of(settings: Mapping[str, Any]) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.polynomial.chebyshev import chebder, chebpts1, chebval, chebvander
 from scipy.special import gammaln
 
 from cortexspec_mean_field.ensemble import Process, interpolation
-from cortexspec_mean_field.theory import RiceTheory
+from cortexspec_mean_field.theory import RiceTheory, require_word
 
 Array = np.ndarray[Any, Any]
 Branches = Literal["physical", "all"]
@@ -81,7 +81,7 @@ def log_likelihood_of_counts(
     distribution (Consul & Jain 1973, doi:10.1080/00401706.1973.10489112), or that of a Poisson process, whose variance is its mean.
     Near threshold, where neurons may be on either side of it, the curvature of the posterior goes through 0 and the method's width
     to infinity: counts are taken to widen no prior. `angles` as in `log_likelihood`.
-    Raises: SpecError CS952 for kernels of which the moments alone are known, under the law "rice".
+    Raises: SpecError CS952 for kernels of which the moments alone are known, under the law "rice"; CS505 for another law.
     """
     seen = _counts(theory, np.asarray(counts, float), duration, angles, theory.index(population), law)
     z = _mode(seen.real)
@@ -96,6 +96,7 @@ def log_likelihood_of_counts(
 
 
 def _counts(theory: RiceTheory, counts: Array, duration: float, angles: Any, population: int, law: Law) -> _Counts:
+    require_word("law of counts", law, get_args(Law))
     process = theory.ensemble.at(population, angles)
     if law == "poisson":
         return _Counts(process, counts, duration, np.ones((1, *process.mean.shape)))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from scipy.special import ndtr
 
+from cortexspec.diagnostics import Diagnostic, SpecError
 from cortexspec_mean_field.ensemble import Ensemble, interpolation
 from cortexspec_mean_field.equations import Equations, Moments
 from cortexspec_mean_field.existence import no_solution
@@ -158,8 +159,10 @@ def rice_theory(
 
     `closure`: the variance of a potential in time is that of Poisson trains, or that of the trains which such neurons fire, with what
     neurons share where connections have a finite probability.
-    Raises: SpecError CS953 where balance cannot be, naming the condition; CS954 where no state below threshold is found.
+    Raises: SpecError CS953 where balance cannot be, naming the condition; CS954 where no state below threshold is found; CS505 for
+    another closure.
     """
+    require_word("closure of `rice_theory`", closure, get_args(Closing))
     at = equations(network, order)
     found = None if start is None else again(network, at.order, at.epsilon, start.unknowns)
     poisson = RiceTheory(network, order, solve(network, at.order, at.epsilon) if found is None else found)
@@ -176,6 +179,12 @@ def rice_theory(
         if _change(before, trains) < _CONVERGED:
             return RiceTheory(network, order, unknowns, trains=trains)
     raise no_solution("the correlations of the trains do not settle")
+
+
+def require_word(what: str, given: Any, words: Sequence[str]) -> None:
+    """Raises: SpecError CS505 where `given` is none of the words."""
+    if given not in words:
+        raise SpecError([Diagnostic("CS505", f"the {what} is {' or '.join(words)}, not {given}")])
 
 
 def _change(before: Trains, after: Trains) -> float:

@@ -202,6 +202,13 @@ def test_a_fit_recovers_what_curves_were_sampled_with(ring, name: str, start: fl
     assert found.errors[name] < 0.15 * truth
 
 
+def test_a_law_or_closure_that_is_not_there_is_told(limit) -> None:
+    with pytest.raises(SpecError, match="the law of counts is rice or poisson, not binomial"):
+        log_likelihood_of_counts(limit, [[1]], 1.0, [0.0], law="binomial")
+    with pytest.raises(SpecError, match="closure of `rice_theory` is poisson or rice, not gauss"):
+        rice_theory(limit.network, closure="gauss")
+
+
 def test_rates_that_no_neuron_reaches_are_no_start(ring) -> None:
     theory = rice_theory(ring(), 2)
     rates = np.full((3, 6), theory.top.max() * 2)
