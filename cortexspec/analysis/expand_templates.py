@@ -40,6 +40,8 @@ from cortexspec.expressions import tree
 from cortexspec.expressions.print import print_expression
 from cortexspec.ir.size import Size
 from cortexspec.ir.types import Axis
+from cortexspec.library.connection_rules import RULE_SETTINGS
+from cortexspec.library.texts import brought
 from cortexspec.schema import statement as written
 from cortexspec.schema.spec import Template
 from cortexspec.units import DIMENSIONLESS, SYMBOLS, UnitError, unit_of
@@ -558,6 +560,8 @@ class Expander:
                 needs_a_plugin(use.name, span, self.library, self.report)
                 return None
             near = suggestion(use.name, [n for n, t in self.library.templates.items() if t.kind in kinds])
+            if use.name in brought():
+                near = f"write `use {brought()[use.name]}`, which brings it"
             self.report.add("CS301", f"there is no {what} `{use.name}`", span, help=near)
             return None
         if found.kind not in kinds:
@@ -1274,6 +1278,8 @@ class Expander:
             if name not in SETTINGS:
                 message = f"a connection has no setting `{name}`"
                 near = suggestion(name, SETTINGS) or f"it has {', '.join(SETTINGS)}"
+                if name in RULE_SETTINGS:
+                    near = f"it belongs to the rule: `rule = RULE(..., {name} = ...)`"
                 self.report.add("CS301", message, setting.span, help=near)
             elif name in here.settings:
                 self.report.add("CS302", f"`{name}` is set twice", setting.span)

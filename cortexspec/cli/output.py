@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 the spec is wrong or a run broke, 2 wrong use of the comma
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,7 @@ import typer
 
 from cortexspec.diagnostics import Diagnostic, SpecError
 
+SYNTAX_SHOWN = 20  # of one file: what follows the first ones is mostly their consequence, or the file is no spec
 BROKEN = 1
 WRONG_USE = 2
 
@@ -28,13 +30,22 @@ def say_json(**fields: Any) -> None:
 
 
 def show_diagnostics(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str]) -> None:
-    """To stderr, with the count at the end."""
+    """To stderr, with the count at the end; of a file's mistakes of syntax the first SYNTAX_SHOWN."""
     from cortexspec.diagnostics.render_text import count, print_diagnostics
 
-    found = list(diagnostics)
+    found = list(dict.fromkeys(diagnostics))
+    of_file = Counter[str]()
+    shown: list[Diagnostic] = []
+    for one in found:
+        file = one.span.source if one.span is not None else ""
+        of_file[file] += one.code.startswith("CS1")
+        if not one.code.startswith("CS1") or of_file[file] <= SYNTAX_SHOWN:
+            shown.append(one)
     if found:
-        print_diagnostics(found, sources, sys.stderr)
-        typer.echo(f"\n{count(found)}", err=True)
+        print_diagnostics(shown, sources, sys.stderr)
+        left = len(found) - len(shown)
+        more = f", {left} of them not shown: `cortexspec check --json` has them" if left else ""
+        typer.echo(f"\n{count(found)}{more}", err=True)
 
 
 @contextmanager

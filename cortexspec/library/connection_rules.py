@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from cortexspec.contracts.connection_rule import ConnectionRule
 
-_OPTIONS = ("autapses", "multapses", "where", "chance")
+RULE_SETTINGS = ("autapses", "multapses", "where", "chance")
 CONNECTION_RULES: tuple[ConnectionRule, ...] = (
     ConnectionRule("all_to_all", (), ("autapses",), True, "every source to every target"),
     ConnectionRule("one_to_one", (), (), True, "each source to the target at its place"),
-    ConnectionRule("bernoulli", ("p",), _OPTIONS, doc="each pair with probability p, which may read pre.A and post.A"),
-    ConnectionRule("fixed_indegree", ("K",), _OPTIONS, doc="K sources for every target"),
-    ConnectionRule("fixed_outdegree", ("K",), _OPTIONS, doc="K targets for every source"),
-    ConnectionRule("fixed_total", ("n",), _OPTIONS, doc="n connections in all"),
-    ConnectionRule("from_matrix", ("M",), _OPTIONS, doc="the pairs at which a matrix [target, source] is not 0"),
+    ConnectionRule(
+        "bernoulli", ("p",), RULE_SETTINGS, doc="each pair with probability p, which may read pre.A and post.A"
+    ),
+    ConnectionRule("fixed_indegree", ("K",), RULE_SETTINGS, doc="K sources for every target"),
+    ConnectionRule("fixed_outdegree", ("K",), RULE_SETTINGS, doc="K targets for every source"),
+    ConnectionRule("fixed_total", ("n",), RULE_SETTINGS, doc="n connections in all"),
+    ConnectionRule("from_matrix", ("M",), RULE_SETTINGS, doc="the pairs at which a matrix [target, source] is not 0"),
 )
 
-__all__ = ["CONNECTION_RULES", "ConnectionRule"]
+__all__ = ["CONNECTION_RULES", "RULE_SETTINGS", "ConnectionRule"]

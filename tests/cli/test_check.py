@@ -126,6 +126,24 @@ def test_format_leaves_a_broken_file_alone(tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8") == LEAKY + "circuit {\n"
 
 
+def test_of_a_file_that_is_no_spec_the_first_mistakes_are_shown_and_json_has_all(tmp_path: Path) -> None:
+    program = write(tmp_path, "import os\n\n\ndef rate(x):\n    return x[0] + 1\n\n" * 30, "program.cortex")
+    result = runner.invoke(app, ["check", str(program)])
+    found = json.loads(runner.invoke(app, ["check", str(program), "--json"]).stdout)["diagnostics"]
+    assert result.exit_code == 1 and len(found) > 40
+    assert result.stderr.count("error[CS1") == 20
+    said = f"{len(found)} errors, {len(found) - 20} of them not shown: `cortexspec check --json` has them"
+    assert result.stderr.splitlines()[-1] == said
+
+
+def test_of_other_mistakes_all_are_shown(tmp_path: Path) -> None:
+    wrong = write(tmp_path, LEAKY.replace("10 ms", "10 mV") + "circuit c { " + "let x = y\n" * 30 + "}", "wrong.cortex")
+    found = json.loads(runner.invoke(app, ["check", str(wrong), "--json"]).stdout)["diagnostics"]
+    result = runner.invoke(app, ["check", str(wrong)])
+    assert len(found) > 20 and result.stderr.count("error[CS") == len(found)
+    assert result.stderr.splitlines()[-1] == f"{len(found)} errors"
+
+
 def test_diff(tmp_path: Path) -> None:
     before = write(tmp_path, LEAKY, "before.cortex")
     same = write(tmp_path, "# a comment\n" + LEAKY.replace("10 ms", "0.01 s"), "same.cortex")

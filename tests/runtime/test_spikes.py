@@ -220,6 +220,26 @@ def test_a_delay_that_rounds_to_no_step_is_refused(connect: str):
         _run(text, ["b.v"])
 
 
+def test_a_neuron_reads_its_own_train_also_while_it_is_refractory():
+    neuron = """neuron adapting {
+      state v = 0 V, held = 0, own = 0
+      10 ms*v' = 2 V - v
+      held' = -held/20 ms
+      own' = -own/20 ms + spike
+      spike when v > 1 V { v <- 0 V; held <- held + 1 }  refractory 5 ms
+    }
+    """
+    run = _run(neuron + "circuit c { population a : adapting }", ["a.spike", "a.own", "a.held"], duration="60 ms")
+    times = _times(600, 0.1)
+    fired = times[run["a.spike"] > 0]
+    assert np.allclose(np.diff(fired), 12.0)  # 10 ms*ln 2 in steps, and 5 ms
+    since = times[:, None] - fired
+    jumps = np.where(since > 1e-9, np.exp(-np.maximum(since, 0) / 20), 0).sum(axis=1)
+    np.testing.assert_allclose(run["a.own"], jumps, rtol=1e-12)
+    stopped = np.minimum(np.diff(np.concatenate([[0.0], run["a.held"]])), 0) == 0
+    assert stopped[np.searchsorted(times, fired[0] + 1)] and run["a.held"][-1] > run["a.own"][-1]
+
+
 @pytest.mark.parametrize("delay", ["delay = 3e9 ms", "delay = pre.lag"])
 def test_a_delay_of_more_steps_than_are_counted_is_refused(delay: str):
     neuron = "neuron sum { input z : V/ms; state v = 0 V; v' = z }\n"
