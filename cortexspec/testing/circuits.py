@@ -10,6 +10,7 @@ them is bounded by a `tanh`: values stay finite whatever is drawn.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,7 +60,7 @@ def _called(function: str, part: str) -> str:
 
 @st.composite
 def _neurons(draw: st.DrawFn, name: str, smooth: bool) -> str:
-    """States of first or second order, or (not `smooth`) stepped and drawn ones, with parameters for all neurons or for each."""
+    """States of first or second order, or (not `smooth`) stepped, drawn and spiking ones, with parameters for all neurons or for each."""
     extents = [draw(st.sampled_from(("", " per neuron"))) for _ in range(2)]
     sets = [draw(st.sampled_from(_CONSTRAINTS)) for _ in range(2)]
     starts = [draw(_numbers(0.3, 1.8)) for _ in range(2)]
@@ -73,16 +74,24 @@ def _neurons(draw: st.DrawFn, name: str, smooth: bool) -> str:
     if two:
         lines.append(f"state y = {draw(_numbers(-1, 1))}")
         leaves.append("y")
+    heard = {"u"}
     if draw(st.booleans()):
-        lines.append(f"let w = {draw(_terms(leaves))}")
+        sum_of = draw(_terms(leaves))
+        lines.append(f"let w = {sum_of}")
+        if re.search(r"\bu\b", sum_of):
+            heard.add("w")
         leaves.append("w")
     kinds = ("leaky", "second") if smooth else ("leaky", "second", "stepped", "drawn", "noisy")
     for state in ("x", "y")[: 1 + two]:
         drive = f"tanh({draw(_terms(leaves))})"
         leak = draw(_numbers(0.2, 2))
-        match draw(st.sampled_from(kinds)):
+        match draw(st.sampled_from((*kinds, "spiking") if state == "x" and not smooth else kinds)):
             case "leaky":
                 lines.append(f"{state}' = -{leak}*{state} + {drive}")
+            case "spiking":
+                lines.append(f"x' = -{leak}*x + 2 + {drive}")
+                held = draw(st.sampled_from(("", "  refractory 0.2")))
+                lines.append(f"spike when x > 0.3137 {{ x <- {draw(_numbers(-1, 0.2))} }}{held}")
             case "second":
                 lines.append(f"{state}'' + {draw(_numbers(0.5, 2))}*{state}' + {leak}*{state} = {drive}")
             case "drawn":
@@ -91,8 +100,8 @@ def _neurons(draw: st.DrawFn, name: str, smooth: bool) -> str:
                 lines.append(f"{state} <- 2*bernoulli(sigmoid({drive} + {leak}*normal(0, 1))) - 1")
             case _:
                 lines.append(f"{state} <- 0.5*{state} + 0.5*{drive}")
-    # An output without a state is one number for all neurons, and takes no matrix of weights.
-    lines += ["output x", f"output r = x + {draw(_terms(leaves[:1] + leaves[2:]))}"]
+    # An output without a state is one number for all neurons, and takes no matrix of weights; one that hears the input closes a loop.
+    lines += ["output x", f"output r = x + {draw(_terms([one for one in leaves if one not in heard]))}"]
     return _block(f"neuron {name}", lines)
 
 
@@ -102,21 +111,26 @@ def _block(head: str, lines: Sequence[str]) -> str:
 
 @st.composite
 def circuits(draw: st.DrawFn) -> Drawn:
-    """One or two types of neuron, one to three populations, projections between any two of them, an input, a mean of all."""
+    """One or two types of neuron, one to three populations, projections between any two of them, an input, a mean of all.
+
+    What spikes may be connected by its spikes, through a synapse, with a delay, one a connection or none.
+    """
     solver = draw(st.sampled_from(SOLVERS))
     smooth = draw(st.booleans())
     types = [f"kind{i}" for i in range(draw(st.integers(1, 2)))]
     neurons = [draw(_neurons(name, smooth)) for name in types]
+    spiking = {name for name, text in zip(types, neurons, strict=True) if "spike when" in text}
     sizes = {f"p{i}": draw(st.integers(1, 4)) for i in range(draw(st.integers(1, 3)))}
     lines = ["input drive"]
-    lines += [f"population {name}[{size}] : {draw(st.sampled_from(types))}" for name, size in sizes.items()]
+    kinds = {name: draw(st.sampled_from(types)) for name in sizes}
+    lines += [f"population {name}[{size}] : {kinds[name]}" for name, size in sizes.items()]
     lines.append("connect drive -> p0.u")
     pairs = st.tuples(st.sampled_from(tuple(sizes)), st.sampled_from(tuple(sizes)))
     for place, (source, target) in enumerate(draw(st.lists(pairs, max_size=4))):
         weights = ("one", "scalar", "matrix", "drawn", "wired") + (
             ("one to one",) if sizes[source] == sizes[target] else ()
         )
-        port = draw(st.sampled_from(("x", "r")))
+        port = draw(st.sampled_from((".x", ".r", *((".spike",) if kinds[source] in spiking else ()))))
         settings = ""
         match draw(st.sampled_from(weights)):
             case "scalar":
@@ -134,10 +148,13 @@ def circuits(draw: st.DrawFn) -> Drawn:
                 settings = f"rule = one_to_one; weight = {draw(_numbers(-1, 1))}"
             case _:
                 settings = "weight = 0.3"
-        lines.append(f"connect c{place}: {source}.{port} -> {target}.u {{ {settings} }}")
+        if port == ".spike":
+            settings += f"; synapse = decaying{draw(st.sampled_from(_DELAYS))}"
+        lines.append(f"connect c{place}: {source}{port} -> {target}.u {{ {settings} }}")
     total = " + ".join(f"mean({name}.x)" for name in sizes)
     lines.append(f"output y = {total}")
-    text = "\n".join([*neurons, _block("circuit net", lines)])
+    synapses = [_SYNAPSE] if spiking else []
+    text = "\n".join([*synapses, *neurons, _block("circuit net", lines)])
     case = Case(
         "drawn", text, "net", solver, dt=0.1, steps=STEPS, gradient_steps=STEPS, trials=draw(st.integers(1, 3)),
         streams=("drive",) if draw(st.booleans()) else (), seed=draw(st.integers(0, 99)),
@@ -146,6 +163,8 @@ def circuits(draw: st.DrawFn) -> Drawn:
     return Drawn(case, (*DEFAULTS, drawn) if drawn is not None else DEFAULTS)
 
 
+_SYNAPSE = _block("synapse decaying", ["input z", "state g = 0  per post", "g' = z - 2*g", "output g"])
+_DELAYS = ("", "; delay = 0.2", "; delay ~ uniform(0.1, 0.4)")
 _RULES = (
     "bernoulli(0.5)",
     "fixed_indegree(1)",

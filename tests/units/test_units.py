@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pint
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortexspec.units import (
@@ -90,6 +90,7 @@ def test_what_is_not_a_unit(text: str, help: str) -> None:
 exponents = st.fractions(min_value=-3, max_value=3, max_denominator=4)
 
 
+@settings(deadline=None)
 @given(st.tuples(*[exponents] * 5))
 def test_a_name_parses_back(powers: tuple[Fraction, ...]) -> None:
     unit = Unit(powers)
@@ -97,6 +98,7 @@ def test_a_name_parses_back(powers: tuple[Fraction, ...]) -> None:
     assert hash(unit) == hash(Unit(tuple(powers)))
 
 
+@settings(deadline=None)
 @given(st.tuples(*[exponents] * 5), st.tuples(*[exponents] * 5), st.integers(-3, 3))
 def test_units_are_a_group(left: tuple[Fraction, ...], right: tuple[Fraction, ...], power: int) -> None:
     a, b = Unit(left), Unit(right)
