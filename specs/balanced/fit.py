@@ -1,10 +1,12 @@
 """Constants of the circuit, recovered from the spikes of the simulated network by maximum likelihood, with error bars.
 
 python specs/balanced/fit.py                   # three networks of 2 x 2,000 neurons, 200 inputs each, 8 stimuli of 3 s
-python specs/balanced/fit.py --seeds 1            # one network
+python specs/balanced/fit.py --seeds 1         # one network
+python specs/balanced/fit.py --law poisson     # counts taken for those of a Poisson process
 
-Counts of the excitatory neurons alone are read. The theory is that of the circuit (`network_of`) with one constant unknown at a time: the
-time constant of inhibitory synapses, or the weight of inhibition among inhibitory neurons.
+Counts of the excitatory neurons alone are read, or with --population I of the inhibitory ones. The theory is that of the circuit
+(`network_of`) with one constant unknown at a time: the time constant of inhibitory synapses, or the weight of inhibition among
+inhibitory neurons.
 """
 
 from __future__ import annotations
@@ -40,13 +42,13 @@ def builder(circuit: BalancedNetwork) -> Callable[[Mapping[str, Any]], BalancedN
     return build
 
 
-def recovered(tuned: Tuned, name: str, population: str = "E") -> tuple[float, float]:
+def recovered(tuned: Tuned, name: str, population: str = "E", law: Any = "rice") -> tuple[float, float]:
     """A constant and its standard error."""
     counts, angles = tuned.counts(population), tuned.angles[population]
     milliseconds = 1000 * tuned.seconds
 
     def density(theory: Any) -> Any:
-        return log_likelihood_of_counts(theory, counts, milliseconds, angles, population)
+        return log_likelihood_of_counts(theory, counts, milliseconds, angles, population, law)
 
     found = fit(builder(network_of(tuned.simulation)), {name: START[name]}, density)
     return found.values[name], found.errors[name]
@@ -59,12 +61,14 @@ def main() -> None:
     parser.add_argument("--stimuli", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each stimulus")
     parser.add_argument("--seeds", type=int, default=3, help="networks, each with wiring of its own")
+    parser.add_argument("--population", choices=("E", "I"), default="E", help="whose counts are read")
+    parser.add_argument("--law", choices=("rice", "poisson"), default="rice", help="of the counts")
     chosen = parser.parse_args()
     found: dict[str, list[tuple[float, float]]] = {"tau_I": [], "J_II": []}
     for seed in range(1, chosen.seeds + 1):
         tuned = simulated(chosen.neurons, chosen.inputs, chosen.stimuli, chosen.seconds, seed=seed)
         for name, each in found.items():
-            value, error = recovered(tuned, name)
+            value, error = recovered(tuned, name, chosen.population, chosen.law)
             each.append((value, error))
             unit = "ms" if name == "tau_I" else "V/Hz"
             off = (value / TRUTH[name] - 1) * 100
